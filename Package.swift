@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Set by CI: a warning is an error there, and only there, so that a newer compiler does not break a stranger's build.
+let isStrict = Context.environment["SCANSTEP_STRICT"] != nil
+
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .strictMemorySafety(),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+/// Without a fused multiply-add at compile time every `addingProduct` is a call into libm per lane.
+#if arch(x86_64)
+    let kernelSettings: [SwiftSetting] = [
+        .unsafeFlags(["-Xcc", "-march=\(Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3")"])
+    ]
+#else
+    let kernelSettings: [SwiftSetting] = []
+#endif
+
+let package = Package(
+    name: "scanstep",
+    platforms: [.macOS(.v26)],
+    products: [.executable(name: "scanstep", targets: ["scanstep"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+
+        .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
+        .target(name: "Kernels", swiftSettings: settings + kernelSettings),
+        .target(name: "Recurrent", dependencies: ["Kernels", "JSON", "COpenSSL"], swiftSettings: settings),
+        .target(name: "Sessions", dependencies: ["Recurrent"], swiftSettings: settings),
+        .target(
+            name: "Inference",
+            dependencies: ["Sessions", "Recurrent", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: settings),
+        .target(
+            name: "EventLoop",
+            dependencies: ["CLinux", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: settings),
+        .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
+        .target(name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"], swiftSettings: settings),
+        .executableTarget(
+            name: "scanstep",
+            dependencies: [
+                "API", "HTTP", "Inference", "Sessions", "Recurrent", "EventLoop",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: settings),
+        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent"], swiftSettings: settings),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions"], swiftSettings: settings),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference"], swiftSettings: settings),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: settings),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: settings),
+        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "Recurrent", "scanstep"], swiftSettings: settings),
+    ]
+)
