@@ -39,20 +39,26 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 
+        .target(name: "Threading", swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
         .target(name: "Kernels", swiftSettings: settings + kernelSettings),
         .target(name: "Recurrent", dependencies: ["Kernels", "JSON", "COpenSSL"], swiftSettings: settings),
-        .target(name: "Sessions", dependencies: ["Recurrent"], swiftSettings: settings),
+        .target(name: "Sessions", dependencies: ["Recurrent", "Threading"], swiftSettings: settings),
         .target(
             name: "Inference",
-            dependencies: ["Sessions", "Recurrent", .product(name: "DequeModule", package: "swift-collections")],
+            dependencies: [
+                "Sessions", "Recurrent", "Threading", .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: settings),
         .target(
             name: "EventLoop",
-            dependencies: ["CLinux", .product(name: "DequeModule", package: "swift-collections")],
+            dependencies: [
+                "CLinux", .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
-        .target(name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"], swiftSettings: settings),
+        .target(
+            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",
             dependencies: [

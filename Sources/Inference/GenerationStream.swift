@@ -1,0 +1,108 @@
+import DequeModule
+import Threading
+
+/// One emitted token.
+public struct GenerationEvent: Sendable, Equatable {
+    public let token: Int
+    /// Text that has become certain with it: empty while it may be the beginning of a stop text; nil without a tokenizer.
+    public let text: String?
+    /// The step of the session once it has absorbed the token.
+    public let step: Int
+}
+
+/// Events of one generation on their way from the scheduler to a connection.
+///
+/// The scheduler pauses the generation while `capacity` events wait unread, so a slow reader costs a fixed amount of
+/// memory. One task reads; its lock makes `@unchecked Sendable` true.
+public final class GenerationStream: @unchecked Sendable {
+    static let capacity = 64
+
+    private enum Ending {
+        case finished(Completion)
+        case failed(InferenceError)
+    }
+
+    private let lock = Lock()
+    private var events = Deque<GenerationEvent>()
+    private var ending: Ending?
+    private var isCancelled = false
+    private var reader: CheckedContinuation<Void, Never>?
+    private let wake: @Sendable () -> Void
+
+    init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+
+    /// What the reader gets next.
+    public enum Element: Sendable {
+        case event(GenerationEvent)
+        case finished(Completion)
+    }
+
+    /// The next event, or the end. Throws what ended the generation early.
+    public func next() async throws(InferenceError) -> Element {
+        while true {
+            enum Step {
+                case give(Element, resume: Bool)
+                case fail(InferenceError)
+                case wait
+            }
+            let step: Step = lock.withLock {
+                if let event = events.popFirst() {
+                    return .give(.event(event), resume: events.count == Self.capacity / 2)
+                }
+                switch ending {
+                case .finished(let completion): return .give(.finished(completion), resume: false)
+                case .failed(let error): return .fail(error)
+                case nil: return .wait
+                }
+            }
+            switch step {
+            case .give(let element, let resume):
+                if resume { wake() }
+                return element
+            case .fail(let error): throw error
+            case .wait:
+                await withCheckedContinuation { continuation in
+                    let ready = lock.withLock {
+                        if events.isEmpty && ending == nil {
+                            reader = continuation
+                            return false
+                        }
+                        return true
+                    }
+                    if ready { continuation.resume() }
+                }
+            }
+        }
+    }
+
+    /// Nobody will read on: the generation ends at the last step computed.
+    public func cancel() {
+        lock.withLock { isCancelled = true }
+        wake()
+    }
+
+    // MARK: The scheduler's side
+
+    var hasRoom: Bool { lock.withLock { events.count < Self.capacity } }
+    var cancelled: Bool { lock.withLock { isCancelled } }
+
+    func send(_ event: GenerationEvent) { change { events.append(event) } }
+
+    func end(_ result: Result<Completion, InferenceError>) {
+        change {
+            switch result {
+            case .success(let completion): ending = .finished(completion)
+            case .failure(let error): ending = .failed(error)
+            }
+        }
+    }
+
+    private func change(_ body: () -> Void) {
+        let waiting = lock.withLock {
+            body()
+            defer { reader = nil }
+            return reader
+        }
+        waiting?.resume()
+    }
+}

@@ -1,0 +1,217 @@
+import DequeModule
+import Kernels
+import Recurrent
+import Sessions
+
+/// The works of one model: those that wait for a slot, and those whose states are being moved.
+///
+/// A tick makes one batch of everything that is ready: one row for each step, and the rows that are left for prefills.
+/// The arithmetic does not depend on the mixture, so neither does any answer. Only the scheduler's thread is in here.
+final class Lane {
+    /// Rows of one batch: 32 register tiles; more would only make steps wait longer beside a prefill.
+    static let rows = 192
+
+    private let served: ServedModel
+    private let sessions: SessionTable
+    private let workspace: Workspace
+    private var waiting = Deque<Operation>()
+    private var active: [Operation] = []
+    private var freeSlots: [Int]
+    /// Told of every operation that has ended.
+    private let ended: (Operation) -> Void
+
+    init(_ served: ServedModel, _ sessions: SessionTable, ended: @escaping (Operation) -> Void) {
+        (self.served, self.sessions, self.ended) = (served, sessions, ended)
+        workspace = Workspace(served.model, rows: Self.rows, sequences: Self.rows)
+        freeSlots = Array((0..<Self.rows).reversed())
+    }
+
+    func add(_ operation: Operation) { waiting.append(operation) }
+
+    /// Whether a tick would do anything.
+    var isRunnable: Bool {
+        !waiting.isEmpty && !freeSlots.isEmpty || active.contains { $0.ready > 0 || $0.isCancelled }
+    }
+
+    /// Admits what waits, absorbs one batch and ends what is done.
+    func tick() {
+        for operation in active where operation.isCancelled { end(operation, .failure(.cancelled)) }
+        active.removeAll { $0.slot < 0 }
+        while !freeSlots.isEmpty, let operation = waiting.popFirst() { start(operation) }
+        computeStateOutputs()
+
+        // One row for everybody first, then the rest to prefills in order of arrival.
+        let taking = active.filter { $0.ready > 0 }
+        var counts = taking.map { _ in 1 }
+        var left = Self.rows - taking.count
+        for (index, operation) in taking.enumerated() where left > 0 && operation.remaining > 1 {
+            let more = min(left, operation.remaining - 1)
+            counts[index] += more
+            left -= more
+        }
+        workspace.clear()
+        for (operation, count) in zip(taking, counts) { append(operation, count) }
+        served.model.advance(workspace)
+        takeOutputs(taking, counts)
+        for (operation, count) in zip(taking, counts) { conclude(operation, count) }
+        active.removeAll { $0.slot < 0 }
+    }
+
+    private func start(_ operation: Operation) {
+        guard !operation.isCancelled else { return end(operation, .failure(.cancelled)) }
+        operation.started = ContinuousClock.now
+        operation.slot = freeSlots.popLast()!
+        do throws(SessionError) {
+            switch operation.work.target {
+            case .detached: workspace.reset(operation.slot)
+            case .create(let id):
+                if let id, (try? sessions.record(id)) != nil { throw .exists(id: id) }
+                workspace.reset(operation.slot)
+            case .session(let id):
+                let record = try sessions.load(id, into: workspace.states, row: operation.slot, model: served.id)
+                operation.session = record
+                operation.step = record.step
+            }
+        } catch {
+            return end(operation, .failure(.session(error)))
+        }
+        if let expected = operation.work.expectedStep, expected != operation.step {
+            return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
+        }
+        if let generation = operation.work.generation {
+            if operation.step == 0 && operation.work.input.count == 0 {
+                return end(operation, .failure(.nothingAbsorbed))
+            }
+            operation.generator = Generator(generation, served.tokenizer)
+        }
+        let goesOn = operation.work.generation != nil && operation.work.input.count == 0
+        operation.needsStateOutput = goesOn || operation.work.score && operation.step > 0
+        active.append(operation)
+    }
+
+    private func computeStateOutputs() {
+        let wanting = active.filter(\.needsStateOutput)
+        guard !wanting.isEmpty else { return }
+        served.model.outputs(workspace, ofStates: wanting.map(\.slot))
+        for (row, operation) in wanting.enumerated() {
+            operation.needsStateOutput = false
+            guard workspace.outputs.isFinite(row) else {
+                end(operation, .failure(.nonFinite(step: operation.step)))
+                continue
+            }
+            if operation.work.score, case .tokens(let tokens) = operation.work.input {
+                score(operation, tokens[0], row)
+            }
+            if operation.remaining == 0 {
+                operation.nextToken = operation.generator?.draw(workspace.outputs.values(row), step: operation.step)
+            }
+        }
+        active.removeAll { $0.slot < 0 }
+    }
+
+    private func append(_ operation: Operation, _ count: Int) {
+        guard operation.remaining > 0 else { return workspace.append(token: operation.nextToken!, to: operation.slot) }
+        for index in operation.consumed..<operation.consumed + count {
+            switch operation.work.input {
+            case .tokens(let tokens): workspace.append(token: tokens[index], to: operation.slot)
+            case .vectors(let values, _):
+                let size = served.model.configuration.inputSize
+                workspace.append(vector: values[index * size..<(index + 1) * size], to: operation.slot)
+            }
+        }
+    }
+
+    /// Computes the outputs that anybody wants of this batch and hands them out.
+    private func takeOutputs(_ operations: [Operation], _ counts: [Int]) {
+        var wanted: [(operation: Operation, row: Int, input: Int)] = []
+        var first = 0
+        for (operation, count) in zip(operations, counts) {
+            let work = operation.work
+            for offset in 0..<count {
+                // The input that this row absorbed; past the last one for a generated token.
+                let input = operation.consumed + offset
+                let isLast = input >= work.input.count - 1
+                if work.outputs == .all || work.score && !isLast
+                    || isLast && (work.outputs == .last || work.generation != nil)
+                {
+                    wanted.append((operation, first + offset, input))
+                }
+            }
+            first += count
+        }
+        served.model.outputs(workspace, rows: wanted.map(\.row))
+        for (row, want) in wanted.enumerated() {
+            let (operation, work) = (want.operation, want.operation.work)
+            guard operation.failure == nil else { continue }
+            guard workspace.outputs.isFinite(row) else {
+                operation.failure = .nonFinite(step: operation.step + want.input - operation.consumed)
+                continue
+            }
+            let isLast = want.input >= work.input.count - 1
+            if work.score, !isLast, case .tokens(let tokens) = work.input {
+                score(operation, tokens[want.input + 1], row)
+            }
+            if work.generation != nil {
+                if isLast { operation.logits = workspace.outputs.values(row) }
+            } else if work.outputs == .all || work.outputs == .last && isLast {
+                workspace.outputs.append(row, 0..<workspace.outputs.columns, to: &operation.outputs)
+            }
+        }
+    }
+
+    private func score(_ operation: Operation, _ token: Int, _ row: Int) {
+        operation.score.logprob += Double(workspace.outputs[row, token] - workspace.outputs.logSumExp(row))
+        operation.score.steps += 1
+    }
+
+    /// Moves an operation on by the `count` rows that its state has absorbed, and ends it when it is done.
+    private func conclude(_ operation: Operation, _ count: Int) {
+        if operation.failure == nil, !workspace.states.isFinite(operation.slot) {
+            operation.failure = .nonFinite(step: operation.step)
+        }
+        if let failure = operation.failure { return end(operation, .failure(failure)) }
+        operation.step += count
+        if operation.remaining > 0 {
+            operation.consumed += count
+            guard operation.remaining == 0 else { return }
+            if operation.stream != nil, !commit(operation) { return }
+        } else if let token = operation.nextToken {
+            // A stream reports a step only when the session stands at it.
+            if operation.stream != nil, !commit(operation) { return }
+            let event = operation.generator!.accept(token, step: operation.step)
+            operation.stream?.send(event)
+        }
+        if operation.generator != nil, operation.generator!.finish == nil {
+            operation.nextToken = operation.generator!.draw(operation.logits, step: operation.step)
+            return
+        }
+        if operation.stream != nil || commit(operation) { end(operation, .success(operation.completion())) }
+    }
+
+    /// Writes the state to its session. False when that failed, and the operation has ended.
+    private func commit(_ operation: Operation) -> Bool {
+        do throws(SessionError) {
+            switch operation.work.target {
+            case .detached: break
+            case .session(let id):
+                operation.session = try sessions.save(
+                    id, serial: operation.session!.serial, from: workspace.states, row: operation.slot,
+                    step: operation.step)
+            case .create(let id):
+                operation.session = try sessions.create(
+                    id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
+            }
+            return true
+        } catch {
+            end(operation, .failure(.session(error)))
+            return false
+        }
+    }
+
+    private func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
+        if operation.slot >= 0 { freeSlots.append(operation.slot) }
+        operation.slot = -1
+        operation.finish(result)
+        ended(operation)
+    }
+}

@@ -1,0 +1,118 @@
+import Sessions
+
+/// Inputs of consecutive steps.
+public enum InputSequence: Sendable, Equatable {
+    /// Token ids, each in the model's vocabulary.
+    case tokens([Int])
+    /// Vectors one after the other, `count` of them.
+    case vectors([Float], count: Int)
+
+    public static let empty = InputSequence.tokens([])
+
+    /// Steps that absorbing it takes.
+    public var count: Int {
+        switch self {
+        case .tokens(let tokens): tokens.count
+        case .vectors(_, let count): count
+        }
+    }
+}
+
+/// One operation on one sequence: absorb an input, then perhaps generate.
+public struct Work: Sendable {
+    /// Whose state moves.
+    public enum Target: Sendable, Equatable {
+        /// A fresh state that is dropped afterwards.
+        case detached
+        /// The session of that name.
+        case session(String)
+        /// A fresh state that becomes a session when all has gone well; nil for a server-made name.
+        case create(id: String?)
+    }
+
+    /// After which steps outputs are wanted.
+    public enum Outputs: Sendable { case none, last, all }
+
+    /// The served model's id.
+    public var model: String
+    public var target: Target
+    public var input: InputSequence
+    public var outputs = Outputs.last
+    /// Whether to sum the log-probabilities of the input tokens.
+    public var score = false
+    /// The step the session must stand at.
+    public var expectedStep: Int?
+    public var generation: Generation?
+
+    public init(model: String, target: Target, input: InputSequence) {
+        (self.model, self.target, self.input) = (model, target, input)
+    }
+}
+
+/// How to go on after the input: sample a token, absorb it, and again.
+public struct Generation: Sendable {
+    /// Tokens to emit at most.
+    public var maximumTokens: Int
+    /// 0 takes the likeliest token.
+    public var temperature: Float
+    /// Only the k likeliest tokens are drawn from; 0 for all.
+    public var topK: Int
+    /// Only the likeliest tokens that together reach this probability are drawn from; 1 for all.
+    public var topP: Float
+    /// With the step it determines each draw, so the same seed on the same state gives the same text.
+    public var seed: UInt64
+    /// Texts that end the generation and are not part of the result.
+    public var stop: [String]
+
+    public init(maximumTokens: Int, temperature: Float, topK: Int, topP: Float, seed: UInt64, stop: [String]) {
+        (self.maximumTokens, self.temperature, self.topK) = (maximumTokens, temperature, topK)
+        (self.topP, self.seed, self.stop) = (topP, seed, stop)
+    }
+}
+
+/// What came of a `Work`.
+public struct Completion: Sendable {
+    /// The session after it; nil for detached work.
+    public var session: SessionRecord?
+    /// Inputs that the state has absorbed in its life.
+    public var step: Int
+    /// Wanted outputs, one after the other, of the model's output size each.
+    public var outputs: [Float]
+    /// Summed log-probability of the scored input tokens, and how many there were.
+    public var score: (logprob: Double, steps: Int)
+    /// Inputs absorbed by this work, generated tokens not counted.
+    public var inputSteps: Int
+    public var generated: Generated?
+    /// Time from submission to the first computation, and from there to the end.
+    public var queued: Duration
+    public var computed: Duration
+
+    public struct Generated: Sendable {
+        public var tokens: [Int]
+        /// nil for models without a tokenizer.
+        public var text: String?
+        public var finish: FinishReason
+    }
+}
+
+public enum FinishReason: String, Sendable {
+    case length, stop
+}
+
+/// Why a `Work` was not done. Its session, if any, stands where it stood, or at the last step its stream has reported.
+public enum InferenceError: Error, Equatable {
+    case session(SessionError)
+    /// The session is not at the expected step but at `step`.
+    case stepMismatch(expected: Int, step: Int)
+    /// Absorbing the input of `step` would have left NaN or infinity in the state or output.
+    case nonFinite(step: Int)
+    /// A session that has absorbed nothing has no output to go on from.
+    case nothingAbsorbed
+    /// As many works wait already, on the server or on this session, as `limit`.
+    case queueFull(limit: Int)
+    case sessionQueueFull(limit: Int)
+    /// The server is shutting down.
+    case draining
+    /// Whoever asked has gone.
+    case cancelled
+}

@@ -1,0 +1,91 @@
+/// Float32 values in rows, the unit in which activations and states move between kernels.
+///
+/// Rows are padded to whole SIMD vectors and the allocation to whole register tiles, so that kernels may read (never
+/// trust) a few elements past the columns and a few rows past the last. The padding starts as zero.
+/// One thread uses a matrix at a time; it is not `Sendable`, and whoever owns the model's work owns its matrices.
+@safe public final class Matrix {
+    /// Rows that hold values.
+    public let rows: Int
+    /// Values of one row.
+    public let columns: Int
+    let stride: Int
+    let base: UnsafeMutablePointer<Float>
+
+    /// A matrix of zeros, `rows` × `columns`.
+    public init(rows: Int, columns: Int) {
+        precondition(rows > 0 && columns > 0, "matrix of \(rows) × \(columns)")
+        self.rows = rows
+        self.columns = columns
+        stride = columns.roundedUp(to: Vector.scalarCount)
+        let count = rows.roundedUp(to: tileRows) * stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: count * 4, alignment: 64)
+        unsafe base = memory.bindMemory(to: Float.self, capacity: count)
+        unsafe base.initialize(repeating: 0, count: count)
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// The value at `row`, `column`.
+    public subscript(row: Int, column: Int) -> Float {
+        get { unsafe pointer(row, column).pointee }
+        set { unsafe pointer(row, column).pointee = newValue }
+    }
+
+    func pointer(_ row: Int, _ column: Int = 0) -> UnsafeMutablePointer<Float> {
+        precondition(
+            row >= 0 && row < rows && column >= 0 && column < columns, "(\(row), \(column)) of (\(rows), \(columns))")
+        return unsafe base + row * stride + column
+    }
+
+    /// Copies `values` into `row` from `column` on.
+    public func set(_ row: Int, from column: Int = 0, to values: some Sequence<Float>) {
+        var at = column
+        for value in values {
+            self[row, at] = value
+            at += 1
+        }
+    }
+
+    /// Copies `columns` of a row of `source` into `row` of this matrix, from `column` on.
+    public func copy(_ row: Int, from column: Int = 0, to source: Matrix, _ sourceRow: Int, _ columns: Range<Int>) {
+        precondition(column + columns.count <= self.columns && columns.upperBound <= source.columns)
+        guard !columns.isEmpty else { return }
+        unsafe pointer(row, column).update(from: source.pointer(sourceRow, columns.lowerBound), count: columns.count)
+    }
+
+    /// Appends `columns` of `row` to `array`.
+    public func append(_ row: Int, _ columns: Range<Int>, to array: inout [Float]) {
+        guard !columns.isEmpty else { return }
+        precondition(columns.upperBound <= self.columns)
+        unsafe array.append(
+            contentsOf: UnsafeBufferPointer(start: pointer(row, columns.lowerBound), count: columns.count))
+    }
+
+    /// All values of `row`.
+    public func values(_ row: Int) -> [Float] {
+        unsafe Array(UnsafeBufferPointer(start: pointer(row), count: columns))
+    }
+
+    /// Lends the bytes of `row` for writing: how states enter from a slab. Exactly `columns` × 4 bytes.
+    public func withMutableBytes<R>(ofRow row: Int, _ body: (UnsafeMutableRawBufferPointer) -> R) -> R {
+        unsafe body(UnsafeMutableRawBufferPointer(start: pointer(row), count: columns * 4))
+    }
+
+    /// Whether every value of `row` is finite.
+    public func isFinite(_ row: Int) -> Bool {
+        let values = unsafe pointer(row)
+        // x − x is zero for a finite x and NaN otherwise; the sum keeps what it meets.
+        var sum = Vector.zero
+        var column = 0
+        while column + Vector.scalarCount <= columns {
+            let x = unsafe load(values + column)
+            sum += x - x
+            column += Vector.scalarCount
+        }
+        for rest in column..<columns {
+            let x = unsafe values[rest]
+            sum[0] += x - x
+        }
+        return all(sum .== 0)
+    }
+}

@@ -1,0 +1,49 @@
+import Kernels
+
+extension Block {
+    /// Packs the tensors of one layer.
+    init(_ tensors: LayerTensors, _ configuration: ModelConfiguration) throws(CheckpointError) {
+        order = configuration.order
+        rnnNorm = try tensors.rnnNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
+        mlpNorm = try tensors.mlpNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
+        if let (weight, bias) = tensors.convolution, let shape = configuration.convolution {
+            convolution = DepthwiseConvolution(
+                kernel: shape.kernel, channels: configuration.width, weight: try weight.values(),
+                bias: try bias?.values())
+        } else {
+            convolution = nil
+        }
+        pointwise = try tensors.pointwise.map(PackedMatrix.load)
+        out = try tensors.out.map(PackedMatrix.load)
+        initialState = try tensors.initialState?.values()
+        if let (up, down) = tensors.mlp {
+            mlp = (try PackedMatrix.load(up), try PackedMatrix.load(down))
+        } else {
+            mlp = nil
+        }
+        let parts = tensors.parts
+        var biases: [[Float]?] = []
+        for part in parts { biases.append(try part.bias?.values()) }
+        rnn = try GatedScan(
+            cell: configuration.cell, candidate: configuration.candidate, channels: configuration.innerWidth,
+            inputs: configuration.width, bias: biases
+        ) { (part, channel, row) throws(CheckpointError) in try parts[part].weight.read(row: channel, into: &row) }
+    }
+}
+
+extension Norm {
+    init(_ tensors: NormTensors, _ shape: ModelConfiguration.NormShape) throws(CheckpointError) {
+        self.init(
+            kind: shape.kind, epsilon: shape.epsilon, weight: try tensors.weight.values(),
+            bias: try tensors.bias?.values())
+    }
+}
+
+extension PackedMatrix {
+    static func load(_ tensors: LinearTensors) throws(CheckpointError) -> PackedMatrix {
+        let weight = tensors.weight
+        return try PackedMatrix(
+            outputs: weight.rows.count, inputs: weight.width, bias: try tensors.bias?.values()
+        ) { (output, row) throws(CheckpointError) in try weight.read(row: output, into: &row) }
+    }
+}

@@ -1,0 +1,30 @@
+/// Names of sessions: 1 to 128 characters of `A-Za-z0-9._:-`, the first a letter or digit.
+public enum SessionID {
+    public static let maximumLength = 128
+
+    /// Whether a client may use `id`.
+    public static func isValid(_ id: String) -> Bool {
+        let bytes = id.utf8
+        guard let first = bytes.first, bytes.count <= maximumLength, isAlphanumeric(first) else { return false }
+        return bytes.allSatisfy { isAlphanumeric($0) || "._:-".utf8.contains($0) }
+    }
+
+    /// A fresh id of 128 random bits, as 32 hexadecimal digits.
+    public static func random() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let words = [generator.next() as UInt64, generator.next()]
+        return words.map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/// What the table tells of a session.
+public struct SessionRecord: Sendable, Equatable {
+    public let id: String
+    /// The served model's id.
+    public let model: String
+    /// Inputs absorbed.
+    public let step: Int
+    public let stateBytes: Int
+    /// Seconds since 1970, UTC.
+    public let createdAt: Double
+    public let lastUsedAt: Double
+    /// Tells this session from an earlier one of the same name.
+    public let serial: UInt64
+}

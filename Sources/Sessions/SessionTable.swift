@@ -1,0 +1,200 @@
+import Kernels
+import Threading
+
+/// The states of all live sessions, bounded in bytes; the least recently used make room.
+///
+/// Every member may be called from any thread: one lock guards all of it, held for one lookup or one copy of a state.
+/// The order of operations on one session is the scheduler's business; the table makes each of them atomic.
+public final class SessionTable: @unchecked Sendable {
+    /// Bytes a session costs beside its state: its record, its name, its place in the lists.
+    public static let overheadBytes = 256
+
+    /// Bytes that states and their overhead may take.
+    public let budget: Int
+    private let clock: @Sendable () -> Double
+    private let lock = Lock()
+
+    private struct Entry {
+        var record: SessionRecord
+        var slot: Int
+        /// Neighbours in order of use and in order of creation; −1 at the ends.
+        var use = Links()
+        var creation = Links()
+    }
+
+    private var entries: [Entry?] = []
+    private var freeEntries: [Int] = []
+    private var indices: [String: Int] = [:]
+    private var slabs: [String: StateSlab] = [:]
+    private var uses = LinkedOrder()
+    private var creations = LinkedOrder()
+    private var tombstones: Tombstones
+    private var usedBytes = 0
+    private var nextSerial: UInt64 = 1
+
+    /// - Parameters:
+    ///   - budget: bytes for all sessions together.
+    ///   - tombstones: gone sessions to remember.
+    ///   - clock: seconds since 1970.
+    public init(budget: Int, tombstones: Int = 100_000, clock: @escaping @Sendable () -> Double) {
+        self.budget = budget
+        self.clock = clock
+        self.tombstones = Tombstones(limit: tombstones)
+    }
+
+    /// Live sessions.
+    public var count: Int { lock.withLock { indices.count } }
+
+    /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
+    public func create(
+        id wanted: String?, model: String, from states: Matrix, row: Int, step: Int
+    ) throws(SessionError) -> SessionRecord {
+        try lock.withLock { () throws(SessionError) in
+            let id = wanted ?? SessionID.random()
+            precondition(SessionID.isValid(id), "session id \(id)")
+            guard indices[id] == nil else { throw .exists(id: id) }
+            let slab = slabs[model] ?? StateSlab(slotBytes: states.columns * MemoryLayout<Float>.size)
+            slabs[model] = slab
+            let cost = slab.slotBytes + Self.overheadBytes
+            guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
+            while usedBytes + cost > budget { remove(uses.first, .evicted) }
+
+            let now = clock()
+            let record = SessionRecord(
+                id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
+                serial: nextSerial)
+            nextSerial += 1
+            usedBytes += cost
+            tombstones.forget(id)
+            let slot = slab.take()
+            slab.write(slot, from: states, row: row)
+            let index = freeEntries.popLast() ?? entries.count
+            if index == entries.count { entries.append(nil) }
+            entries[index] = Entry(record: record, slot: slot)
+            indices[id] = index
+            append(index, to: &uses, \.use)
+            append(index, to: &creations, \.creation)
+            return record
+        }
+    }
+
+    /// The session called `id`. Does not count as a use.
+    public func record(_ id: String) throws(SessionError) -> SessionRecord {
+        try lock.withLock { () throws(SessionError) in entries[try index(id)]!.record }
+    }
+
+    /// Up to `limit` sessions in order of creation, those made after the session `after`, and whether more follow.
+    public func list(limit: Int, after: String?) throws(SessionError) -> (records: [SessionRecord], more: Bool) {
+        try lock.withLock { () throws(SessionError) in
+            var at = creations.first
+            if let after {
+                if let index = indices[after] {
+                    at = entries[index]!.creation.next
+                } else if let stone = tombstones[after] {
+                    while at >= 0, entries[at]!.record.serial <= stone.serial { at = entries[at]!.creation.next }
+                } else {
+                    throw .unknown(id: after)
+                }
+            }
+            var records: [SessionRecord] = []
+            while at >= 0, records.count < limit {
+                records.append(entries[at]!.record)
+                at = entries[at]!.creation.next
+            }
+            return (records, at >= 0)
+        }
+    }
+
+    /// Ends the session called `id`.
+    public func delete(_ id: String) throws(SessionError) {
+        try lock.withLock { () throws(SessionError) in remove(try index(id), .deleted) }
+    }
+
+    /// Copies the state of `id` into row `row` of `states` and marks it used. A session of another model than `model`
+    /// has taken the name of one that ended: unknown.
+    public func load(_ id: String, into states: Matrix, row: Int, model: String) throws(SessionError) -> SessionRecord {
+        try lock.withLock { () throws(SessionError) in
+            let index = try index(id)
+            guard entries[index]!.record.model == model else { throw .unknown(id: id) }
+            touch(index)
+            let entry = entries[index]!
+            slabs[entry.record.model]!.read(entry.slot, into: states, row: row)
+            return entry.record
+        }
+    }
+
+    /// Moves the session to `step` with row `row` of `states`. `serial` is of the load before: a session that ended in
+    /// the meantime is gone, even if its name was taken anew.
+    public func save(
+        _ id: String, serial: UInt64, from states: Matrix, row: Int, step: Int
+    ) throws(SessionError) -> SessionRecord {
+        try lock.withLock { () throws(SessionError) in
+            let index = try index(id)
+            let entry = entries[index]!
+            guard entry.record.serial == serial else {
+                throw .gone(id: id, reason: .deleted, lastStep: step)
+            }
+            slabs[entry.record.model]!.write(entry.slot, from: states, row: row)
+            touch(index, step: step)
+            return entries[index]!.record
+        }
+    }
+
+    // MARK: Under the lock
+
+    private func index(_ id: String) throws(SessionError) -> Int {
+        if let index = indices[id] { return index }
+        if let stone = tombstones[id] { throw .gone(id: id, reason: stone.reason, lastStep: stone.lastStep) }
+        throw .unknown(id: id)
+    }
+
+    private func touch(_ index: Int, step: Int? = nil) {
+        let old = entries[index]!.record
+        entries[index]!.record = SessionRecord(
+            id: old.id, model: old.model, step: step ?? old.step, stateBytes: old.stateBytes, createdAt: old.createdAt,
+            lastUsedAt: clock(), serial: old.serial)
+        unlink(index, from: &uses, \.use)
+        append(index, to: &uses, \.use)
+    }
+
+    private func remove(_ index: Int, _ reason: SessionError.GoneReason) {
+        let entry = entries[index]!
+        unlink(index, from: &uses, \.use)
+        unlink(index, from: &creations, \.creation)
+        slabs[entry.record.model]!.giveBack(entry.slot)
+        usedBytes -= entry.record.stateBytes + Self.overheadBytes
+        indices[entry.record.id] = nil
+        entries[index] = nil
+        freeEntries.append(index)
+        tombstones.bury(
+            entry.record.id, .init(reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
+    }
+
+    private func append(_ index: Int, to order: inout LinkedOrder, _ links: WritableKeyPath<Entry, Links>) {
+        entries[index]![keyPath: links] = Links(previous: order.last, next: -1)
+        if order.last >= 0 { entries[order.last]![keyPath: links].next = index } else { order.first = index }
+        order.last = index
+    }
+
+    private func unlink(_ index: Int, from order: inout LinkedOrder, _ links: WritableKeyPath<Entry, Links>) {
+        let own = entries[index]![keyPath: links]
+        if own.previous >= 0 { entries[own.previous]![keyPath: links].next = own.next } else { order.first = own.next }
+        if own.next >= 0 {
+            entries[own.next]![keyPath: links].previous = own.previous
+        } else {
+            order.last = own.previous
+        }
+    }
+}
+
+/// Neighbours of an entry in one order; −1 at the ends.
+private struct Links {
+    var previous = -1
+    var next = -1
+}
+
+/// The ends of an order.
+private struct LinkedOrder {
+    var first = -1
+    var last = -1
+}

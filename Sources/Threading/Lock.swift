@@ -1,0 +1,52 @@
+import Glibc
+
+/// A mutual exclusion lock over `pthread_mutex_t`, which the thread sanitizer understands.
+///
+/// Never hold one across an `await`. The mutex lives at a fixed address for the lock's lifetime: that, and pthread's own
+/// rules, make `@unchecked Sendable` true.
+@safe public final class Lock: @unchecked Sendable {
+    let mutex: UnsafeMutablePointer<pthread_mutex_t>
+
+    public init() {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe mutex.initialize(to: pthread_mutex_t())
+        let code = unsafe pthread_mutex_init(mutex, nil)
+        precondition(code == 0, "pthread_mutex_init: \(code)")
+    }
+
+    deinit {
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe mutex.deallocate()
+    }
+
+    /// Runs `body` with the lock held.
+    @inline(__always)
+    public func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+}
+
+/// A condition of state that a `Lock` guards: wait for it inside `withLock`.
+@safe public final class Condition: @unchecked Sendable {
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+    public init() {
+        unsafe condition = .allocate(capacity: 1)
+        unsafe condition.initialize(to: pthread_cond_t())
+        let code = unsafe pthread_cond_init(condition, nil)
+        precondition(code == 0, "pthread_cond_init: \(code)")
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe condition.deallocate()
+    }
+
+    /// Gives `lock` up, which the caller holds, until signalled, and takes it again. May return early: check and repeat.
+    public func wait(_ lock: Lock) { unsafe _ = pthread_cond_wait(condition, lock.mutex) }
+
+    /// Wakes one waiter.
+    public func signal() { unsafe _ = pthread_cond_signal(condition) }
+}

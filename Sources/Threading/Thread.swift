@@ -1,0 +1,28 @@
+import Glibc
+
+/// An operating-system thread that runs one closure.
+@safe public final class Thread: @unchecked Sendable {
+    private let handle: pthread_t
+
+    private final class Start {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Starts a thread.
+    public init(_ body: @escaping @Sendable () -> Void) {
+        let start = unsafe Unmanaged.passRetained(Start(body)).toOpaque()
+        var handle = pthread_t()
+        let code = unsafe pthread_create(
+            &handle, nil,
+            { argument in
+                unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().body()
+                return nil
+            }, start)
+        precondition(code == 0, "pthread_create: \(code)")
+        self.handle = handle
+    }
+
+    /// Waits until the closure has returned. Call once.
+    public func join() { _ = pthread_join(handle, nil) }
+}
