@@ -69,15 +69,17 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: settings),
-        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent"], swiftSettings: settings),
-        .testTarget(name: "SessionsTests", dependencies: ["Sessions"], swiftSettings: settings),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference"], swiftSettings: settings),
+        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: settings),
-        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
+        .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "Recurrent", "scanstep"], swiftSettings: settings),
+            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "TestSupport", "scanstep"],
+            swiftSettings: settings),
     ]
 )

@@ -19,7 +19,7 @@ import Recurrent
     }
 
     deinit {
-        for unsafeblock in unsafe blocks { unsafe block.deallocate() }
+        unsafe blocks.forEach { unsafe $0.deallocate() }
     }
 
     /// A slot for one state; its content is whatever was there.

@@ -1,0 +1,125 @@
+import Foundation
+import Recurrent
+
+/// A model folder with random weights, in the layout that has a `config.json`.
+public struct RandomModel {
+    public var cell = "minGRU"
+    public var candidate = "log-space"
+    public var order = "paper"
+    public var layers = 2
+    public var width = 24
+    public var innerWidth = 24
+    public var norm: String? = "rms"
+    public var kernel: Int?
+    public var pointwise = false
+    public var mlpWidth: Int? = 40
+    /// nil for a token model, else the vector's size.
+    public var inputSize: Int?
+    public var vocabularySize = 19
+    /// nil for logits.
+    public var outputSize: Int?
+    public var hasInitialState = false
+    public var hasBiases = false
+    public var seed: UInt64 = 1
+
+    public init() {}
+
+    /// Every choice drawn at random.
+    public init(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        self.seed = seed
+        cell = Bool.random(using: &random) ? "minGRU" : "minLSTM"
+        candidate = Bool.random(using: &random) ? "log-space" : "vanilla"
+        order = Bool.random(using: &random) ? "paper" : "minGRU-pytorch"
+        layers = Int.random(in: 1...3, using: &random)
+        width = Int.random(in: 1...40, using: &random)
+        innerWidth = Bool.random(using: &random) ? width : Int.random(in: 1...50, using: &random)
+        norm = [nil, "rms", "layer"].randomElement(using: &random)!
+        kernel = Bool.random(using: &random) ? Int.random(in: 1...5, using: &random) : nil
+        pointwise = Bool.random(using: &random)
+        mlpWidth = Bool.random(using: &random) ? Int.random(in: 1...70, using: &random) : nil
+        inputSize = Bool.random(using: &random) ? Int.random(in: 1...9, using: &random) : nil
+        vocabularySize = Int.random(in: 2...70, using: &random)
+        outputSize = inputSize != nil || Bool.random(using: &random) ? Int.random(in: 1...20, using: &random) : nil
+        hasInitialState = Bool.random(using: &random)
+        hasBiases = Bool.random(using: &random)
+    }
+
+    public var configuration: String {
+        let input =
+            inputSize.map { "\"vectors\", \"size\": \($0)" } ?? "\"tokens\", \"vocabulary_size\": \(vocabularySize)"
+        let output = outputSize.map { "\"vectors\", \"size\": \($0)" } ?? "\"logits\""
+        return """
+            {
+              "cell": "\(cell)", "candidate": "\(candidate)", "order": "\(order)", "layers": \(layers),
+              "width": \(width), "inner_width": \(innerWidth),
+              "norm": \(norm.map { "{\"kind\": \"\($0)\", \"epsilon\": 1e-6}" } ?? "null"),
+              "convolution": \(kernel.map { "{\"kernel\": \($0), \"pointwise\": \(pointwise)}" } ?? "null"),
+              "mlp": \(mlpWidth.map { "{\"width\": \($0)}" } ?? "null"),
+              "input": {"kind": \(input)}, "output": {"kind": \(output)}
+            }
+            """
+    }
+
+    public var tensors: [(name: String, shape: [Int], values: [Float])] {
+        var random = SeededGenerator(seed: seed &+ 77)
+        var tensors: [(name: String, shape: [Int], values: [Float])] = []
+        func add(_ name: String, _ shape: [Int], around centre: Float = 0, scale: Float) {
+            let values = (0..<shape.reduce(1, *)).map { _ in centre + scale * random.float() }
+            tensors.append((name, shape, values))
+        }
+        func linear(_ name: String, _ outputs: Int, _ inputs: Int) {
+            add(name + ".weight", [outputs, inputs], scale: 1.7 / Float(inputs).squareRoot())
+            if hasBiases { add(name + ".bias", [outputs], scale: 0.5) }
+        }
+        func normTensors(_ name: String) {
+            add(name + ".weight", [width], around: 1, scale: 0.3)
+            if norm == "layer" { add(name + ".bias", [width], scale: 0.3) }
+        }
+        if let inputSize {
+            linear("input", width, inputSize)
+        } else {
+            add("embedding.weight", [vocabularySize, width], scale: 1)
+        }
+        for layer in 0..<layers {
+            let prefix = "layers.\(layer)."
+            if norm != nil { normTensors(prefix + "rnn_norm") }
+            if let kernel {
+                add(prefix + "conv.weight", [width, kernel], scale: 0.6)
+                if hasBiases { add(prefix + "conv.bias", [width], scale: 0.3) }
+                if pointwise { linear(prefix + "conv_pointwise", width, width) }
+            }
+            for part in cell == "minGRU" ? ["gate", "candidate"] : ["forget", "input", "candidate"] {
+                linear(prefix + "rnn." + part, innerWidth, width)
+            }
+            if innerWidth != width { linear(prefix + "rnn.out", width, innerWidth) }
+            if hasInitialState { add(prefix + "rnn.initial_state", [innerWidth], scale: 1) }
+            if let mlpWidth {
+                if norm != nil { normTensors(prefix + "mlp_norm") }
+                linear(prefix + "mlp.up", mlpWidth, width)
+                linear(prefix + "mlp.down", width, mlpWidth)
+            }
+        }
+        if norm != nil { normTensors("norm") }
+        linear("output", outputSize ?? vocabularySize, width)
+        return tensors
+    }
+
+    /// Writes the folder `name` into `folder`, with a tokenizer of `characters` if any, and gives its path.
+    @discardableResult
+    public func write(to folder: TemporaryFolder, name: String = "random", characters: String? = nil) -> String {
+        folder.write(name + "/config.json", configuration)
+        folder.write(name + "/model.safetensors", Safetensors.data(tensors))
+        if let characters {
+            let list = characters.map { "\"\($0)\"" }.joined(separator: ",")
+            folder.write(name + "/tokenizer.json", "{\"kind\": \"characters\", \"characters\": [\(list)]}")
+        }
+        return folder.path + "/" + name
+    }
+
+    /// The loaded model.
+    public func load() throws -> ModelFolder {
+        let folder = TemporaryFolder()
+        return try ModelFolder(path: write(to: folder))
+    }
+}

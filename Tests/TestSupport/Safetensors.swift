@@ -1,0 +1,24 @@
+import Foundation
+
+/// Writes safetensors files: a separate implementation of the format, for tests of the reader.
+public enum Safetensors {
+    /// The bytes of a file that holds `tensors` as float32, in the given order.
+    public static func data(_ tensors: [(name: String, shape: [Int], values: [Float])]) -> Data {
+        var header: [String] = []
+        var body = Data()
+        for (name, shape, values) in tensors {
+            precondition(values.count == shape.reduce(1, *))
+            let end = body.count + values.count * 4
+            header.append("\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(body.count),\(end)]}")
+            for value in values { withUnsafeBytes(of: value.bitPattern.littleEndian) { body.append(contentsOf: $0) } }
+        }
+        return data(header: "{" + header.joined(separator: ",") + "}", body: body)
+    }
+
+    /// The bytes of a file with any header and body.
+    public static func data(header: String, body: Data) -> Data {
+        var data = Data()
+        withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { data.append(contentsOf: $0) }
+        return data + Data(header.utf8) + body
+    }
+}
