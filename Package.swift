@@ -58,7 +58,8 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
-            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"], swiftSettings: settings),
+            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"],
+            resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",
             dependencies: [

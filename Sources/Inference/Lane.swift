@@ -84,6 +84,10 @@ final class Lane {
             }
             operation.generator = Generator(generation, served.tokenizer)
         }
+        if operation.work.generation == nil && operation.work.input.count == 0 {
+            if commit(operation) { end(operation, .success(operation.completion())) }
+            return
+        }
         let goesOn = operation.work.generation != nil && operation.work.input.count == 0
         operation.needsStateOutput = goesOn || operation.work.score && operation.step > 0
         active.append(operation)

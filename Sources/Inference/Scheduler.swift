@@ -1,5 +1,6 @@
 import DequeModule
 import Sessions
+import Synchronization
 import Threading
 
 /// Brings works and models together: continuous batching on one thread.
@@ -55,6 +56,26 @@ public final class Scheduler: @unchecked Sendable {
                     Operation(work, cancellation: cancellation) { gathering.set(index, $0) }
                 })
         }
+    }
+
+    /// Does all of `works` and gives each result with its index as it comes.
+    public func results(
+        _ works: [Work], cancellation: Cancellation? = nil
+    ) -> AsyncStream<(index: Int, result: Result<Completion, InferenceError>)> {
+        let (stream, continuation) = AsyncStream.makeStream(of: (index: Int, result: Result<Completion, InferenceError>).self)
+        guard !works.isEmpty else {
+            continuation.finish()
+            return stream
+        }
+        let missing = Counter(works.count)
+        submit(
+            works.enumerated().map { index, work in
+                Operation(work, cancellation: cancellation) { result in
+                    continuation.yield((index, result))
+                    if missing.countDown() { continuation.finish() }
+                }
+            })
+        return stream
     }
 
     /// Does one work.
@@ -150,6 +171,16 @@ public final class Scheduler: @unchecked Sendable {
             queues[id] = nil
         }
     }
+}
+
+/// Tells the last of several threads that it is the last.
+private final class Counter: Sendable {
+    private let missing: Atomic<Int>
+
+    init(_ count: Int) { missing = Atomic(count) }
+
+    /// Whether this was the last one.
+    func countDown() -> Bool { missing.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 }
 
 /// Collects the results of several works and resumes their submitter with the last one.

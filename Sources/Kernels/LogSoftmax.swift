@@ -1,22 +1,30 @@
-extension Matrix {
-    /// ln Σ exp of `row`, from which log-probabilities follow by subtraction. Same bytes whatever the batch.
-    public func logSumExp(_ row: Int) -> Float {
-        let values = unsafe UnsafePointer(pointer(row))
-        var maximum = -Float.infinity
-        for column in 0..<columns { maximum = max(maximum, unsafe values[column]) }
-        var sum = Vector.zero
-        for column in Swift.stride(from: 0, to: columns, by: 8) {
-            let lanes = columns - column
-            let terms = exp(unsafe load(values + column) - maximum)
-            if lanes >= 8 {
-                sum += terms
-            } else {
-                for lane in 0..<lanes { sum[lane] += terms[lane] }
-            }
+/// ln Σ exp of `values`, from which log-probabilities follow by subtraction. Same bytes whatever the batch; NaN where a
+/// value is not finite.
+public func logSumExp(_ values: some Collection<Float>) -> Float {
+    let result = unsafe values.withContiguousStorageIfAvailable { unsafe logSumExp($0.baseAddress!, $0.count) }
+    return result ?? logSumExp(Array(values))
+}
+
+private func logSumExp(_ values: UnsafePointer<Float>, _ count: Int) -> Float {
+    var maximum = -Float.infinity
+    for index in 0..<count { maximum = unsafe max(maximum, values[index]) }
+    var sum = Vector.zero
+    for start in stride(from: 0, to: count, by: 8) {
+        let lanes = count - start
+        let terms = exp(unsafe load(values + start, first: lanes) - maximum)
+        if lanes >= 8 {
+            sum += terms
+        } else {
+            for lane in 0..<lanes { sum[lane] += terms[lane] }
         }
-        let total = sum.treeSum
-        return total.isNormal && maximum.isFinite ? maximum + Float(naturalLogarithm(Double(total))) : .nan
     }
+    let total = sum.treeSum
+    return total.isNormal && maximum.isFinite ? maximum + Float(naturalLogarithm(Double(total))) : .nan
+}
+
+extension Matrix {
+    /// ln Σ exp of `row`.
+    public func logSumExp(_ row: Int) -> Float { unsafe Kernels.logSumExp(pointer(row), columns) }
 
     /// y ← y + x for the first `rows` rows of equal width: a residual connection.
     public func add(_ x: Matrix, rows: Int) {

@@ -1,0 +1,85 @@
+import HTTP
+import JSON
+
+/// The fields of a JSON object in a request, read with their types and ranges checked.
+///
+/// Unknown and repeated fields are refused: a misspelt option that were ignored would be a wrong answer.
+struct Fields {
+    let value: JSONValue
+    /// Where the object stands in the body, for messages: empty for the body itself, else like `steps[3].`.
+    let place: String
+
+    init(_ value: JSONValue, at place: String = "", allowed: Set<String>) throws(Problem) {
+        self.value = value
+        self.place = place
+        guard value.kind == .object else {
+            throw .invalid(place.isEmpty ? "The body must be a JSON object." : "\(place.dropLast()) must be an object.")
+        }
+        for (name, _) in value.members where !allowed.contains(name) {
+            throw .invalid("There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).")
+        }
+        if let name = value.duplicateKey { throw .invalid("Field \"\(place)\(name)\" stands twice.") }
+    }
+
+    /// Reads the body of a request.
+    init(body request: Request, allowed: Set<String>) async throws {
+        let bytes = try await request.body()
+        let document: JSONDocument
+        do {
+            document = try JSONDocument(parsing: bytes)
+        } catch {
+            throw Problem(.badRequest, "invalid-json", "The body is not JSON: \(error)")
+        }
+        try self.init(document.root, allowed: allowed)
+    }
+
+    /// The field, or nil when it is missing or null.
+    subscript(name: String) -> JSONValue? {
+        guard let field = value[name], !field.isNull else { return nil }
+        return field
+    }
+
+    func string(_ name: String) throws(Problem) -> String? {
+        guard let field = self[name] else { return nil }
+        guard let text = field.string else { throw .invalid("\(place)\(name) must be a string.") }
+        return text
+    }
+
+    func required(_ name: String) throws(Problem) -> String {
+        guard let text = try string(name) else { throw .invalid("\(place)\(name) is missing.") }
+        return text
+    }
+
+    func bool(_ name: String) throws(Problem) -> Bool {
+        guard let field = self[name] else { return false }
+        guard let flag = field.bool else { throw .invalid("\(place)\(name) must be true or false.") }
+        return flag
+    }
+
+    func int(_ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
+        guard let field = self[name] else { return nil }
+        guard let number = field.int, range.contains(number) else {
+            throw .invalid("\(place)\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).")
+        }
+        return number
+    }
+
+    func float(_ name: String, in range: ClosedRange<Float>) throws(Problem) -> Float? {
+        guard let field = self[name] else { return nil }
+        guard let number = field.float, range.contains(number) else {
+            throw .invalid("\(place)\(name) must be a number from \(range.lowerBound) to \(range.upperBound).")
+        }
+        return number
+    }
+
+    /// The elements of an array of 1 to `limit`.
+    func array(_ name: String, limit: Int) throws(Problem) -> [JSONValue] {
+        guard let field = self[name], field.kind == .array, (1...limit).contains(field.count) else {
+            throw .invalid("\(place)\(name) must be an array of 1 to \(limit) elements.")
+        }
+        return Array(field.elements)
+    }
+
+    /// The step that the session must stand at.
+    func expectedStep() throws(Problem) -> Int? { try int("expected_step", in: 0...Int.max) }
+}

@@ -1,0 +1,86 @@
+import HTTP
+import Inference
+import JSON
+
+/// Which outputs of a work a client wants to see, and how.
+struct OutputOptions: Sendable {
+    static let fields: Set<String> = ["logits", "top_logprobs"]
+    /// Values that one reply may hold, all its outputs together: 16 MiB as floats.
+    static let valueLimit = 4 << 20
+
+    var logits = false
+    /// How many of the likeliest tokens; nil for none.
+    var top: Int?
+
+    init(_ fields: Fields, _ served: ServedModel) throws(Problem) {
+        logits = try fields.bool("logits")
+        top = try fields.int("top_logprobs", in: 1...1000)
+        if served.model.configuration.output == .logits {
+            if !logits && top == nil { top = 1 }
+        } else if logits || top != nil {
+            throw .invalid("Model \"\(served.id)\" gives vectors: it has neither logits nor top_logprobs.")
+        }
+    }
+
+    /// Refuses work whose outputs after every step would not fit a reply.
+    static func check(_ work: Work, _ served: ServedModel) throws(Problem) {
+        let size = served.model.configuration.outputSize
+        guard work.outputs == .all, work.input.count > valueLimit / size else { return }
+        throw Problem(
+            .unprocessableContent, "reply-too-large",
+            "With outputs of \(size) values at most \(valueLimit / size) steps can be returned at once."
+        ).with("limit", valueLimit / size)
+    }
+
+    /// Writes the output of one step.
+    func write(_ values: ArraySlice<Float>, _ served: ServedModel, to json: inout JSONWriter) {
+        json.beginObject()
+        if served.model.configuration.output == .logits {
+            if logits {
+                json.key("logits")
+                json.floats(values)
+            }
+            if let top {
+                json.key("top")
+                json.beginArray()
+                for ranked in RankedToken.best(top, of: values) {
+                    json.beginObject()
+                    json.field("token", ranked.token)
+                    if let tokenizer = served.tokenizer { json.field("text", tokenizer.decode(ranked.token)) }
+                    json.field("logprob", ranked.logprob)
+                    json.endObject()
+                }
+                json.endArray()
+            }
+        } else {
+            json.key("vector")
+            json.floats(values)
+        }
+        json.endObject()
+    }
+
+    /// Writes `output` or `outputs`, as the work has them.
+    func writeOutputs(_ completion: Completion, _ work: Work, _ served: ServedModel, to json: inout JSONWriter) {
+        let size = served.model.configuration.outputSize
+        switch work.outputs {
+        case .none: break
+        case .last:
+            json.key("output")
+            write(completion.outputs[...], served, to: &json)
+        case .all:
+            json.key("outputs")
+            json.beginArray()
+            for start in stride(from: 0, to: completion.outputs.count, by: size) {
+                write(completion.outputs[start..<start + size], served, to: &json)
+            }
+            json.endArray()
+        }
+        if work.score {
+            json.key("score")
+            json.beginObject()
+            json.field("logprob", completion.score.logprob)
+            json.field("steps", completion.score.steps)
+            json.endObject()
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import HTTP
+import Inference
+import Sessions
+
+extension Problem {
+    /// What each failure of an operation is to a client: the one table of statuses.
+    init(_ error: InferenceError) {
+        switch error {
+        case .session(let error): self.init(error)
+        case .stepMismatch(let expected, let step):
+            self = Problem(
+                .preconditionFailed, "step-mismatch", "The session is at step \(step), not at the expected step \(expected)."
+            ).with("step", step)
+        case .nonFinite(let step):
+            self = Problem(
+                .unprocessableContent, "non-finite-state",
+                "An input after step \(step) leads to NaN or infinity; the session has not moved."
+            ).with("step", step)
+        case .nothingAbsorbed:
+            self = .invalid("The session has absorbed nothing yet, so there is nothing to go on from: give an input.")
+        case .queueFull(let limit):
+            self = Problem(.tooManyRequests, "queue-full", "\(limit) operations are waiting already.").retryable(limit)
+        case .sessionQueueFull(let limit):
+            self = Problem(
+                .tooManyRequests, "session-queue-full", "\(limit) operations are waiting for this session already."
+            ).retryable(limit)
+        case .draining: self = .draining
+        case .cancelled: self = Problem(.clientGone, "client-gone", "The client has closed the connection.")
+        }
+    }
+
+    init(_ error: SessionError) {
+        switch error {
+        case .unknown(let id):
+            self = Problem(.notFound, "session-not-found", "There is no session \"\(id)\".")
+        case .gone(let id, let reason, let lastStep):
+            self = Problem(.gone, "session-gone", "Session \"\(id)\" was \(reason.rawValue) at step \(lastStep).")
+                .with("reason", reason.rawValue).with("last_step", lastStep)
+        case .exists(let id):
+            self = Problem(.conflict, "session-exists", "There is a session \"\(id)\" already.")
+        case .storeFull(let needed, let budget):
+            self = Problem(
+                .insufficientStorage, "session-store-full",
+                "One session needs \(needed) bytes, the memory for sessions is \(budget) bytes."
+            ).with("limit", budget)
+        }
+    }
+
+    static let draining = Problem(.serviceUnavailable, "draining", "The server is shutting down.")
+
+    private func retryable(_ limit: Int) -> Problem {
+        var problem = with("limit", limit).with("retry_after_ms", 1000)
+        problem.fields["retry-after"] = "1"
+        return problem
+    }
+}

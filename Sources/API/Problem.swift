@@ -1,0 +1,71 @@
+import HTTP
+import JSON
+
+/// A refusal in the shape of RFC 9457: `application/problem+json`.
+public struct Problem: Error, Sendable {
+    /// A member beside the standard ones, for programs.
+    public enum Member: Sendable {
+        case int(Int)
+        case string(String)
+    }
+
+    public var status: HTTPStatus
+    /// The type is `urn:scanstep:` and this.
+    public var slug: String
+    public var detail: String
+    public var members: [(name: String, value: Member)] = []
+    public var fields = HeaderFields()
+
+    public init(_ status: HTTPStatus, _ slug: String, _ detail: String) {
+        (self.status, self.slug, self.detail) = (status, slug, detail)
+    }
+
+    init(_ error: HTTPError) {
+        self.init(error.status, error.slug, error.detail)
+        fields = error.fields
+    }
+
+    /// JSON that the route refuses.
+    static func invalid(_ detail: String) -> Problem { Problem(.unprocessableContent, "invalid-input", detail) }
+
+    func with(_ name: String, _ value: Int) -> Problem {
+        var problem = self
+        problem.members.append((name, .int(value)))
+        return problem
+    }
+
+    func with(_ name: String, _ value: String) -> Problem {
+        var problem = self
+        problem.members.append((name, .string(value)))
+        return problem
+    }
+
+    /// The slug as a sentence: `step-mismatch` is "Step mismatch".
+    private var title: String {
+        let words = slug.split(separator: "-").joined(separator: " ")
+        return words.prefix(1).uppercased() + words.dropFirst()
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.field("type", "urn:scanstep:" + slug)
+        json.field("title", title)
+        json.field("status", status.code)
+        json.field("detail", detail)
+        for (name, value) in members {
+            switch value {
+            case .int(let number): json.field(name, number)
+            case .string(let text): json.field(name, text)
+            }
+        }
+        json.endObject()
+    }
+
+    public var response: Response {
+        var json = JSONWriter()
+        write(to: &json)
+        var response = Response(status, type: "application/problem+json", json.bytes)
+        for (name, value) in fields.pairs { response.fields.append(name, value) }
+        return response
+    }
+}

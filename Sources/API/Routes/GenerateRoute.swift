@@ -1,0 +1,145 @@
+import HTTP
+import Inference
+import JSON
+
+extension Service {
+    /// `POST /v1/sessions/{id}/generate`: samples tokens and absorbs each, at once or streamed.
+    @Sendable func generate(_ request: Request) async throws -> Response {
+        let known: Set<String> = [
+            "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "expected_step",
+        ]
+        let fields = try await Fields(body: request, allowed: known.union(Fields.input))
+        let (record, served) = try session(request.parameters["id"])
+        guard served.model.configuration.output == .logits else {
+            throw Problem.invalid("Model \"\(served.id)\" gives vectors: there are no tokens to generate.")
+        }
+        var work = Work(
+            model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
+        work.outputs = .none
+        work.expectedStep = try fields.expectedStep()
+        let generation = Generation(
+            maximumTokens: try fields.int("max_tokens", in: 1...100_000) ?? 256,
+            temperature: try fields.float("temperature", in: 0...100) ?? 1,
+            topK: try fields.int("top_k", in: 0...Int.max) ?? 0, topP: try fields.float("top_p", in: 0...1) ?? 1,
+            seed: UInt64(try fields.int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
+            stop: try fields.stop(served))
+        work.generation = generation
+        guard try fields.bool("stream") else {
+            let completion = try await run(work, for: request)
+            var json = JSONWriter(capacity: 1024)
+            json.beginObject()
+            json.field("session", record.id)
+            json.field("step", completion.step)
+            if let text = completion.generated!.text { json.field("text", text) }
+            json.key("tokens")
+            json.ints(completion.generated!.tokens)
+            Self.writeEnd(completion, generation, to: &json)
+            json.endObject()
+            return Response(json)
+        }
+        return try await stream(work, generation, as: StreamFormat(request))
+    }
+
+    private func stream(_ work: Work, _ generation: Generation, as format: StreamFormat) async throws -> Response {
+        let reader = GenerationReader(scheduler.stream(work))
+        // A refusal before the first token is still a reply with a status of its own.
+        let first: GenerationStream.Element
+        do throws(InferenceError) {
+            first = try await reader.stream.next()
+        } catch {
+            throw Problem(error)
+        }
+        let body = Response.Body.stream { writer in
+            var writer = writer
+            var element = first
+            while true {
+                var json = JSONWriter()
+                json.beginObject()
+                switch element {
+                case .event(let event):
+                    json.field("token", event.token)
+                    if let text = event.text { json.field("text", text) }
+                    json.field("step", event.step)
+                    json.endObject()
+                    try await writer.write(format.frame(json, event: nil))
+                case .finished(let completion):
+                    json.field("done", true)
+                    json.field("step", completion.step)
+                    Self.writeEnd(completion, generation, to: &json)
+                    json.endObject()
+                    try await writer.write(format.frame(json, event: "done"))
+                    return try await writer.finish()
+                }
+                do throws(InferenceError) {
+                    element = try await reader.stream.next()
+                } catch {
+                    json = JSONWriter()
+                    json.beginObject()
+                    json.key("error")
+                    Problem(error).write(to: &json)
+                    json.endObject()
+                    try await writer.write(format.frame(json, event: "error"))
+                    return try await writer.finish()
+                }
+            }
+        }
+        return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
+    }
+
+    private static func writeEnd(_ completion: Completion, _ generation: Generation, to json: inout JSONWriter) {
+        json.field("finish_reason", completion.generated!.finish.rawValue)
+        json.field("seed", Int(generation.seed))
+        json.key("usage")
+        json.beginObject()
+        json.field("input_steps", completion.inputSteps)
+        json.field("output_steps", completion.generated!.tokens.count)
+        json.endObject()
+    }
+}
+
+/// Reads a generation; when nobody holds it any more, the generation ends.
+private final class GenerationReader: Sendable {
+    let stream: GenerationStream
+
+    init(_ stream: GenerationStream) { self.stream = stream }
+
+    deinit { stream.cancel() }
+}
+
+/// How events are framed in a streamed reply.
+private enum StreamFormat {
+    /// A JSON object a line.
+    case lines
+    /// Server-sent events.
+    case events
+
+    /// What the client accepts: events if it names their media type, else lines.
+    init(_ request: Request) {
+        let accepted = request.head.fields.values(of: "accept").joined(separator: ",")
+        self = accepted.contains("text/event-stream") ? .events : .lines
+    }
+
+    var type: String { self == .lines ? "application/x-ndjson" : "text/event-stream" }
+
+    func frame(_ json: JSONWriter, event: String?) -> [UInt8] {
+        switch self {
+        case .lines: json.bytes + Array("\n".utf8)
+        case .events: Array((event.map { "event: \($0)\ndata: " } ?? "data: ").utf8) + json.bytes + Array("\n\n".utf8)
+        }
+    }
+}
+
+extension Fields {
+    /// The stop texts: a string, or an array of them.
+    fileprivate func stop(_ served: ServedModel) throws(Problem) -> [String] {
+        guard let field = self["stop"] else { return [] }
+        let texts = field.string.map { [$0] } ?? (field.kind == .array ? field.elements.compactMap(\.string) : [])
+        guard field.kind == .string || texts.count == field.count, texts.count <= 16,
+            texts.allSatisfy({ (1...1024).contains($0.utf8.count) })
+        else { throw .invalid("stop must be a string of 1 to 1024 bytes, or an array of at most 16 of them.") }
+        guard served.tokenizer != nil || texts.isEmpty else {
+            throw .invalid("Model \"\(served.id)\" has no tokenizer, so it makes no text to stop at.")
+        }
+        return texts
+    }
+}

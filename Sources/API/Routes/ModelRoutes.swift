@@ -1,0 +1,50 @@
+import HTTP
+import Inference
+import JSON
+
+extension Service {
+    /// `GET /v1/models`
+    @Sendable func listModels(_ request: Request) async throws -> Response {
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("object", "list")
+        json.key("data")
+        json.beginArray()
+        for served in models { Self.write(served, to: &json) }
+        json.endArray()
+        json.endObject()
+        return Response(json)
+    }
+
+    /// `GET /v1/models/{model}`
+    @Sendable func getModel(_ request: Request) async throws -> Response {
+        var json = JSONWriter()
+        Self.write(try model(request.parameters["model"]), to: &json)
+        return Response(json)
+    }
+
+    private static func write(_ served: ServedModel, to json: inout JSONWriter) {
+        let configuration = served.model.configuration
+        json.beginObject()
+        json.field("id", served.id)
+        json.field("object", "model")
+        json.field("created", served.created)
+        json.field("owned_by", "scanstep")
+        switch configuration.input {
+        case .tokens(let size):
+            json.field("kind", "tokens")
+            json.field("vocabulary_size", size)
+        case .vectors(let size):
+            json.field("kind", "vectors")
+            json.field("input_size", size)
+        }
+        json.field("output_size", configuration.outputSize)
+        json.field("cell", configuration.cell == .minGRU ? "minGRU" : "minLSTM")
+        json.field("layers", configuration.layers)
+        json.field("parameters", served.model.parameters)
+        json.field("weights", "f32")
+        json.field("state_bytes", served.model.state.bytes)
+        json.field("fingerprint", served.model.fingerprint)
+        json.endObject()
+    }
+}

@@ -1,0 +1,177 @@
+import HTTP
+import Inference
+import JSON
+import Sessions
+
+/// What all sequences of a prefill have in common.
+private struct PrefillOptions {
+    static let fields: Set<String> = OutputOptions.fields.union(["return", "score", "scan"])
+
+    var outputs = Work.Outputs.last
+
+    init(_ fields: Fields) throws(Problem) {
+        switch try fields.string("return") {
+        case nil, "last": outputs = .last
+        case "all": outputs = .all
+        case "none": outputs = .none
+        default: throw .invalid("return must be one of last, all, none.")
+        }
+        switch try fields.string("scan") {
+        case nil, "exact": break
+        default: throw .invalid("scan must be exact: this server has no other.")
+        }
+    }
+}
+
+extension Service {
+    /// `POST /v1/sessions/{id}/prefill`: absorbs an input of any length in one go.
+    @Sendable func prefillSession(_ request: Request) async throws -> Response {
+        let known = PrefillOptions.fields.union(Fields.input).union(["expected_step"])
+        let fields = try await Fields(body: request, allowed: known)
+        let (record, served) = try session(request.parameters["id"])
+        let options = try OutputOptions(fields, served)
+        let input = try fields.requiredInput(for: served)
+        var work = Work(model: served.id, target: .session(record.id), input: input)
+        work.outputs = try PrefillOptions(fields).outputs
+        work.score = try fields.score(served, input)
+        work.expectedStep = try fields.expectedStep()
+        try OutputOptions.check(work, served)
+        let completion = try await run(work, for: request)
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("session", record.id)
+        json.field("step", completion.step)
+        options.writeOutputs(completion, work, served, to: &json)
+        Self.writeUsage(completion, to: &json)
+        Self.writeTimings([completion], to: &json)
+        json.endObject()
+        return Response(json)
+    }
+
+    /// `POST /v1/prefill`: absorbs many sequences in one batch, each into a session, a new session or nothing.
+    @Sendable func prefill(_ request: Request) async throws -> Response {
+        let known = PrefillOptions.fields.union(["model", "sequences", "stream"])
+        let fields = try await Fields(body: request, allowed: known)
+        let served = try model(fields.required("model"))
+        let options = try OutputOptions(fields, served)
+        let common = try PrefillOptions(fields)
+        var works: [Work] = []
+        var values = 0
+        for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
+            let place = "sequences[\(index)]."
+            let sequence = try Fields(element, at: place, allowed: Fields.input.union(["session", "create", "expected_step"]))
+            let input = try sequence.requiredInput(for: served)
+            var work = Work(model: served.id, target: try target(of: sequence, served), input: input)
+            work.outputs = common.outputs
+            work.score = try fields.score(served, input)
+            work.expectedStep = try sequence.expectedStep()
+            try OutputOptions.check(work, served)
+            values += work.outputs == .all ? input.count * served.model.configuration.outputSize : 0
+            works.append(work)
+        }
+        guard values <= OutputOptions.valueLimit else {
+            throw Problem(
+                .unprocessableContent, "reply-too-large",
+                "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
+            ).with("limit", OutputOptions.valueLimit)
+        }
+        if try fields.bool("stream") { return stream(works, served, options, for: request) }
+
+        let results = await scheduler.run(works, cancellation: cancellation(for: request))
+        if case .failure(.queueFull(let limit)) = results[0] { throw Problem(InferenceError.queueFull(limit: limit)) }
+        if case .failure(.draining) = results[0] { throw Problem.draining }
+        var json = JSONWriter(capacity: 4096)
+        json.beginObject()
+        json.field("model", served.id)
+        json.key("results")
+        json.beginArray()
+        for (index, result) in results.enumerated() {
+            Self.write(result, index, works[index], served, options, to: &json)
+        }
+        json.endArray()
+        Self.writeTimings(results.compactMap { try? $0.get() }, to: &json)
+        json.endObject()
+        return Response(json)
+    }
+
+    /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
+    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions, for request: Request) -> Response {
+        let results = scheduler.results(works, cancellation: cancellation(for: request))
+        let body = Response.Body.stream { writer in
+            var writer = writer
+            for await (index, result) in results {
+                var json = JSONWriter()
+                Self.write(result, index, works[index], served, options, to: &json)
+                json.newline()
+                try await writer.write(json.bytes)
+            }
+            try await writer.write("{\"done\":true}\n")
+            try await writer.finish()
+        }
+        return Response(fields: ["content-type": "application/x-ndjson"], body: body)
+    }
+
+    private func target(of sequence: Fields, _ served: ServedModel) throws(Problem) -> Work.Target {
+        let (session, create) = (try sequence.string("session"), sequence["create"])
+        guard session == nil || create == nil else {
+            throw .invalid("Give \(sequence.place)session or \(sequence.place)create, not both.")
+        }
+        if let session {
+            let record = try self.session(session).record
+            guard record.model == served.id else {
+                throw .invalid("\(sequence.place)session \"\(session)\" is a session of model \"\(record.model)\".")
+            }
+            return .session(session)
+        }
+        switch (create?.bool, create?.string) {
+        case (nil, nil) where create == nil, (false?, _): return .detached
+        case (true?, _): return .create(id: nil)
+        case (_, let id?):
+            try checkSessionID(id, sequence.place + "create")
+            return .create(id: id)
+        default: throw .invalid("\(sequence.place)create must be true, false or the new session's id.")
+        }
+    }
+
+    private static func write(
+        _ result: Result<Completion, InferenceError>, _ index: Int, _ work: Work, _ served: ServedModel,
+        _ options: OutputOptions, to json: inout JSONWriter
+    ) {
+        json.beginObject()
+        json.field("index", index)
+        switch result {
+        case .success(let completion):
+            json.key("session")
+            if let session = completion.session { json.string(session.id) } else { json.null() }
+            json.field("step", completion.step)
+            options.writeOutputs(completion, work, served, to: &json)
+            writeUsage(completion, to: &json)
+        case .failure(let error):
+            json.key("error")
+            Problem(error).write(to: &json)
+        }
+        json.endObject()
+    }
+
+    private static func writeUsage(_ completion: Completion, to json: inout JSONWriter) {
+        json.key("usage")
+        json.beginObject()
+        json.field("input_steps", completion.inputSteps)
+        json.field("cached_steps", 0)
+        json.endObject()
+    }
+
+    /// The longest wait and the longest computation among `completions`, in milliseconds.
+    static func writeTimings(_ completions: [Completion], to json: inout JSONWriter) {
+        json.key("timings")
+        json.beginObject()
+        json.field("queue_ms", milliseconds(completions.map(\.queued).max() ?? .zero))
+        json.field("compute_ms", milliseconds(completions.map(\.computed).max() ?? .zero))
+        json.endObject()
+    }
+
+    /// To the microsecond.
+    private static func milliseconds(_ duration: Duration) -> Double {
+        (duration / .microseconds(1)).rounded() / 1000
+    }
+}

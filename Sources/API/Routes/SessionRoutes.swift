@@ -1,0 +1,112 @@
+import HTTP
+import Inference
+import JSON
+import Sessions
+
+extension Service {
+    /// `POST /v1/sessions`: makes a session, of an input if there is one.
+    @Sendable func createSession(_ request: Request) async throws -> Response {
+        let known: Set<String> = ["model", "id", "score"]
+        let fields = try await Fields(body: request, allowed: known.union(Fields.input).union(OutputOptions.fields))
+        let served = try model(fields.required("model"))
+        let id = try fields.string("id")
+        if let id { try checkSessionID(id, "id") }
+        let options = try OutputOptions(fields, served)
+        let input = try fields.input(for: served)
+        var work = Work(model: served.id, target: .create(id: id), input: input ?? .empty)
+        work.outputs = input == nil ? .none : .last
+        work.score = try fields.score(served, input)
+        let completion = try await run(work, for: request)
+        var json = JSONWriter()
+        json.beginObject()
+        Self.writeMembers(of: completion.session!, to: &json)
+        options.writeOutputs(completion, work, served, to: &json)
+        json.endObject()
+        var response = Response(.created, json)
+        response.fields["location"] = "/v1/sessions/" + completion.session!.id
+        return response
+    }
+
+    /// `GET /v1/sessions?limit&after`
+    @Sendable func listSessions(_ request: Request) async throws -> Response {
+        var limit = 100
+        if let text = request.head.query("limit") {
+            guard let number = Int(text), (1...1000).contains(number) else {
+                throw Problem.invalid("limit must be a whole number from 1 to 1000.")
+            }
+            limit = number
+        }
+        let page: (records: [SessionRecord], more: Bool)
+        do throws(SessionError) {
+            page = try sessions.list(limit: limit, after: request.head.query("after"))
+        } catch {
+            throw Problem(error)
+        }
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("object", "list")
+        json.key("data")
+        json.beginArray()
+        for record in page.records {
+            json.beginObject()
+            Self.writeMembers(of: record, to: &json)
+            json.endObject()
+        }
+        json.endArray()
+        json.field("has_more", page.more)
+        json.key("last_id")
+        if let last = page.records.last { json.string(last.id) } else { json.null() }
+        json.endObject()
+        return Response(json)
+    }
+
+    /// `GET /v1/sessions/{id}`
+    @Sendable func getSession(_ request: Request) async throws -> Response {
+        var json = JSONWriter()
+        json.beginObject()
+        Self.writeMembers(of: try session(request.parameters["id"]).record, to: &json)
+        json.endObject()
+        return Response(json)
+    }
+
+    /// `DELETE /v1/sessions/{id}`
+    @Sendable func deleteSession(_ request: Request) async throws -> Response {
+        do throws(SessionError) {
+            try sessions.delete(request.parameters["id"])
+        } catch {
+            throw Problem(error)
+        }
+        return Response(.noContent)
+    }
+
+    func checkSessionID(_ id: String, _ name: String) throws(Problem) {
+        guard SessionID.isValid(id) else {
+            throw .invalid(
+                "\(name) must be 1 to \(SessionID.maximumLength) characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\", "
+                    + "the first a letter or digit.")
+        }
+    }
+
+    private static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {
+        json.field("id", record.id)
+        json.field("object", "session")
+        json.field("model", record.model)
+        json.field("step", record.step)
+        json.field("state_bytes", record.stateBytes)
+        json.field("created_at", timestamp(record.createdAt))
+        json.field("last_used_at", timestamp(record.lastUsedAt))
+        json.key("expires_at")
+        json.null()
+    }
+}
+
+extension Fields {
+    /// Whether the input is to be scored; only tokens have probabilities.
+    func score(_ served: ServedModel, _ input: InputSequence?) throws(Problem) -> Bool {
+        guard try bool("score") else { return false }
+        guard served.model.configuration.output == .logits else {
+            throw .invalid("Model \"\(served.id)\" gives vectors, which have no probabilities to score.")
+        }
+        return input != nil
+    }
+}

@@ -1,0 +1,81 @@
+import HTTP
+import Inference
+import JSON
+
+extension Service {
+    /// `POST /v1/sessions/{id}/step`: absorbs one input.
+    @Sendable func stepSession(_ request: Request) async throws -> Response {
+        let known: Set<String> = ["token", "vector", "expected_step"]
+        let fields = try await Fields(body: request, allowed: known.union(OutputOptions.fields))
+        let step = try stepWork(fields, request.parameters["id"])
+        let completion = try await run(step.work, for: request)
+        var json = JSONWriter()
+        Self.write(.success(completion), step, to: &json)
+        return Response(json)
+    }
+
+    /// `POST /v1/step`: one input for each of many sessions, which share a batch.
+    @Sendable func step(_ request: Request) async throws -> Response {
+        let fields = try await Fields(body: request, allowed: ["steps"])
+        let known = OutputOptions.fields.union(["session", "token", "vector", "expected_step"])
+        var steps: [Result<StepWork, Problem>] = []
+        var sessions: [String] = []
+        for (index, element) in try fields.array("steps", limit: Self.batchLimit).enumerated() {
+            let item = try Fields(element, at: "steps[\(index)].", allowed: known)
+            let id = try item.required("session")
+            sessions.append(id)
+            steps.append(Result { () throws(Problem) in try stepWork(item, id) })
+        }
+        let works = steps.compactMap { try? $0.get().work }
+        var results = await scheduler.run(works, cancellation: cancellation(for: request))[...]
+        var json = JSONWriter(capacity: 4096)
+        json.beginObject()
+        json.key("results")
+        json.beginArray()
+        for (session, step) in zip(sessions, steps) {
+            switch step {
+            case .success(let step): Self.write(results.removeFirst(), step, to: &json)
+            case .failure(let problem): Self.write(problem, session, to: &json)
+            }
+        }
+        json.endArray()
+        json.endObject()
+        return Response(json)
+    }
+
+    private struct StepWork {
+        let work: Work
+        let session: String
+        let served: ServedModel
+        let options: OutputOptions
+    }
+
+    private func stepWork(_ fields: Fields, _ id: String) throws(Problem) -> StepWork {
+        let (record, served) = try session(id)
+        var work = Work(model: served.id, target: .session(record.id), input: try fields.stepInput(for: served))
+        work.expectedStep = try fields.expectedStep()
+        return StepWork(work: work, session: id, served: served, options: try OutputOptions(fields, served))
+    }
+
+    private static func write(
+        _ result: Result<Completion, InferenceError>, _ step: StepWork, to json: inout JSONWriter
+    ) {
+        switch result {
+        case .success(let completion):
+            json.beginObject()
+            json.field("session", step.session)
+            json.field("step", completion.step)
+            step.options.writeOutputs(completion, step.work, step.served, to: &json)
+            json.endObject()
+        case .failure(let error): write(Problem(error), step.session, to: &json)
+        }
+    }
+
+    private static func write(_ problem: Problem, _ session: String, to json: inout JSONWriter) {
+        json.beginObject()
+        json.field("session", session)
+        json.key("error")
+        problem.write(to: &json)
+        json.endObject()
+    }
+}

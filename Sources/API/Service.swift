@@ -1,0 +1,100 @@
+import HTTP
+import Inference
+import JSON
+import Sessions
+
+/// The routes of the native API over the models, sessions and the scheduler.
+public struct Service: Sendable {
+    /// Sequences of one prefill and steps of one batched step.
+    static let batchLimit = 4096
+
+    let models: [ServedModel]
+    let sessions: SessionTable
+    let scheduler: Scheduler
+    let clock: @Sendable () -> Double
+
+    /// - Parameter clock: seconds since 1970.
+    public init(
+        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, clock: @escaping @Sendable () -> Double
+    ) {
+        (self.models, self.sessions, self.scheduler, self.clock) = (models, sessions, scheduler, clock)
+    }
+
+    /// All routes.
+    public func router() -> Router {
+        var router = Router()
+        func on(
+            _ method: Method, _ pattern: String, _ handler: @escaping @Sendable (Request) async throws -> Response
+        ) {
+            router.on(method, pattern) { request in
+                do {
+                    return try await handler(request)
+                } catch let problem as Problem {
+                    return problem.response
+                }
+            }
+        }
+        on(.get, "/v1/models", listModels)
+        on(.get, "/v1/models/{model}", getModel)
+        on(.post, "/v1/prefill", prefill)
+        on(.post, "/v1/step", step)
+        on(.post, "/v1/sessions", createSession)
+        on(.get, "/v1/sessions", listSessions)
+        on(.get, "/v1/sessions/{id}", getSession)
+        on(.delete, "/v1/sessions/{id}", deleteSession)
+        on(.post, "/v1/sessions/{id}/prefill", prefillSession)
+        on(.post, "/v1/sessions/{id}/step", stepSession)
+        on(.post, "/v1/sessions/{id}/generate", generate)
+        on(.get, "/livez", live)
+        on(.get, "/readyz", ready)
+        on(.get, "/openapi.yaml", openAPI)
+        return router
+    }
+
+    /// Renders errors of the HTTP layer as problems.
+    public static let errorResponder: ErrorResponder = { error, _ in Problem(error).response }
+
+    // MARK: Looking things up
+
+    func model(_ id: String) throws(Problem) -> ServedModel {
+        guard let served = models.first(where: { $0.id == id }) else {
+            let known = models.map(\.id).joined(separator: ", ")
+            throw Problem(.notFound, "model-not-found", "There is no model \"\(id)\"; served are \(known).")
+        }
+        return served
+    }
+
+    /// The session called `id` and its model.
+    func session(_ id: String) throws(Problem) -> (record: SessionRecord, served: ServedModel) {
+        do {
+            let record = try sessions.record(id)
+            return (record, try model(record.model))
+        } catch let error as SessionError {
+            throw Problem(error)
+        } catch {
+            throw error as! Problem
+        }
+    }
+
+    /// Runs one work for `request`; it is dropped when the client has gone.
+    func run(_ work: Work, for request: Request) async throws(Problem) -> Completion {
+        do {
+            return try await scheduler.run(work, cancellation: cancellation(for: request))
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    func cancellation(for request: Request) -> Cancellation {
+        let cancellation = Cancellation()
+        request.whenClientGone { cancellation.cancel() }
+        return cancellation
+    }
+}
+
+extension Response {
+    /// A JSON reply.
+    init(_ status: HTTPStatus = .ok, _ json: JSONWriter) {
+        self.init(status, type: "application/json", json.bytes)
+    }
+}
