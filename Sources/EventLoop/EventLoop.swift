@@ -112,7 +112,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     /// Has the loop call `action` once `deadline` has passed; to the millisecond. On the loop only.
     public func schedule(at deadline: MonotonicInstant, _ action: @escaping () -> Void) -> Timer {
-        checkCurrent()
+        preconditionCurrent()
         let timer = Timer(deadline: deadline, action: action)
         timers.insert(timer)
         return timer
@@ -120,7 +120,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     /// Forgets a timer; one that has fired stays fired. On the loop only.
     public func cancel(_ timer: Timer) {
-        checkCurrent()
+        preconditionCurrent()
         timers.remove(timer)
     }
 
@@ -133,13 +133,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: Descriptors
 
-    func checkCurrent() {
+    /// Stops the program unless the caller runs on the loop's thread.
+    public func preconditionCurrent() {
         precondition(isCurrent, "called on another thread than the loop's")
     }
 
     /// Begins to watch a descriptor, edge-triggered, in both directions, until its `close()`.
     func register(_ registration: Registration) throws(SystemError) {
-        checkCurrent()
+        preconditionCurrent()
         lastNumber = lastNumber == .max - 1 ? 1 : lastNumber + 1
         registration.number = lastNumber
         try Syscall.watch(poller, registration.descriptor, token: registration.token)
@@ -150,7 +151,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     func forget(_ registration: Registration) {
         guard registration.number != 0 else { return }
-        checkCurrent()
+        preconditionCurrent()
         registrations[Int(registration.descriptor)] = nil
     }
 

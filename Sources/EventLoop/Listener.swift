@@ -35,7 +35,7 @@ public final class Listener: @unchecked Sendable {
     /// Where the process or the machine is out of descriptors or memory the connection stays in the kernel's queue, and
     /// the next attempt is made 50 ms later rather than at once.
     public func accept(for choose: () -> EventLoop) async throws(SystemError) -> Socket? {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         if !isAttached {
             isAttached = true
             if registration.isOpen { try loop.register(registration) }
@@ -61,7 +61,7 @@ public final class Listener: @unchecked Sendable {
 
     /// Stops listening; connections not yet accepted are refused. On the loop only.
     public func close() {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         registration.close()
     }
 }

@@ -38,7 +38,7 @@ public final class Socket: @unchecked Sendable {
     public func read(
         into bytes: inout [UInt8], until deadline: MonotonicInstant = .never
     ) async throws(SocketError) -> Int {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         while true {
             guard registration.isOpen else { throw .closed }
             if registration.canRead {
@@ -66,7 +66,7 @@ public final class Socket: @unchecked Sendable {
     public func write(
         _ bytes: [UInt8], more: Bool = false, patience: Duration? = nil
     ) async throws(SocketError) {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         var sent = 0
         while sent < bytes.count {
             guard registration.isOpen else { throw .closed }
@@ -90,7 +90,7 @@ public final class Socket: @unchecked Sendable {
 
     /// Makes a reader see the end once it has read what arrived up to now, even one that waits already.
     public func finishReading() {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         guard registration.isOpen else { return }
         Syscall.shutdownReading(registration.descriptor)
         registration.peerFinished = true
@@ -100,19 +100,19 @@ public final class Socket: @unchecked Sendable {
 
     /// Tells the peer that nothing more will be sent; reading goes on.
     public func finishWriting() {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         if registration.isOpen { Syscall.shutdownWriting(registration.descriptor) }
     }
 
     /// Closes the socket; reads and writes under way throw `closed`. Later calls do nothing.
     public func close() {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         registration.close()
     }
 
     /// Closes the socket with a reset, so that the peer cannot take what it has for the whole.
     public func reset() {
-        loop.checkCurrent()
+        loop.preconditionCurrent()
         if registration.isOpen { Syscall.resetOnClose(registration.descriptor) }
         registration.close()
     }
