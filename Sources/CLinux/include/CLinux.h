@@ -1,1 +1,77 @@
 #pragma once
+
+// What the Glibc module of Swift lacks: epoll, eventfd, and the socket calls whose flags it does not import.
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+extern int accept4(int, struct sockaddr *, socklen_t *, int);
+
+static const uint32_t linux_readable = EPOLLIN;
+static const uint32_t linux_writable = EPOLLOUT;
+static const uint32_t linux_peer_finished = EPOLLRDHUP;
+static const uint32_t linux_hung_up = EPOLLERR | EPOLLHUP;
+static const uint32_t linux_edge_triggered = EPOLLET;
+
+static inline int linux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static inline int linux_epoll_add(int poller, int descriptor, uint32_t events, uint64_t token) {
+    struct epoll_event event = {.events = events, .data = {.u64 = token}};
+    return epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static inline int linux_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+static inline int linux_stream_socket(int family) {
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+/// `more` tells the kernel that the next call continues the same message, so that it need not send a short segment.
+static inline ssize_t linux_send(int descriptor, const void *bytes, size_t count, int more) {
+    return send(descriptor, bytes, count, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
+static inline int linux_set_option(int descriptor, int level, int option, int value) {
+    return setsockopt(descriptor, level, option, &value, sizeof value);
+}
+
+static inline int linux_reuse_address(int descriptor) {
+    return linux_set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+static inline int linux_no_delay(int descriptor) {
+    return linux_set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/// Bounds what the kernel holds unsent for one connection, so that a slow reader is felt early.
+static inline int linux_unsent_limit(int descriptor, int bytes) {
+    return linux_set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+/// Makes the coming close a reset instead of an orderly end.
+static inline int linux_reset_on_close(int descriptor) {
+    struct linger abort = {.l_onoff = 1, .l_linger = 0};
+    return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+}
+
+static inline int linux_shutdown_reading(int descriptor) { return shutdown(descriptor, SHUT_RD); }
+static inline int linux_shutdown_writing(int descriptor) { return shutdown(descriptor, SHUT_WR); }
+
+/// The local port in host order, or -1 with errno.
+static inline int linux_local_port(int descriptor) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0) return -1;
+    if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}

@@ -1,0 +1,31 @@
+/// Every bound that the server sets on its clients, in bytes, counts or durations.
+public struct HTTPLimits: Sendable {
+    /// Bytes of a request's head, request line and fields together; more is 431.
+    public var headBytes = 16 << 10
+    /// Bytes of a request's target; more is 414.
+    public var targetBytes = 8 << 10
+    /// Number of a request's header fields; more is 431.
+    public var fields = 100
+    /// Bytes of a body collected by `Request.body()` where the route names no limit of its own; more is 413.
+    public var bodyBytes = 16 << 20
+    /// Bytes of all chunk extensions of one body; more is 400.
+    public var chunkExtensionBytes = 4 << 10
+    /// Bytes of the trailer section of one chunked body; more is 431.
+    public var trailerBytes = 8 << 10
+    /// Bytes of a body that a handler left unread that are read and dropped to keep the connection.
+    public var unreadBodyBytes = 64 << 10
+    /// Connections open at once; further ones are answered 503 and closed.
+    public var connections = 10_000
+    /// How long a connection may stay silent between requests before it is closed.
+    public var idleTime = Duration.seconds(75)
+    /// How long a request's head may take from its first byte; longer is 408.
+    public var headTime = Duration.seconds(10)
+    /// How long each wait for more of a body may take; longer is 408.
+    public var bodyTime = Duration.seconds(30)
+    /// How long each wait for the client to take more of a reply may last before the connection is dropped.
+    public var writeTime = Duration.seconds(30)
+    /// How long a closing connection still reads and drops what arrives, so that the client can read the last reply.
+    public var lingerTime = Duration.seconds(2)
+
+    public init() {}
+}

@@ -1,0 +1,122 @@
+/// Answers one request; runs on the connection's task, on its loop.
+public typealias Handler = @Sendable (Request) async throws -> Response
+
+/// Finds the handler of a method and path. Patterns look like `/v1/sessions/{id}/step`: a segment in braces matches any
+/// one non-empty segment and names it, and a literal segment is preferred to one in braces.
+public struct Router: Sendable {
+    private struct Route {
+        let method: Method
+        let names: [String]
+        let handler: Handler
+    }
+
+    private struct Node {
+        var literals: [(segment: [UInt8], node: Node)] = []
+        /// None or one.
+        var parameter: [Node] = []
+        var routes: [Route] = []
+    }
+
+    private var root = Node()
+
+    public init() {}
+
+    /// Adds a route. A method and pattern given twice, or a pattern without `/` at its beginning, is a programmer's
+    /// error.
+    public mutating func on(_ method: Method, _ pattern: String, _ handler: @escaping Handler) {
+        precondition(pattern.hasPrefix("/"), "\(pattern) does not begin with /")
+        let segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        var names: [String] = []
+        Self.add(method, Array(segments.map(Array.init)[...]), 0, &names, handler, to: &root, pattern)
+    }
+
+    private static func add(
+        _ method: Method, _ segments: [[UInt8]], _ index: Int, _ names: inout [String], _ handler: @escaping Handler,
+        to node: inout Node, _ pattern: String
+    ) {
+        guard index < segments.count else {
+            let isNew = !node.routes.contains { $0.method == method }
+            precondition(isNew, "\(method.rawValue) \(pattern) is there already")
+            node.routes.append(Route(method: method, names: names, handler: handler))
+            return
+        }
+        let segment = segments[index]
+        if segment.first == UInt8(ascii: "{"), segment.last == UInt8(ascii: "}") {
+            names.append(String(decoding: segment.dropFirst().dropLast(), as: UTF8.self))
+            if node.parameter.isEmpty { node.parameter.append(Node()) }
+            add(method, segments, index + 1, &names, handler, to: &node.parameter[0], pattern)
+        } else {
+            if !node.literals.contains(where: { $0.segment == segment }) { node.literals.append((segment, Node())) }
+            let place = node.literals.firstIndex { $0.segment == segment }!
+            add(method, segments, index + 1, &names, handler, to: &node.literals[place].node, pattern)
+        }
+    }
+
+    /// The handler for a head and the values of the path's parameters.
+    /// - Throws: 404 `not-found`, or 405 `method-not-allowed` with `Allow` (RFC 9110 §15.5.6). HEAD falls back to GET.
+    public func find(_ head: RequestHead) throws(HTTPError) -> (handler: Handler, parameters: PathParameters) {
+        let bytes = head.fields.bytes
+        var values: [Range<Int>] = []
+        let path = head.pathRange
+        let start = min(path.lowerBound + 1, path.upperBound)
+        guard path.isEmpty || bytes[path.lowerBound] == UInt8(ascii: "/"),
+            let routes = Self.match(root, bytes, start, path.upperBound, &values)
+        else { throw HTTPError(.notFound, "not-found", "Nothing is found at this path.") }
+        let method = head.method
+        guard
+            let route = routes.first(where: { $0.method == method })
+                ?? (method == .head ? routes.first { $0.method == .get } : nil)
+        else {
+            var allowed = routes.map(\.method.rawValue)
+            if allowed.contains("GET"), !allowed.contains("HEAD") { allowed.append("HEAD") }
+            throw HTTPError(
+                .methodNotAllowed, "method-not-allowed", "The path does not have the method \(method.rawValue).",
+                fields: ["allow": allowed.sorted().joined(separator: ", ")])
+        }
+        if values.isEmpty { return (route.handler, PathParameters()) }
+        let texts = values.map { PercentDecoding.text(bytes, $0) }
+        return (route.handler, PathParameters(names: route.names, values: texts))
+    }
+
+    private static func match(
+        _ node: Node, _ bytes: [UInt8], _ start: Int, _ end: Int, _ values: inout [Range<Int>]
+    ) -> [Route]? {
+        var stop = start
+        while stop < end, bytes[stop] != UInt8(ascii: "/") { stop += 1 }
+        let isLast = stop == end
+        for literal in node.literals where equals(bytes, start..<stop, literal.segment) {
+            if isLast {
+                if !literal.node.routes.isEmpty { return literal.node.routes }
+            } else if let routes = match(literal.node, bytes, stop + 1, end, &values) {
+                return routes
+            }
+        }
+        guard let parameter = node.parameter.first, stop > start else { return nil }
+        values.append(start..<stop)
+        if isLast {
+            if !parameter.routes.isEmpty { return parameter.routes }
+        } else if let routes = match(parameter, bytes, stop + 1, end, &values) {
+            return routes
+        }
+        values.removeLast()
+        return nil
+    }
+
+    private static func equals(_ bytes: [UInt8], _ range: Range<Int>, _ literal: [UInt8]) -> Bool {
+        if bytes[range].elementsEqual(literal) { return true }
+        return range.count > literal.count && bytes[range].contains(UInt8(ascii: "%"))
+            && PercentDecoding.decoded(bytes, range, plusIsSpace: false) == literal
+    }
+}
+
+/// The values of a pattern's segments in braces, decoded.
+public struct PathParameters: Sendable {
+    var names: [String] = []
+    var values: [String] = []
+
+    /// The value of `{name}`; a name that the pattern does not have is a programmer's error.
+    public subscript(name: String) -> String {
+        guard let index = names.firstIndex(of: name) else { preconditionFailure("the pattern has no {\(name)}") }
+        return values[index]
+    }
+}
