@@ -63,12 +63,13 @@ let package = Package(
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "HTTP", "Inference", "Sessions", "Recurrent", "EventLoop",
+                "API", "HTTP", "Inference", "Sessions", "Recurrent", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: settings),
+            swiftSettings: settings
+                + (Context.environment["SCANSTEP_MARCH"] == nil ? [] : [.define("SCANSTEP_MARCH")])),
 
         .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),

@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Recurrent
 
 /// Which outputs of a work a client wants to see, and how.
 struct OutputOptions: Sendable {

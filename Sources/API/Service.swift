@@ -94,7 +94,7 @@ public struct Service: Sendable {
 
 extension Response {
     /// A JSON reply.
-    init(_ status: HTTPStatus = .ok, _ json: JSONWriter) {
+    init(_ status: HTTPStatus = .ok, json: JSONWriter) {
         self.init(status, type: "application/json", json.bytes)
     }
 }

@@ -1,7 +1,7 @@
 /// ln Σ exp of `values`, from which log-probabilities follow by subtraction. Same bytes whatever the batch; NaN where a
 /// value is not finite.
 public func logSumExp(_ values: some Collection<Float>) -> Float {
-    let result = unsafe values.withContiguousStorageIfAvailable { unsafe logSumExp($0.baseAddress!, $0.count) }
+    let result = values.withContiguousStorageIfAvailable { unsafe logSumExp($0.baseAddress!, $0.count) }
     return result ?? logSumExp(Array(values))
 }
 

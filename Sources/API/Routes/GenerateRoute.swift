@@ -1,6 +1,8 @@
 import HTTP
 import Inference
 import JSON
+import Recurrent
+import Sessions
 
 extension Service {
     /// `POST /v1/sessions/{id}/generate`: samples tokens and absorbs each, at once or streamed.
@@ -35,7 +37,7 @@ extension Service {
             json.ints(completion.generated!.tokens)
             Self.writeEnd(completion, generation, to: &json)
             json.endObject()
-            return Response(json)
+            return Response(json: json)
         }
         return try await stream(work, generation, as: StreamFormat(request))
     }

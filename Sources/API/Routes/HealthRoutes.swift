@@ -21,6 +21,6 @@ extension Service {
         json.beginObject()
         json.field("status", word)
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 }

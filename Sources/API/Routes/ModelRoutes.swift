@@ -1,6 +1,8 @@
 import HTTP
 import Inference
 import JSON
+import Kernels
+import Recurrent
 
 extension Service {
     /// `GET /v1/models`
@@ -13,14 +15,14 @@ extension Service {
         for served in models { Self.write(served, to: &json) }
         json.endArray()
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     /// `GET /v1/models/{model}`
     @Sendable func getModel(_ request: Request) async throws -> Response {
         var json = JSONWriter()
         Self.write(try model(request.parameters["model"]), to: &json)
-        return Response(json)
+        return Response(json: json)
     }
 
     private static func write(_ served: ServedModel, to json: inout JSONWriter) {

@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Recurrent
 import Sessions
 
 /// What all sequences of a prefill have in common.
@@ -45,7 +46,7 @@ extension Service {
         Self.writeUsage(completion, to: &json)
         Self.writeTimings([completion], to: &json)
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     /// `POST /v1/prefill`: absorbs many sequences in one batch, each into a session, a new session or nothing.
@@ -91,7 +92,7 @@ extension Service {
         json.endArray()
         Self.writeTimings(results.compactMap { try? $0.get() }, to: &json)
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.

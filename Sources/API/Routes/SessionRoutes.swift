@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Recurrent
 import Sessions
 
 extension Service {
@@ -22,7 +23,7 @@ extension Service {
         Self.writeMembers(of: completion.session!, to: &json)
         options.writeOutputs(completion, work, served, to: &json)
         json.endObject()
-        var response = Response(.created, json)
+        var response = Response(.created, json: json)
         response.fields["location"] = "/v1/sessions/" + completion.session!.id
         return response
     }
@@ -57,7 +58,7 @@ extension Service {
         json.key("last_id")
         if let last = page.records.last { json.string(last.id) } else { json.null() }
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     /// `GET /v1/sessions/{id}`
@@ -66,7 +67,7 @@ extension Service {
         json.beginObject()
         Self.writeMembers(of: try session(request.parameters["id"]).record, to: &json)
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     /// `DELETE /v1/sessions/{id}`

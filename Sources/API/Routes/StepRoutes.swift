@@ -1,6 +1,8 @@
 import HTTP
 import Inference
 import JSON
+import Recurrent
+import Sessions
 
 extension Service {
     /// `POST /v1/sessions/{id}/step`: absorbs one input.
@@ -11,7 +13,7 @@ extension Service {
         let completion = try await run(step.work, for: request)
         var json = JSONWriter()
         Self.write(.success(completion), step, to: &json)
-        return Response(json)
+        return Response(json: json)
     }
 
     /// `POST /v1/step`: one input for each of many sessions, which share a batch.
@@ -40,7 +42,7 @@ extension Service {
         }
         json.endArray()
         json.endObject()
-        return Response(json)
+        return Response(json: json)
     }
 
     private struct StepWork {

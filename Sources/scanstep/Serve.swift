@@ -1,0 +1,126 @@
+import API
+import ArgumentParser
+import Glibc
+import HTTP
+import Inference
+import Logging
+import Recurrent
+import Sessions
+
+/// `scanstep serve`
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve the models of a folder.",
+        discussion: """
+            Every option may also be given as an environment variable: SCANSTEP_ and its name in capitals, with _ for -, \
+            as in SCANSTEP_SESSION_MEMORY=4GiB. Options given here win.
+            """)
+
+    @Option(help: "Folder of models; each folder in it with a model.safetensors is one.")
+    var models: String?
+
+    @Option(help: "Address to listen on (default: 127.0.0.1).")
+    var host: String?
+
+    @Option(help: "Port to listen on; 0 takes a free one (default: 8080).")
+    var port: Int?
+
+    @Option(help: "Threads that serve connections (default: 1).")
+    var loops: Int?
+
+    @Option(help: "Memory for session states, as in 512MiB or 4GiB (default: 1GiB).")
+    var sessionMemory: String?
+
+    @Option(help: "Largest request body (default: 16MiB).")
+    var maxBody: String?
+
+    @Option(help: "How long running requests may go on after SIGTERM, as in 30s or 500ms (default: 30s).")
+    var drainTimeout: String?
+
+    @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error, critical (default: info).")
+    var logLevel: String?
+
+    func run() throws {
+        let started = ContinuousClock.now
+        let settings = try Settings(self)
+        try requireProcessor()
+        let signals = StopSignals.block()
+
+        var log = Logger(label: "scanstep", factory: { StreamLogHandler.standardError(label: $0) })
+        log.logLevel = settings.logLevel
+        let loaded = try load(settings.models, log)
+        let sessions = SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
+        let scheduler = Scheduler(loaded, sessions: sessions)
+        let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
+        var limits = HTTPLimits()
+        limits.bodyBytes = settings.maxBody
+        let observer = HTTPObserver(
+            failed: { [log] error, context in
+                log.error("request failed", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
+            },
+            replied: { [log] head, status, duration in
+                log.debug(
+                    "\(head?.method.rawValue ?? "-") \(head?.target ?? "-") \(status.code)",
+                    metadata: ["ms": "\(duration / .milliseconds(1))"])
+            })
+        let port: Int
+        let server: HTTPServer
+        do {
+            server = try HTTPServer(
+                host: settings.host, port: settings.port, loops: settings.loops, limits: limits,
+                router: service.router(), observer: observer, errorResponder: Service.errorResponder)
+            port = try server.start()
+        } catch {
+            scheduler.stop()
+            throw Failure("cannot listen on \(settings.host):\(settings.port): \(error)")
+        }
+        let milliseconds = ((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10
+        log.info("ready in \(milliseconds) ms", metadata: ["models": "\(loaded.map { $0.id }.joined(separator: ", "))"])
+        let address = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+        print("scanstep: listening on http://\(address):\(port)")
+        fflush(nil)
+
+        let signal = signals.wait()
+        log.info("draining", metadata: ["signal": "\(signal)"])
+        let clean = server.drain(within: settings.drainTimeout)
+        scheduler.stop()
+        log.info("stopped", metadata: ["sessions": "\(sessions.count)", "cut_off": "\(!clean)"])
+    }
+
+    /// Loads every model of the folder; those that cannot be served are named and left out.
+    private func load(_ folder: String, _ log: Logger) throws -> [ServedModel] {
+        guard let paths = ModelFolder.paths(in: folder) else { throw Failure("cannot read the folder \(folder)") }
+        var loaded: [ServedModel] = []
+        for path in paths {
+            do throws(CheckpointError) {
+                let started = ContinuousClock.now
+                let model = ServedModel(try ModelFolder(path: path), created: Int(secondsSince1970()))
+                loaded.append(model)
+                log.info(
+                    "loaded \(model.id)",
+                    metadata: [
+                        "parameters": "\(model.model.parameters)", "state_bytes": "\(model.model.state.bytes)",
+                        "ms": "\(((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10)",
+                    ])
+            } catch {
+                log.error("model refused: \(error)", metadata: ["folder": "\(path)"])
+            }
+        }
+        guard !loaded.isEmpty else { throw Failure("no model in \(folder) can be served") }
+        return loaded
+    }
+}
+
+/// Ends the program with exit status 1 and one line.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Seconds since 1970, UTC.
+@Sendable func secondsSince1970() -> Double {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Configuration
+import Logging
+
+/// What `serve` was told, by options over environment variables over defaults.
+struct Settings {
+    var models: String
+    var host: String
+    var port: Int
+    var loops: Int
+    /// Bytes.
+    var sessionMemory: Int
+    /// Bytes.
+    var maxBody: Int
+    var drainTimeout: Duration
+    var logLevel: Logger.Level
+
+    init(_ options: Serve) throws {
+        let environment = ConfigReader(provider: EnvironmentVariablesProvider()).scoped(to: "scanstep")
+        func text(_ option: String?, _ name: String, _ otherwise: String?) throws -> String {
+            let key = ConfigKey([name.split(separator: "-").joined(separator: "_")])
+            guard let value = option ?? environment.string(forKey: key) ?? otherwise else {
+                throw ValidationError("--\(name) is missing.")
+            }
+            return value
+        }
+        func parsed<T>(_ text: String, _ name: String, _ what: String, _ parse: (String) -> T?) throws -> T {
+            guard let value = parse(text) else { throw ValidationError("--\(name) must be \(what), not \"\(text)\".") }
+            return value
+        }
+        func number(_ option: Int?, _ name: String, _ otherwise: Int, _ range: ClosedRange<Int>) throws -> Int {
+            let text = try text(option.map(String.init), name, String(otherwise))
+            return try parsed(text, name, "a whole number from \(range.lowerBound) to \(range.upperBound)") {
+                Int($0).flatMap { range.contains($0) ? $0 : nil }
+            }
+        }
+        models = try text(options.models, "models", nil)
+        host = try text(options.host, "host", "127.0.0.1")
+        port = try number(options.port, "port", 8080, 0...65_535)
+        loops = try number(options.loops, "loops", 1, 1...256)
+        let size = "a size such as 512MiB"
+        sessionMemory = try parsed(
+            try text(options.sessionMemory, "session-memory", "1GiB"), "session-memory", size, Self.bytes)
+        maxBody = try parsed(try text(options.maxBody, "max-body", "16MiB"), "max-body", size, Self.bytes)
+        drainTimeout = try parsed(
+            try text(options.drainTimeout, "drain-timeout", "30s"), "drain-timeout", "a time such as 30s", Self.duration)
+        logLevel = try parsed(try text(options.logLevel, "log-level", "info"), "log-level", "a level such as info") {
+            Logger.Level(rawValue: $0)
+        }
+    }
+
+    /// A whole number of bytes with an optional unit B, KiB, MiB, GiB or TiB.
+    static func bytes(_ text: String) -> Int? {
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0), ("", 0)]
+        guard let (unit, shift) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(unit.count)), number > 0, number <= Int.max >> shift
+        else { return nil }
+        return number << shift
+    }
+
+    /// A whole number of a unit: ms, s, m or h.
+    static func duration(_ text: String) -> Duration? {
+        let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(unit.count)), number >= 0, number <= 1_000_000
+        else { return nil }
+        return .milliseconds(number * factor)
+    }
+}
