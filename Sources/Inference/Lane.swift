@@ -16,6 +16,8 @@ final class Lane {
     private let workspace: Workspace
     private var waiting = Deque<Operation>()
     private var active: [Operation] = []
+    /// Streams that gave up their slot while their readers were slow; their states are in their sessions.
+    private var parked: [Operation] = []
     private var freeSlots: [Int]
     /// Told of every operation that has ended.
     private let ended: (Operation) -> Void
@@ -30,14 +32,18 @@ final class Lane {
 
     /// Whether a tick would do anything.
     var isRunnable: Bool {
-        !waiting.isEmpty && !freeSlots.isEmpty || active.contains { $0.ready > 0 || $0.isCancelled }
+        !waiting.isEmpty && (!freeSlots.isEmpty || active.contains(where: \.isHeldUp))
+            || active.contains { $0.ready > 0 || $0.isCancelled }
+            || parked.contains { $0.ready > 0 && !freeSlots.isEmpty || $0.isCancelled }
     }
 
     /// Admits what waits, absorbs one batch and ends what is done.
     func tick() {
         for operation in active where operation.isCancelled { end(operation, .failure(.cancelled)) }
         active.removeAll { $0.slot < 0 }
+        if waiting.count > freeSlots.count { park() }
         while !freeSlots.isEmpty, let operation = waiting.popFirst() { start(operation) }
+        parked.removeAll { resume($0) }
         computeStateOutputs()
 
         // One row for everybody first, then the rest to prefills in order of arrival.
@@ -91,6 +97,37 @@ final class Lane {
         let goesOn = operation.work.generation != nil && operation.work.input.count == 0
         operation.needsStateOutput = goesOn || operation.work.score && operation.step > 0
         active.append(operation)
+    }
+
+    /// Takes the slots of streams that wait for their readers: however many those are, others get on.
+    private func park() {
+        for operation in active where operation.isHeldUp {
+            freeSlots.append(operation.slot)
+            operation.slot = -1
+            parked.append(operation)
+        }
+        active.removeAll { $0.slot < 0 }
+    }
+
+    /// Gives a parked stream a slot again when it can go on; whether it is parked no more.
+    private func resume(_ operation: Operation) -> Bool {
+        if operation.isCancelled {
+            end(operation, .failure(.cancelled))
+            return true
+        }
+        guard operation.ready > 0, let slot = freeSlots.popLast() else { return false }
+        operation.slot = slot
+        do throws(SessionError) {
+            let session = operation.session!
+            let record = try sessions.load(session.id, into: workspace.states, row: slot, model: served.id)
+            guard record.serial == session.serial else {
+                throw .gone(id: session.id, reason: .deleted, lastStep: operation.step)
+            }
+            active.append(operation)
+        } catch {
+            end(operation, .failure(.session(error)))
+        }
+        return true
     }
 
     private func computeStateOutputs() {

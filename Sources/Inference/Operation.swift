@@ -56,6 +56,9 @@ final class Operation: @unchecked Sendable {
         return nextToken != nil && stream?.hasRoom ?? true ? 1 : 0
     }
 
+    /// Whether it only waits for the reader of its stream; its state is in its session then.
+    var isHeldUp: Bool { stream != nil && nextToken != nil && ready == 0 }
+
     func finish(_ result: Result<Completion, InferenceError>) { report(result) }
 
     func completion() -> Completion {
