@@ -1,0 +1,82 @@
+import Foundation
+import TestSupport
+
+/// The models that the live tests serve.
+enum LiveModels {
+    /// Characters of the model `letters`, token by token; one of them takes two bytes.
+    static let characters = "abcdefghijklmnopqé "
+
+    /// Every committed model, each folder with its `model.safetensors` and nothing else.
+    @Sendable static func golden(_ folder: TemporaryFolder) throws {
+        for name in Golden.models { try golden(name, folder) }
+    }
+
+    static func golden(_ name: String, _ folder: TemporaryFolder) throws {
+        let file = URL(fileURLWithPath: "\(Golden.folder)/\(name)/model.safetensors")
+        folder.write(name + "/model.safetensors", try Data(contentsOf: file))
+    }
+
+    /// `letters`: tokens with a text, a convolution and logits.
+    @Sendable static func letters(_ folder: TemporaryFolder) {
+        var model = RandomModel()
+        model.kernel = 3
+        model.vocabularySize = characters.count
+        model.write(to: folder, name: "letters", characters: characters)
+    }
+
+    /// `vectors`: 3 values in, 2 out, minLSTM with learned initial state.
+    @Sendable static func vectors(_ folder: TemporaryFolder) {
+        var model = RandomModel()
+        model.cell = "minLSTM"
+        (model.inputSize, model.outputSize) = (3, 2)
+        (model.kernel, model.hasInitialState, model.hasBiases) = (4, true, true)
+        model.write(to: folder, name: "vectors")
+    }
+
+    /// `letters` and `vectors`.
+    @Sendable static func both(_ folder: TemporaryFolder) {
+        letters(folder)
+        vectors(folder)
+    }
+}
+
+/// Inputs of one sequence in the JSON of requests.
+struct LiveInputs {
+    /// Each step as a JSON value: a token or a vector.
+    let steps: [String]
+    private let isVectors: Bool
+
+    /// `count` tokens below `vocabulary`.
+    init(tokens count: Int, below vocabulary: Int, seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        steps = (0..<count).map { _ in String(Int.random(in: 0..<vocabulary, using: &random)) }
+        isVectors = false
+    }
+
+    /// `count` vectors of `size` values.
+    init(vectors count: Int, of size: Int, seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        steps = (0..<count).map { _ in "\((0..<size).map { _ in 2 * random.float() })" }
+        isVectors = true
+    }
+
+    /// What the model of that name takes.
+    init(for model: String, _ count: Int, seed: UInt64) {
+        if model == "vectors" {
+            self.init(vectors: count, of: 3, seed: seed)
+        } else {
+            self.init(tokens: count, below: model == "letters" ? LiveModels.characters.count : 29, seed: seed)
+        }
+    }
+
+    /// The members of a request that absorbs the steps in `range` and shows whole outputs.
+    func sequence(_ range: Range<Int>) -> String {
+        "\"\(isVectors ? "vectors" : "tokens")\":[\(steps[range].joined(separator: ","))]"
+    }
+
+    /// The members of a request that absorbs one step.
+    func step(_ index: Int) -> String { "\"\(isVectors ? "vector" : "token")\":\(steps[index])" }
+
+    /// Asks for all values of an output: logits must be asked for, vectors come by themselves.
+    var wholeOutput: String { isVectors ? "" : ",\"logits\":true" }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Options and environment variables")
+struct SettingsTests {
+    @Test("every option is also an environment variable") func environment() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let server = try ServerProcess(
+            arguments: ["serve"],
+            environment: [
+                "SCANSTEP_MODELS": folder.path, "SCANSTEP_PORT": "0", "SCANSTEP_HOST": "127.0.0.1",
+                "SCANSTEP_LOOPS": "2",
+                "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_MAX_BODY": "1KiB", "SCANSTEP_DRAIN_TIMEOUT": "5s",
+                "SCANSTEP_LOG_LEVEL": "debug",
+            ])
+        let client = server.client()
+        try client.post("/v1/sessions", #"{"model":"letters"}"#).expectProblem(507, "session-store-full")
+        try client.post("/v1/sessions", String(repeating: " ", count: 1025)).expectProblem(413, "body-too-large")
+        #expect(server.terminate() == 0)
+        #expect(server.errorText.contains("POST /v1/sessions 507"))
+    }
+
+    @Test("options win over environment variables") func precedence() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let server = try ServerProcess(
+            serving: folder, ["--max-body", "2KiB", "--session-memory", "1MiB", "--log-level", "error"],
+            environment: [
+                "SCANSTEP_MODELS": "/nowhere", "SCANSTEP_PORT": "1", "SCANSTEP_MAX_BODY": "1KiB",
+                "SCANSTEP_SESSION_MEMORY": "1B", "SCANSTEP_LOG_LEVEL": "debug",
+            ])
+        let client = server.client()
+        let body = #"{"model":"letters"}"# + String(repeating: " ", count: 1500)
+        #expect(try client.post("/v1/sessions", body).status == 201)
+        #expect(server.terminate() == 0)
+        #expect(!server.errorText.contains("POST /v1/sessions"))
+    }
+
+    @Test(
+        "a value that makes no sense ends the start and names the option",
+        arguments: [
+            ("--port", "65536"), ("--port", "-1"), ("--port", "http"), ("--loops", "0"), ("--loops", "257"),
+            ("--session-memory", "0"), ("--session-memory", "1GB"), ("--session-memory", "-1GiB"),
+            ("--session-memory", "99999999999TiB"), ("--session-memory", ""), ("--max-body", "many"),
+            ("--max-body", "1.5MiB"), ("--drain-timeout", "5"), ("--drain-timeout", "1d"), ("--drain-timeout", "-1s"),
+            ("--log-level", "loud"),
+        ])
+    func badValues(option: String, value: String) throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let run = try FinishedProgram(["serve", "--models", folder.path, "\(option)=\(value)"])
+        #expect(run.status == 64)
+        #expect(run.errors.contains(option), "\(run.errors)")
+        #expect(run.output.isEmpty)
+        guard option != "--port" || value != "http" else { return }
+        let name = "SCANSTEP_" + option.dropFirst(2).replacing("-", with: "_").uppercased()
+        let byVariable = try FinishedProgram(["serve", "--models", folder.path], environment: [name: value])
+        #expect(byVariable.status == 64, "\(name)=\(value)")
+        #expect(byVariable.errors.contains(option), "\(byVariable.errors)")
+    }
+
+    @Test("a missing folder of models and an unknown option are told") func usage() throws {
+        let missing = try FinishedProgram(["serve"])
+        #expect(missing.status == 64)
+        #expect(missing.errors.contains("--models"))
+        let unknown = try FinishedProgram(["serve", "--colour", "red"])
+        #expect(unknown.status == 64)
+        #expect(unknown.errors.contains("--colour"))
+    }
+
+    @Test("an address that is not ours is refused with status 1", arguments: ["192.0.2.1", "no.such.host.invalid"])
+    func badHost(host: String) throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let run = try FinishedProgram(serving: folder.path, ["--host", host])
+        #expect(run.status == 1)
+        #expect(run.errors.contains("cannot listen on \(host)"))
+    }
+}
