@@ -1,0 +1,62 @@
+import Inference
+import Recurrent
+import Sessions
+import TestSupport
+import Testing
+
+@Suite("Readers of streams that are slow", .timeLimit(.minutes(1)))
+struct SlowReaderTests {
+    /// More than a batch has rows.
+    private static let readers = 250
+
+    private func work(_ target: Work.Target, tokens: Int? = nil) -> Work {
+        var work = Work(model: "random", target: target, input: .tokens([1, 2, 3]))
+        if let tokens {
+            work.outputs = .none
+            work.generation = Generation(
+                maximumTokens: tokens, temperature: 1, topK: 0, topP: 1, seed: 1, stop: [])
+        }
+        return work
+    }
+
+    @Test("hold up nobody else, and their generations go on when they are read") func slow() async throws {
+        let sessions = SessionTable(budget: 1 << 30, clock: { 0 })
+        let scheduler = Scheduler([ServedModel(try RandomModel().load(), created: 0)], sessions: sessions)
+        defer { scheduler.stop() }
+        var streams: [GenerationStream] = []
+        for index in 0..<Self.readers {
+            _ = try await scheduler.run(work(.create(id: "\(index)")))
+            streams.append(scheduler.stream(work(.session("\(index)"), tokens: 200)))
+        }
+        for _ in 0..<3 { #expect(try await scheduler.run(work(.detached)).step == 3) }
+
+        _ = try await scheduler.run(work(.create(id: "alone")))
+        let alone = try await scheduler.run(work(.session("alone"), tokens: 200))
+        for stream in streams {
+            var tokens: [Int] = []
+            while case .event(let event) = try await stream.next() { tokens.append(event.token) }
+            #expect(tokens == alone.generated?.tokens)
+        }
+        for index in 0..<Self.readers { #expect(try sessions.record("\(index)").step == 206) }
+    }
+
+    @Test("end when they leave or their session does") func leaving() async throws {
+        let sessions = SessionTable(budget: 1 << 30, clock: { 0 })
+        let scheduler = Scheduler([ServedModel(try RandomModel().load(), created: 0)], sessions: sessions)
+        defer { scheduler.stop() }
+        var streams: [GenerationStream] = []
+        for index in 0..<Self.readers {
+            _ = try await scheduler.run(work(.create(id: "\(index)")))
+            streams.append(scheduler.stream(work(.session("\(index)"), tokens: 1000)))
+        }
+        _ = try await scheduler.run(work(.detached))
+        for stream in streams.dropFirst() { stream.cancel() }
+        // Waits behind the generation that was cancelled.
+        let step = try await scheduler.run(work(.session("1"))).step
+        #expect(step < 1000)
+        try sessions.delete("0")
+        await #expect(throws: InferenceError.self) {
+            while case .event = try await streams[0].next() {}
+        }
+    }
+}
