@@ -11,6 +11,7 @@ WORKDIR /source
 # Dependencies in a layer of their own: they change less often than the sources.
 COPY Package.swift ./
 RUN swift package resolve
+COPY openapi.yaml ./
 COPY Sources Sources
 # The manifest names the test targets; their folders must exist though nothing of them is built.
 COPY Tests Tests

@@ -14,10 +14,13 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
+/// The x86-64 level that kernels are compiled for; start-up refuses a processor below the default.
+let march = Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3"
+
 /// Without a fused multiply-add at compile time every `addingProduct` is a call into libm per lane.
 #if arch(x86_64)
     let kernelSettings: [SwiftSetting] = [
-        .unsafeFlags(["-Xcc", "-march=\(Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3")"])
+        .unsafeFlags(["-Xcc", "-march=\(march)"])
     ]
 #else
     let kernelSettings: [SwiftSetting] = []
@@ -69,7 +72,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
-                + (Context.environment["SCANSTEP_MARCH"] == nil ? [] : [.define("SCANSTEP_MARCH")])),
+                + (march == "x86-64-v3" ? [] : [.define("SCANSTEP_MARCH")])),
 
         .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
