@@ -47,10 +47,7 @@ let package = Package(
             name: "Inference",
             dependencies: ["Sessions", "Recurrent", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: settings),
-        .target(
-            name: "EventLoop",
-            dependencies: ["CLinux", .product(name: "DequeModule", package: "swift-collections")],
-            swiftSettings: settings),
+        .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"], swiftSettings: settings),
         .executableTarget(
@@ -68,7 +65,7 @@ let package = Package(
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent"], swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference"], swiftSettings: settings),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: settings),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
         .testTarget(
