@@ -53,12 +53,7 @@ let package = Package(
                 "Sessions", "Recurrent", "Threading", .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
-        .target(
-            name: "EventLoop",
-            dependencies: [
-                "CLinux", .product(name: "DequeModule", package: "swift-collections"),
-            ],
-            swiftSettings: settings),
+        .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
             name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"],
@@ -80,7 +75,7 @@ let package = Package(
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: settings),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(

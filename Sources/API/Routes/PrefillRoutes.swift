@@ -102,7 +102,6 @@ extension Service {
     {
         let results = scheduler.results(works, cancellation: cancellation(for: request))
         let body = Response.Body.stream { writer in
-            var writer = writer
             for await (index, result) in results {
                 var json = JSONWriter()
                 Self.write(result, index, works[index], served, options, to: &json)
