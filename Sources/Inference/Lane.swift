@@ -215,7 +215,8 @@ final class Lane {
     private func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
         if operation.slot >= 0 { freeSlots.append(operation.slot) }
         operation.slot = -1
-        operation.finish(result)
+        // First, so that whoever learns of the end finds the place in the queue free.
         ended(operation)
+        operation.finish(result)
     }
 }
