@@ -201,6 +201,11 @@ final class Lane {
                 operation.session = try sessions.save(
                     id, serial: operation.session!.serial, from: workspace.states, row: operation.slot,
                     step: operation.step)
+            case .create where operation.session != nil:
+                let session = operation.session!
+                operation.session = try sessions.save(
+                    session.id, serial: session.serial, from: workspace.states, row: operation.slot,
+                    step: operation.step)
             case .create(let id):
                 operation.session = try sessions.create(
                     id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
