@@ -160,6 +160,10 @@ final class Lane {
         for (operation, count) in zip(operations, counts) {
             let work = operation.work
             for offset in 0..<count {
+                // Each row for itself: a later row would hide it, or not, depending on where the batch was cut.
+                if operation.failure == nil, !workspace.isFinite(row: first + offset) {
+                    operation.failure = .nonFinite(step: operation.step + offset)
+                }
                 // The input that this row absorbed; past the last one for a generated token.
                 let input = operation.consumed + offset
                 let isLast = input >= work.input.count - 1
@@ -174,11 +178,13 @@ final class Lane {
         served.model.outputs(workspace, rows: wanted.map(\.row))
         for (row, want) in wanted.enumerated() {
             let (operation, work) = (want.operation, want.operation.work)
-            guard operation.failure == nil else { continue }
             guard workspace.outputs.isFinite(row) else {
-                operation.failure = .nonFinite(step: operation.step + want.input - operation.consumed)
+                let step = operation.step + want.input - operation.consumed
+                if case .nonFinite(let earlier)? = operation.failure, earlier <= step { continue }
+                operation.failure = .nonFinite(step: step)
                 continue
             }
+            guard operation.failure == nil else { continue }
             let isLast = want.input >= work.input.count - 1
             if work.score, !isLast, case .tokens(let tokens) = work.input {
                 score(operation, tokens[want.input + 1], row)
