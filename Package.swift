@@ -71,7 +71,8 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: settings),
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: settings + kernelSettings),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),

@@ -32,8 +32,9 @@ struct Generator {
         if matched {
             finish = .stop
         } else if tokens.count == limit {
-            finish = .length
-            piece += stops.flush()
+            let (rest, matchedAtTheEnd) = stops.finish()
+            finish = matchedAtTheEnd ? .stop : .length
+            piece += rest
         }
         text += piece
         return GenerationEvent(token: token, text: piece, step: step)

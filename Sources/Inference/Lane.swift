@@ -16,6 +16,8 @@ final class Lane {
     private let workspace: Workspace
     private var waiting = Deque<Operation>()
     private var active: [Operation] = []
+    /// Streams that are not read and have given their slots to works that waited.
+    private var parked: [Operation] = []
     private var freeSlots: [Int]
     /// Told of every operation that has ended.
     private let ended: (Operation) -> Void
@@ -30,14 +32,21 @@ final class Lane {
 
     /// Whether a tick would do anything.
     var isRunnable: Bool {
-        !waiting.isEmpty && !freeSlots.isEmpty || active.contains { $0.ready > 0 || $0.isCancelled }
+        let hasSlot = !freeSlots.isEmpty || active.contains(where: \.isPaused)
+        return hasSlot && (!waiting.isEmpty || parked.contains { !$0.isPaused })
+            || active.contains { $0.ready > 0 || $0.isCancelled } || parked.contains(where: \.isCancelled)
     }
 
     /// Admits what waits, absorbs one batch and ends what is done.
     func tick() {
-        for operation in active where operation.isCancelled { end(operation, .failure(.cancelled)) }
+        for operation in active + parked where operation.isCancelled { end(operation, .failure(.cancelled)) }
         active.removeAll { $0.slot < 0 }
-        while !freeSlots.isEmpty, let operation = waiting.popFirst() { start(operation) }
+        var paused: [Operation] = []
+        for operation in parked where operation.parkedState != nil {
+            if operation.isPaused { paused.append(operation) } else { waiting.append(operation) }
+        }
+        parked = paused
+        while !waiting.isEmpty, makeSlot() { start(waiting.removeFirst()) }
         computeStateOutputs()
 
         // One row for everybody first, then the rest to prefills in order of arrival.
@@ -57,8 +66,27 @@ final class Lane {
         active.removeAll { $0.slot < 0 }
     }
 
+    /// Whether there is a free slot: perhaps that of a stream that is not read, whose state is put aside.
+    private func makeSlot() -> Bool {
+        if !freeSlots.isEmpty { return true }
+        guard let index = active.firstIndex(where: \.isPaused) else { return false }
+        let operation = active.remove(at: index)
+        operation.parkedState = workspace.states.values(operation.slot)
+        freeSlots.append(operation.slot)
+        operation.slot = -1
+        parked.append(operation)
+        return true
+    }
+
     private func start(_ operation: Operation) {
         guard !operation.isCancelled else { return end(operation, .failure(.cancelled)) }
+        if let state = operation.parkedState {
+            operation.slot = freeSlots.popLast()!
+            workspace.states.set(operation.slot, to: state)
+            operation.parkedState = nil
+            active.append(operation)
+            return
+        }
         operation.started = ContinuousClock.now
         operation.slot = freeSlots.popLast()!
         do throws(SessionError) {
@@ -132,6 +160,10 @@ final class Lane {
         for (operation, count) in zip(operations, counts) {
             let work = operation.work
             for offset in 0..<count {
+                // Each row for itself: a later row would hide it, or not, depending on where the batch was cut.
+                if operation.failure == nil, !workspace.isFinite(row: first + offset) {
+                    operation.failure = .nonFinite(step: operation.step + offset)
+                }
                 // The input that this row absorbed; past the last one for a generated token.
                 let input = operation.consumed + offset
                 let isLast = input >= work.input.count - 1
@@ -146,11 +178,13 @@ final class Lane {
         served.model.outputs(workspace, rows: wanted.map(\.row))
         for (row, want) in wanted.enumerated() {
             let (operation, work) = (want.operation, want.operation.work)
-            guard operation.failure == nil else { continue }
             guard workspace.outputs.isFinite(row) else {
-                operation.failure = .nonFinite(step: operation.step + want.input - operation.consumed)
+                let step = operation.step + want.input - operation.consumed
+                if case .nonFinite(let earlier)? = operation.failure, earlier <= step { continue }
+                operation.failure = .nonFinite(step: step)
                 continue
             }
+            guard operation.failure == nil else { continue }
             let isLast = want.input >= work.input.count - 1
             if work.score, !isLast, case .tokens(let tokens) = work.input {
                 score(operation, tokens[want.input + 1], row)
@@ -201,6 +235,11 @@ final class Lane {
                 operation.session = try sessions.save(
                     id, serial: operation.session!.serial, from: workspace.states, row: operation.slot,
                     step: operation.step)
+            case .create where operation.session != nil:
+                let session = operation.session!
+                operation.session = try sessions.save(
+                    session.id, serial: session.serial, from: workspace.states, row: operation.slot,
+                    step: operation.step)
             case .create(let id):
                 operation.session = try sessions.create(
                     id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
@@ -215,7 +254,9 @@ final class Lane {
     private func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
         if operation.slot >= 0 { freeSlots.append(operation.slot) }
         operation.slot = -1
-        operation.finish(result)
+        operation.parkedState = nil
+        // First, so that whoever learns of the end finds the place in the queue free.
         ended(operation)
+        operation.finish(result)
     }
 }

@@ -9,9 +9,11 @@ struct Sampler: Sendable {
 
     /// The token that follows when the sequence has absorbed `step` inputs. A pure function of logits, seed and step.
     func draw(_ logits: [Float], step: Int) -> Int {
-        if temperature == 0 { return logits.indices.max { logits[$0] < logits[$1] }! }
+        let scale = 1 / temperature
+        // The inverse of a denormal temperature is infinite, and 0 · ∞ would make the likeliest token's weight NaN.
+        if !scale.isFinite { return logits.indices.max { logits[$0] < logits[$1] }! }
         var weights = logits
-        exponentiate(&weights, scale: 1 / temperature)
+        exponentiate(&weights, scale: scale)
         var tokens = Array(weights.indices)
         if topK > 0 || topP < 1 {
             // Equal weights keep the order of their ids: a sort that need not be stable must not decide.

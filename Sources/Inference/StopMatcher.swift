@@ -23,12 +23,14 @@ struct StopMatcher {
                 return (text, false)
             }
         }
-        return (flush(), false)
+        defer { held.removeAll() }
+        return (String(decoding: held, as: UTF8.self), false)
     }
 
-    /// What is held back, when nothing more will come.
-    mutating func flush() -> String {
+    /// What is held back, when nothing more will come: a stop text may stand behind the beginning of a longer one.
+    mutating func finish() -> (text: String, matched: Bool) {
+        let end = held.indices.first { start in stops.contains { held[start...].starts(with: $0) } }
         defer { held.removeAll() }
-        return String(decoding: held, as: UTF8.self)
+        return (String(decoding: held[..<(end ?? held.count)], as: UTF8.self), end != nil)
     }
 }
