@@ -32,9 +32,8 @@ struct Generator {
         if matched {
             finish = .stop
         } else if tokens.count == limit {
-            let (rest, matchedAtTheEnd) = stops.finish()
-            finish = matchedAtTheEnd ? .stop : .length
-            piece += rest
+            finish = .length
+            piece += stops.flush()
         }
         text += piece
         return GenerationEvent(token: token, text: piece, step: step)
