@@ -14,10 +14,13 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
+/// The x86-64 level that kernels are compiled for; start-up refuses a processor below the default.
+let march = Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3"
+
 /// Without a fused multiply-add at compile time every `addingProduct` is a call into libm per lane.
 #if arch(x86_64)
     let kernelSettings: [SwiftSetting] = [
-        .unsafeFlags(["-Xcc", "-march=\(Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3")"])
+        .unsafeFlags(["-Xcc", "-march=\(march)"])
     ]
 #else
     let kernelSettings: [SwiftSetting] = []
@@ -50,12 +53,7 @@ let package = Package(
                 "Sessions", "Recurrent", "Threading", .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
-        .target(
-            name: "EventLoop",
-            dependencies: [
-                "CLinux", .product(name: "DequeModule", package: "swift-collections"),
-            ],
-            swiftSettings: settings),
+        .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
             name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"],
@@ -69,15 +67,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
-                + (Context.environment["SCANSTEP_MARCH"] == nil ? [] : [.define("SCANSTEP_MARCH")])),
+                + (march == "x86-64-v3" ? [] : [.define("SCANSTEP_MARCH")])),
 
         .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: settings),
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: settings + kernelSettings),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: settings),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(

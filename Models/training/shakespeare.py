@@ -154,7 +154,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def optimizers(model, rate, matrix_rate):
-    """Muon for the hidden matrices, AdamW for the rest: about half the steps of AdamW alone."""
+    """Muon for the hidden matrices, AdamW for the rest."""
     matrices = [p for n, p in model.layers.named_parameters() if p.ndim == 2 and "conv" not in n]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -191,6 +191,7 @@ def export(model, vocabulary, folder):
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: p.detach().to(torch.float16).contiguous() for name, p in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # It is written readable by its owner alone.
     config = {
         "cell": "minGRU",
         "candidate": "log-space",

@@ -10,14 +10,18 @@ extension Fields {
     /// The input among the fields, or nil when there is none.
     func input(for served: ServedModel) throws(Problem) -> InputSequence? {
         let given = Self.input.filter { self[$0] != nil }.sorted()
-        guard given.count <= 1 else { throw .invalid("Give one of \(given.map { place + $0 }.joined(separator: ", ")), not several.") }
+        guard given.count <= 1 else {
+            throw .invalid("Give one of \(given.map { place + $0 }.joined(separator: ", ")), not several.")
+        }
         guard let name = given.first, let field = self[name] else { return nil }
         switch (name, served.model.configuration.input) {
         case ("text", .tokens):
             guard let tokenizer = served.tokenizer else {
                 throw .invalid("Model \"\(served.id)\" has no tokenizer: give tokens instead of \(place)text.")
             }
-            guard let text = field.string, !text.isEmpty else { throw .invalid("\(place)text must be a string, and not empty.") }
+            guard let text = field.string, !text.isEmpty else {
+                throw .invalid("\(place)text must be a string, and not empty.")
+            }
             do {
                 return .tokens(try tokenizer.encode(text))
             } catch {
@@ -51,7 +55,8 @@ extension Fields {
     /// The input among the fields, which must be there.
     func requiredInput(for served: ServedModel) throws(Problem) -> InputSequence {
         guard let input = try input(for: served) else {
-            throw .invalid("An input is missing: give one of \(Self.input.sorted().map { place + $0 }.joined(separator: ", ")).")
+            throw .invalid(
+                "An input is missing: give one of \(Self.input.sorted().map { place + $0 }.joined(separator: ", ")).")
         }
         return input
     }

@@ -16,7 +16,8 @@ struct Fields {
             throw .invalid(place.isEmpty ? "The body must be a JSON object." : "\(place.dropLast()) must be an object.")
         }
         for (name, _) in value.members where !allowed.contains(name) {
-            throw .invalid("There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).")
+            throw .invalid(
+                "There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).")
         }
         if let name = value.duplicateKey { throw .invalid("Field \"\(place)\(name)\" stands twice.") }
     }

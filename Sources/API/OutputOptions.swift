@@ -6,8 +6,8 @@ import Recurrent
 /// Which outputs of a work a client wants to see, and how.
 struct OutputOptions: Sendable {
     static let fields: Set<String> = ["logits", "top_logprobs"]
-    /// Values that one reply may hold, all its outputs together: 16 MiB as floats.
-    static let valueLimit = 4 << 20
+    /// Values that one reply may hold, all its outputs together.
+    static let valueLimit = 1 << 20
 
     var logits = false
     /// How many of the likeliest tokens; nil for none.

@@ -9,7 +9,8 @@ extension Problem {
         case .session(let error): self.init(error)
         case .stepMismatch(let expected, let step):
             self = Problem(
-                .preconditionFailed, "step-mismatch", "The session is at step \(step), not at the expected step \(expected)."
+                .preconditionFailed, "step-mismatch",
+                "The session is at step \(step), not at the expected step \(expected)."
             ).with("step", step)
         case .nonFinite(let step):
             self = Problem(

@@ -23,6 +23,7 @@ public struct Problem: Error, Sendable {
     init(_ error: HTTPError) {
         self.init(error.status, error.slug, error.detail)
         fields = error.fields
+        if let limit = error.limit { members.append(("limit", .int(limit))) }
     }
 
     /// JSON that the route refuses.

@@ -66,14 +66,13 @@ public struct Service: Sendable {
 
     /// The session called `id` and its model.
     func session(_ id: String) throws(Problem) -> (record: SessionRecord, served: ServedModel) {
-        do {
-            let record = try sessions.record(id)
-            return (record, try model(record.model))
-        } catch let error as SessionError {
-            throw Problem(error)
+        let record: SessionRecord
+        do throws(SessionError) {
+            record = try sessions.record(id)
         } catch {
-            throw error as! Problem
+            throw Problem(error)
         }
+        return (record, try model(record.model))
     }
 
     /// Runs one work for `request`; it is dropped when the client has gone.

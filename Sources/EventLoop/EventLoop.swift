@@ -1,4 +1,5 @@
 import Synchronization
+import Threading
 
 /// A thread that runs tasks and waits for sockets and deadlines: a task executor whose idle state is `epoll_wait`.
 ///

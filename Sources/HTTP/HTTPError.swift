@@ -7,12 +7,18 @@ public struct HTTPError: Error, Sendable {
     public let detail: String
     /// Fields that the reply must carry, such as `Allow`.
     public var fields: HeaderFields
+    /// The bound that was passed, where there is one to tell, in its own unit.
+    public var limit: Int?
 
-    public init(_ status: HTTPStatus, _ slug: String, _ detail: String, fields: HeaderFields = HeaderFields()) {
+    public init(
+        _ status: HTTPStatus, _ slug: String, _ detail: String, fields: HeaderFields = HeaderFields(),
+        limit: Int? = nil
+    ) {
         self.status = status
         self.slug = slug
         self.detail = detail
         self.fields = fields
+        self.limit = limit
     }
 
     /// The client can no longer be written to or read from; no reply will reach it.

@@ -9,6 +9,7 @@ public final class HTTPServer: @unchecked Sendable {
     private let port: Int
     private let service: Service
     private let shards: [Shard]
+    private let ended = Latch()
     private var listener: Listener?
 
     /// A server at rest.
@@ -74,12 +75,16 @@ public final class HTTPServer: @unchecked Sendable {
 
     /// Ends the server: refuses new connections, closes idle ones, lets running requests finish and tells their clients
     /// `Connection: close`; what still runs after `patience` is closed and its tasks are cancelled. Blocks the calling
-    /// thread, which must not be a loop's, until the loops have ended.
+    /// thread, which must not be a loop's, until the loops have ended. A second call waits for the end of the first.
     /// - Returns: whether all connections ended by themselves.
     @discardableResult
     public func drain(within patience: Duration) -> Bool {
         let deadline = MonotonicInstant.now + patience
-        service.startDraining()
+        guard service.startDraining() else {
+            ended.wait()
+            return service.allClosed.wait(until: .now)
+        }
+        defer { ended.open() }
         if let listener {
             let closed = Latch()
             shards[0].loop.run {
@@ -88,10 +93,8 @@ public final class HTTPServer: @unchecked Sendable {
             }
             closed.wait()
             for shard in shards { shard.loop.run { shard.drain() } }
-            service.checkAllClosed()
-        } else {
-            service.checkAllClosed()
         }
+        service.checkAllClosed()
         let isClean = service.allClosed.wait(until: deadline)
         if !isClean {
             for shard in shards { shard.loop.run { shard.abort() } }

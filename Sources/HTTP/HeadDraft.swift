@@ -99,8 +99,7 @@ struct HeadDraft {
         switch name.count {
         case 4 where bytes.spells("host", in: name):
             hosts += 1
-            let isHost = bytes[value].allSatisfy { $0.isVisible && !"/?#@,\\".utf8.contains($0) }
-            guard hosts == 1, isHost else {
+            guard hosts == 1, bytes[value].allSatisfy(\.isHostText) else {
                 throw Self.bad("bad-host", "There is more than one Host, or it is no host.")  // RFC 9112 §3.2
             }
         case 6 where bytes.spells("expect", in: name):

@@ -8,11 +8,20 @@ public enum Method: String, Sendable, CaseIterable {
     case delete = "DELETE"
     case options = "OPTIONS"
 
+    /// The method that `bytes` spell exactly: methods are case-sensitive (RFC 9110 §9.1).
     init?(_ bytes: ArraySlice<UInt8>) {
-        for method in Method.allCases where bytes.elementsEqual(method.rawValue.utf8) {
-            self = method
-            return
+        let likely: Method
+        switch (bytes.first, bytes.count) {
+        case (UInt8(ascii: "G"), 3): likely = .get
+        case (UInt8(ascii: "H"), 4): likely = .head
+        case (UInt8(ascii: "P"), 4): likely = .post
+        case (UInt8(ascii: "P"), 3): likely = .put
+        case (UInt8(ascii: "P"), 5): likely = .patch
+        case (UInt8(ascii: "D"), 6): likely = .delete
+        case (UInt8(ascii: "O"), 7): likely = .options
+        default: return nil
         }
-        return nil
+        guard bytes.elementsEqual(likely.rawValue.utf8) else { return nil }
+        self = likely
     }
 }

@@ -15,6 +15,14 @@ extension UInt8 {
     /// What a field value may contain: visible characters, space, tab, and `obs-text`.
     var isFieldText: Bool { self >= 32 ? self != 127 : self == .tab }
 
+    /// Visible ASCII but for what would end the authority of a URI or join two (RFC 3986 §3.2).
+    var isHostText: Bool {
+        switch self {
+        case 35, 44, 47, 63, 64, 92: false  // # , / ? @ \
+        default: isVisible
+        }
+    }
+
     /// Visible ASCII without space.
     var isVisible: Bool { self > 32 && self < 127 }
 

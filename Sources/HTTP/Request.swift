@@ -44,7 +44,8 @@ public final class Request: @unchecked Sendable {
     public func body(upTo limit: Int? = nil) async throws(HTTPError) -> [UInt8] {
         let connection = try current()
         let limit = limit ?? service.limits.bodyBytes
-        let tooLarge = HTTPError(.contentTooLarge, "body-too-large", "The body is larger than \(limit) bytes.")
+        let tooLarge = HTTPError(
+            .contentTooLarge, "body-too-large", "The body is larger than \(limit) bytes.", limit: limit)
         if let remaining = content.declared, remaining > limit {
             connection.mustClose = true
             throw tooLarge

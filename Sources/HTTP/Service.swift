@@ -31,8 +31,9 @@ final class Service: Sendable {
         if open.subtract(1, ordering: .sequentiallyConsistent).newValue == 0, isDraining { allClosed.open() }
     }
 
-    func startDraining() {
-        draining.store(true, ordering: .sequentiallyConsistent)
+    /// True for the first caller.
+    func startDraining() -> Bool {
+        !draining.exchange(true, ordering: .sequentiallyConsistent)
     }
 
     func checkAllClosed() {

@@ -16,7 +16,7 @@ final class Lane {
     private let workspace: Workspace
     private var waiting = Deque<Operation>()
     private var active: [Operation] = []
-    /// Streams that gave up their slot while their readers were slow; their states are in their sessions.
+    /// Streams that are not read and have given their slots to works that waited.
     private var parked: [Operation] = []
     private var freeSlots: [Int]
     /// Told of every operation that has ended.
@@ -32,18 +32,21 @@ final class Lane {
 
     /// Whether a tick would do anything.
     var isRunnable: Bool {
-        !waiting.isEmpty && (!freeSlots.isEmpty || active.contains(where: \.isHeldUp))
-            || active.contains { $0.ready > 0 || $0.isCancelled }
-            || parked.contains { $0.ready > 0 && !freeSlots.isEmpty || $0.isCancelled }
+        let hasSlot = !freeSlots.isEmpty || active.contains(where: \.isPaused)
+        return hasSlot && (!waiting.isEmpty || parked.contains { !$0.isPaused })
+            || active.contains { $0.ready > 0 || $0.isCancelled } || parked.contains(where: \.isCancelled)
     }
 
     /// Admits what waits, absorbs one batch and ends what is done.
     func tick() {
-        for operation in active where operation.isCancelled { end(operation, .failure(.cancelled)) }
+        for operation in active + parked where operation.isCancelled { end(operation, .failure(.cancelled)) }
         active.removeAll { $0.slot < 0 }
-        if waiting.count > freeSlots.count { park() }
-        while !freeSlots.isEmpty, let operation = waiting.popFirst() { start(operation) }
-        parked.removeAll { resume($0) }
+        var paused: [Operation] = []
+        for operation in parked where operation.parkedState != nil {
+            if operation.isPaused { paused.append(operation) } else { waiting.append(operation) }
+        }
+        parked = paused
+        while !waiting.isEmpty, makeSlot() { start(waiting.removeFirst()) }
         computeStateOutputs()
 
         // One row for everybody first, then the rest to prefills in order of arrival.
@@ -63,8 +66,27 @@ final class Lane {
         active.removeAll { $0.slot < 0 }
     }
 
+    /// Whether there is a free slot: perhaps that of a stream that is not read, whose state is put aside.
+    private func makeSlot() -> Bool {
+        if !freeSlots.isEmpty { return true }
+        guard let index = active.firstIndex(where: \.isPaused) else { return false }
+        let operation = active.remove(at: index)
+        operation.parkedState = workspace.states.values(operation.slot)
+        freeSlots.append(operation.slot)
+        operation.slot = -1
+        parked.append(operation)
+        return true
+    }
+
     private func start(_ operation: Operation) {
         guard !operation.isCancelled else { return end(operation, .failure(.cancelled)) }
+        if let state = operation.parkedState {
+            operation.slot = freeSlots.popLast()!
+            workspace.states.set(operation.slot, to: state)
+            operation.parkedState = nil
+            active.append(operation)
+            return
+        }
         operation.started = ContinuousClock.now
         operation.slot = freeSlots.popLast()!
         do throws(SessionError) {
@@ -97,37 +119,6 @@ final class Lane {
         let goesOn = operation.work.generation != nil && operation.work.input.count == 0
         operation.needsStateOutput = goesOn || operation.work.score && operation.step > 0
         active.append(operation)
-    }
-
-    /// Takes the slots of streams that wait for their readers: however many those are, others get on.
-    private func park() {
-        for operation in active where operation.isHeldUp {
-            freeSlots.append(operation.slot)
-            operation.slot = -1
-            parked.append(operation)
-        }
-        active.removeAll { $0.slot < 0 }
-    }
-
-    /// Gives a parked stream a slot again when it can go on; whether it is parked no more.
-    private func resume(_ operation: Operation) -> Bool {
-        if operation.isCancelled {
-            end(operation, .failure(.cancelled))
-            return true
-        }
-        guard operation.ready > 0, let slot = freeSlots.popLast() else { return false }
-        operation.slot = slot
-        do throws(SessionError) {
-            let session = operation.session!
-            let record = try sessions.load(session.id, into: workspace.states, row: slot, model: served.id)
-            guard record.serial == session.serial else {
-                throw .gone(id: session.id, reason: .deleted, lastStep: operation.step)
-            }
-            active.append(operation)
-        } catch {
-            end(operation, .failure(.session(error)))
-        }
-        return true
     }
 
     private func computeStateOutputs() {
@@ -169,6 +160,10 @@ final class Lane {
         for (operation, count) in zip(operations, counts) {
             let work = operation.work
             for offset in 0..<count {
+                // Each row for itself: a later row would hide it, or not, depending on where the batch was cut.
+                if operation.failure == nil, !workspace.isFinite(row: first + offset) {
+                    operation.failure = .nonFinite(step: operation.step + offset)
+                }
                 // The input that this row absorbed; past the last one for a generated token.
                 let input = operation.consumed + offset
                 let isLast = input >= work.input.count - 1
@@ -183,11 +178,13 @@ final class Lane {
         served.model.outputs(workspace, rows: wanted.map(\.row))
         for (row, want) in wanted.enumerated() {
             let (operation, work) = (want.operation, want.operation.work)
-            guard operation.failure == nil else { continue }
             guard workspace.outputs.isFinite(row) else {
-                operation.failure = .nonFinite(step: operation.step + want.input - operation.consumed)
+                let step = operation.step + want.input - operation.consumed
+                if case .nonFinite(let earlier)? = operation.failure, earlier <= step { continue }
+                operation.failure = .nonFinite(step: step)
                 continue
             }
+            guard operation.failure == nil else { continue }
             let isLast = want.input >= work.input.count - 1
             if work.score, !isLast, case .tokens(let tokens) = work.input {
                 score(operation, tokens[want.input + 1], row)
@@ -238,6 +235,11 @@ final class Lane {
                 operation.session = try sessions.save(
                     id, serial: operation.session!.serial, from: workspace.states, row: operation.slot,
                     step: operation.step)
+            case .create where operation.session != nil:
+                let session = operation.session!
+                operation.session = try sessions.save(
+                    session.id, serial: session.serial, from: workspace.states, row: operation.slot,
+                    step: operation.step)
             case .create(let id):
                 operation.session = try sessions.create(
                     id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
@@ -252,7 +254,9 @@ final class Lane {
     private func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
         if operation.slot >= 0 { freeSlots.append(operation.slot) }
         operation.slot = -1
-        operation.finish(result)
+        operation.parkedState = nil
+        // First, so that whoever learns of the end finds the place in the queue free.
         ended(operation)
+        operation.finish(result)
     }
 }

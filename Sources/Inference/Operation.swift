@@ -56,8 +56,11 @@ final class Operation: @unchecked Sendable {
         return nextToken != nil && stream?.hasRoom ?? true ? 1 : 0
     }
 
-    /// Whether it only waits for the reader of its stream; its state is in its session then.
-    var isHeldUp: Bool { stream != nil && nextToken != nil && ready == 0 }
+    /// Its state while it has no slot because its stream is not read.
+    var parkedState: [Float]?
+
+    /// Whether it goes on only when its stream is read.
+    var isPaused: Bool { remaining == 0 && nextToken != nil && !(stream?.hasRoom ?? true) }
 
     func finish(_ result: Result<Completion, InferenceError>) { report(result) }
 

@@ -9,9 +9,9 @@ struct Sampler: Sendable {
 
     /// The token that follows when the sequence has absorbed `step` inputs. A pure function of logits, seed and step.
     func draw(_ logits: [Float], step: Int) -> Int {
-        // Below about 3e-39 the inverse is infinite, and infinity times 0 would be no weight.
         let scale = 1 / temperature
-        guard scale.isFinite else { return logits.indices.max { logits[$0] < logits[$1] }! }
+        // The inverse of a denormal temperature is infinite, and 0 · ∞ would make the likeliest token's weight NaN.
+        if !scale.isFinite { return logits.indices.max { logits[$0] < logits[$1] }! }
         var weights = logits
         exponentiate(&weights, scale: scale)
         var tokens = Array(weights.indices)

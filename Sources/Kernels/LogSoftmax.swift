@@ -1,5 +1,5 @@
 /// ln Σ exp of `values`, from which log-probabilities follow by subtraction. Same bytes whatever the batch; NaN where a
-/// value is not finite.
+/// value is NaN or +∞ or none is finite. −∞ counts as a probability of zero.
 public func logSumExp(_ values: some Collection<Float>) -> Float {
     let result = values.withContiguousStorageIfAvailable { unsafe logSumExp($0.baseAddress!, $0.count) }
     return result ?? logSumExp(Array(values))

@@ -31,7 +31,9 @@
         precondition(panel < count && vector < vectors && lane < 8 && weights.count == inputs)
         let first = unsafe UnsafeMutableRawPointer(base + panel * vectors * inputs + vector)
             .assumingMemoryBound(to: Float.self)
-        for k in 0..<inputs { unsafe first[k * vectors * 8 + lane] = weights[k] }
+        unsafe weights.withUnsafeBufferPointer { weights in
+            for k in 0..<inputs { unsafe first[k &* vectors &* 8 &+ lane] = weights[k] }
+        }
     }
 
     /// Computes every panel for `rows` rows of `x` and hands each finished row of a tile to `epilogue`, for any panel in

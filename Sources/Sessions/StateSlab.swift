@@ -19,7 +19,7 @@ import Recurrent
     }
 
     deinit {
-        unsafe blocks.forEach { unsafe $0.deallocate() }
+        for index in unsafe blocks.indices { unsafe blocks[index].deallocate() }
     }
 
     /// A slot for one state; its content is whatever was there.

@@ -35,8 +35,12 @@ import Glibc
     public init() {
         unsafe condition = .allocate(capacity: 1)
         unsafe condition.initialize(to: pthread_cond_t())
-        let code = unsafe pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        let code = unsafe pthread_cond_init(condition, &attributes)
         precondition(code == 0, "pthread_cond_init: \(code)")
+        unsafe pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -46,6 +50,17 @@ import Glibc
 
     /// Gives `lock` up, which the caller holds, until signalled, and takes it again. May return early: check and repeat.
     public func wait(_ lock: Lock) { unsafe _ = pthread_cond_wait(condition, lock.mutex) }
+
+    /// As `wait`, but false when the monotonic clock has passed `nanoseconds`.
+    public func wait(_ lock: Lock, untilMonotonic nanoseconds: Int64) -> Bool {
+        var time = timespec()
+        time.tv_sec = Int(nanoseconds / 1_000_000_000)
+        time.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        return unsafe pthread_cond_timedwait(condition, lock.mutex, &time) != ETIMEDOUT
+    }
+
+    /// Wakes all waiters.
+    public func broadcast() { unsafe _ = pthread_cond_broadcast(condition) }
 
     /// Wakes one waiter.
     public func signal() { unsafe _ = pthread_cond_signal(condition) }

@@ -25,4 +25,7 @@ import Glibc
 
     /// Waits until the closure has returned. Call once.
     public func join() { _ = pthread_join(handle, nil) }
+
+    /// A number for the calling thread, unique among those running and never 0.
+    public static var current: UInt { UInt(pthread_self()) }
 }

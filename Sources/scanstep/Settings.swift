@@ -43,7 +43,8 @@ struct Settings {
             try text(options.sessionMemory, "session-memory", "1GiB"), "session-memory", size, Self.bytes)
         maxBody = try parsed(try text(options.maxBody, "max-body", "16MiB"), "max-body", size, Self.bytes)
         drainTimeout = try parsed(
-            try text(options.drainTimeout, "drain-timeout", "30s"), "drain-timeout", "a time such as 30s", Self.duration)
+            try text(options.drainTimeout, "drain-timeout", "30s"), "drain-timeout", "a time such as 30s", Self.duration
+        )
         logLevel = try parsed(try text(options.logLevel, "log-level", "info"), "log-level", "a level such as info") {
             Logger.Level(rawValue: $0)
         }

@@ -52,7 +52,6 @@ extension Service {
             throw Problem(error)
         }
         let body = Response.Body.stream { writer in
-            var writer = writer
             var element = first
             while true {
                 var json = JSONWriter()

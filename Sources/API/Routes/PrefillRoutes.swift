@@ -60,7 +60,8 @@ extension Service {
         var values = 0
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
             let place = "sequences[\(index)]."
-            let sequence = try Fields(element, at: place, allowed: Fields.input.union(["session", "create", "expected_step"]))
+            let sequence = try Fields(
+                element, at: place, allowed: Fields.input.union(["session", "create", "expected_step"]))
             let input = try sequence.requiredInput(for: served)
             var work = Work(model: served.id, target: try target(of: sequence, served), input: input)
             work.outputs = common.outputs
@@ -96,10 +97,11 @@ extension Service {
     }
 
     /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
-    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions, for request: Request) -> Response {
+    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions, for request: Request)
+        -> Response
+    {
         let results = scheduler.results(works, cancellation: cancellation(for: request))
         let body = Response.Body.stream { writer in
-            var writer = writer
             for await (index, result) in results {
                 var json = JSONWriter()
                 Self.write(result, index, works[index], served, options, to: &json)

@@ -2,10 +2,6 @@
 
 // What the Glibc module of Swift lacks: epoll, eventfd, and the socket calls whose flags it does not import.
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -13,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+// Declared here because defining _GNU_SOURCE would give other headers another shape than the Glibc module has.
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
 
 static const uint32_t linux_readable = EPOLLIN;

@@ -27,6 +27,9 @@ enum MinGRUPyTorchLayout {
             throw .wrongShape(tensor: recurrent.name, expected: [cell.parts * width, width], found: recurrent.shape)
         }
         let up = try file.optional("layers.0.4.0.weight")
+        if let up, up.shape.count != 2 || up.shape[0] < 1 {
+            throw .wrongShape(tensor: up.name, expected: [4 * width, width], found: up.shape)
+        }
         let filter = try file.optional("layers.0.0.net.0.weight")
         if let filter, filter.shape.count != 3 || filter.shape[2] < 1 {
             throw .wrongShape(tensor: filter.name, expected: [width, 1, 3], found: filter.shape)

@@ -1,16 +1,9 @@
+import Kernels
+
 /// A tensor of a mapped checkpoint: a name, a type, a shape and where its bytes lie.
 struct Tensor: Sendable {
-    /// Stored types that are served; all are widened to float32 when they are packed.
-    enum ElementType: String {
-        case float32 = "F32"
-        case float16 = "F16"
-        case bfloat16 = "BF16"
-
-        var size: Int { self == .float32 ? 4 : 2 }
-    }
-
     let name: String
-    let type: ElementType
+    let type: StoredFloat
     /// PyTorch's order: a linear map's weight is (out, in).
     let shape: [Int]
     let file: MappedFile
@@ -30,31 +23,8 @@ struct Tensor: Sendable {
         let count = values.count
         let start = bytes.lowerBound + first * type.size
         precondition(start + count * type.size <= bytes.upperBound, "elements from \(first), \(count) of \(self.count)")
-        unsafe file.withBytes(start..<start + count * type.size) { source in
-            unsafe values.withUnsafeMutableBufferPointer { target in
-                switch type {
-                case .float32:
-                    for i in 0..<count {
-                        let bits = unsafe UInt32(
-                            littleEndian: source.loadUnaligned(fromByteOffset: i * 4, as: UInt32.self))
-                        unsafe target[i] = Float(bitPattern: bits)
-                    }
-                case .float16:
-                    for i in 0..<count {
-                        let bits = unsafe UInt16(
-                            littleEndian: source.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self))
-                        unsafe target[i] = Float(Float16(bitPattern: bits))
-                    }
-                case .bfloat16:
-                    for i in 0..<count {
-                        let bits = unsafe UInt16(
-                            littleEndian: source.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self))
-                        unsafe target[i] = Float(bitPattern: UInt32(bits) << 16)
-                    }
-                }
-            }
-        }
-        for value in values where !value.isFinite { throw .nonFinite(tensor: name) }
+        let isFinite = unsafe file.withBytes(start..<start + count * type.size) { unsafe type.widen($0, into: &values) }
+        if !isFinite { throw .nonFinite(tensor: name) }
     }
 }
 

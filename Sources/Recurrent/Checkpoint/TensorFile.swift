@@ -1,4 +1,5 @@
 import JSON
+import Kernels
 
 /// A safetensors file: eight bytes of header length (little-endian), a JSON header, then the tensors' bytes.
 ///
@@ -50,7 +51,7 @@ struct TensorFile: Sendable {
             guard tensors[name] == nil, otherTypes[name] == nil else { throw malformed("tensor \(name) stands twice") }
             let bytes = start + offsets[0]..<start + offsets[1]
             ranges.append((name, bytes))
-            guard let type = Tensor.ElementType(rawValue: typeName) else {
+            guard let type = StoredFloat(rawValue: typeName) else {
                 otherTypes[name] = typeName
                 continue
             }

@@ -59,6 +59,9 @@ public final class Workspace {
         sequences.append(sequence)
     }
 
+    /// Whether what the last block left of `row`, of the batch that was just absorbed, is finite.
+    public func isFinite(row: Int) -> Bool { stream.isFinite(row) }
+
     /// Puts `sequence` to the model's initial state.
     public func reset(_ sequence: Int) { states.set(sequence, to: model.initialState) }
 }

@@ -1,0 +1,97 @@
+# `make run` and `make test` are all a fresh Debian or Ubuntu machine with a Swift toolchain and Python needs.
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+MODELS ?= Models
+SWIFT ?= swift
+PYTHON ?= python3
+# The text that trains and evaluates the Shakespeare model; `make train-shakespeare` without it says where to find it.
+DATA ?=
+AT_MOST ?= 1.65
+
+SCANSTEP := .build/release/scanstep
+RUN_PACKAGES := curl g++ git libsimdjson-dev libssl-dev pkg-config
+TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-venv
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help run test evaluate golden train-shakespeare lint clean
+.PHONY: build unit-test spec-test curl-test link-test swift-found run-packages test-packages
+
+help:
+	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
+	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl'
+	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
+	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
+	@echo 'make golden                         make the golden tensors again (PyTorch)'
+	@echo 'make lint                           swift format, strict'
+	@echo 'make clean                          remove what was built and the Python environments'
+
+run: run-packages build
+	@echo
+	@echo 'When it listens, try in another terminal:'
+	@echo
+	@echo "  curl http://$(HOST):$(PORT)/v1/sessions -H 'Content-Type: application/json' -d '{\"model\": \"shakespeare-mingru\", \"id\": \"first\", \"text\": \"ROMEO:\"}'"
+	@echo "  curl -N http://$(HOST):$(PORT)/v1/sessions/first/generate -H 'Content-Type: application/json' -d '{\"max_tokens\": 400, \"temperature\": 0.8, \"seed\": 7, \"stream\": true}'"
+	@echo
+	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
+
+# The cheap checks come first, so that a slip shows before the long builds.
+test: test-packages lint spec-test unit-test link-test curl-test
+
+build: swift-found
+	$(SWIFT) build -c release --product scanstep
+
+lint: swift-found
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+# Optimised: kernels in a debug build are hundreds of times slower.
+unit-test: swift-found
+	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+spec-test: .venv/ready
+	.venv/bin/python Tests/openapi.py
+
+link-test: build
+	Tests/foundation.sh $(SCANSTEP)
+
+curl-test: build .venv/ready
+	PYTHON=.venv/bin/python Tests/curl.sh $(SCANSTEP) $(MODELS)
+
+evaluate: run-packages build
+	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }
+	$(PYTHON) Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' --data '$(DATA)' --at-most $(AT_MOST)
+
+golden: test-packages .venv-golden/ready
+	.venv-golden/bin/python Tests/Golden/make_golden.py
+
+train-shakespeare: test-packages .venv-training/ready
+	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
+
+clean:
+	rm -rf .build .build-test .venv .venv-golden .venv-training
+
+swift-found:
+	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }
+
+run-packages:
+	@deploy/packages.sh $(RUN_PACKAGES)
+
+test-packages:
+	@deploy/packages.sh $(TEST_PACKAGES)
+
+.venv/ready: Tests/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# The CPU build of PyTorch is the smaller download; an index without one has the plain build.
+.venv-golden/ready: Tests/Golden/requirements.txt
+.venv-training/ready: Models/training/requirements.txt
+.venv-golden/ready .venv-training/ready:
+	$(PYTHON) -m venv $(@D)
+	sed '/^torch==/s/$$/+cpu/' $< > $(@D)/cpu.txt
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@

@@ -1,0 +1,239 @@
+import CLinux
+import Glibc
+import Synchronization
+import Testing
+
+@testable import EventLoop
+
+/// Two connected sockets on one loop.
+private func makePair(_ loop: EventLoop) -> (Socket, Socket) {
+    var pair: [Int32] = [0, 0]
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    precondition(unsafe socketpair(AF_UNIX, kind, 0, &pair) == 0)
+    return (Socket(owning: pair[0], loop: loop), Socket(owning: pair[1], loop: loop))
+}
+
+private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
+}
+
+private func withLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) async throws {
+    let loop = try EventLoop()
+    loop.start()
+    defer { loop.shutdown() }
+    try await Task(executorPreference: loop) { try await body(loop) }.value
+}
+
+struct EventLoopTests {
+    @Test("A task prefers its loop before and after a suspension")
+    func affinity() async throws {
+        try await withLoop { loop in
+            #expect(loop.isCurrent)
+            await loop.sleep(for: .milliseconds(1))
+            #expect(loop.isCurrent)
+            await Task.yield()
+            #expect(loop.isCurrent)
+        }
+    }
+
+    @Test("Jobs from many threads all run")
+    func manyThreads() async throws {
+        let loop = try EventLoop()
+        loop.start()
+        let done = Latch()
+        let counter = Counter()
+        await withTaskGroup { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    for _ in 0..<1000 {
+                        loop.run { if counter.value.add(1, ordering: .relaxed).newValue == 8000 { done.open() } }
+                    }
+                }
+            }
+        }
+        #expect(done.wait(until: .now + .seconds(20)))
+        loop.shutdown()
+    }
+
+    @Test("Timers fire in order on the loop, and a cancelled one does not")
+    func timers() async throws {
+        try await withLoop { loop in
+            var fired: [Int] = []
+            _ = loop.schedule(after: .milliseconds(3)) { fired.append(3) }
+            _ = loop.schedule(after: .milliseconds(1)) { fired.append(1) }
+            let cancelled = loop.schedule(after: .milliseconds(2)) { fired.append(2) }
+            loop.cancel(cancelled)
+            await loop.sleep(for: .milliseconds(6))
+            #expect(fired == [1, 3])
+        }
+    }
+
+    @Test("A read waits for bytes and sees the end")
+    func reading() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            try right.attach()
+            let reader = Task(executorPreference: loop) {
+                var bytes: [UInt8] = []
+                while try await left.read(into: &bytes) > 0 {}
+                return bytes
+            }
+            await Task.yield()
+            try await right.write([1, 2])
+            await Task.yield()
+            try await right.write([3])
+            right.close()
+            #expect(try await reader.value == [1, 2, 3])
+            left.close()
+        }
+    }
+
+    @Test("A write larger than the kernel's buffer waits for the reader")
+    func backPressure() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            try right.attach()
+            let whole = (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            let writer = Task(executorPreference: loop) {
+                try await left.write(whole)
+                left.close()
+            }
+            await Task.yield()
+            var bytes: [UInt8] = []
+            while try await right.read(into: &bytes) > 0 {}
+            #expect(bytes == whole)
+            try await writer.value
+            right.close()
+        }
+    }
+
+    @Test("A deadline ends a read, and the socket can be read again")
+    func readDeadline() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            try right.attach()
+            var bytes: [UInt8] = []
+            await #expect(throws: SocketError.timedOut) {
+                try await left.read(into: &bytes, until: .now + .milliseconds(2))
+            }
+            try await right.write([9])
+            #expect(try await left.read(into: &bytes) == 1)
+            left.close()
+            right.close()
+        }
+    }
+
+    @Test("A write to a peer that takes nothing times out")
+    func writeDeadline() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            await #expect(throws: SocketError.timedOut) {
+                try await left.write(Array(repeating: 0, count: 8_000_000), patience: .milliseconds(2))
+            }
+            left.close()
+            withExtendedLifetime(right) {}
+        }
+    }
+
+    @Test("Closing a socket wakes its reader and its writer")
+    func closing() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            let reader = Task(executorPreference: loop) {
+                var bytes: [UInt8] = []
+                _ = try await left.read(into: &bytes)
+            }
+            let writer = Task(executorPreference: loop) {
+                try await left.write(Array(repeating: 0, count: 8_000_000))
+            }
+            await loop.sleep(for: .milliseconds(1))
+            left.close()
+            left.close()
+            await #expect(throws: SocketError.closed) { try await reader.value }
+            await #expect(throws: SocketError.closed) { try await writer.value }
+            withExtendedLifetime(right) {}
+        }
+    }
+
+    @Test("Shutting a loop down wakes its readers")
+    func shutdown() async throws {
+        let loop = try EventLoop()
+        loop.start()
+        let reading = Latch()
+        let (left, right) = makePair(loop)
+        let reader = Task(executorPreference: loop) {
+            try left.attach()
+            reading.open()
+            var bytes: [UInt8] = []
+            _ = try await left.read(into: &bytes)
+        }
+        reading.wait()
+        loop.shutdown()
+        await #expect(throws: SocketError.closed) { try await reader.value }
+        withExtendedLifetime(right) {}
+    }
+
+    @Test("Finishing the reading side ends a read that waits")
+    func finishReading() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            let reader = Task(executorPreference: loop) {
+                var bytes: [UInt8] = []
+                return try await left.read(into: &bytes)
+            }
+            await Task.yield()
+            left.finishReading()
+            #expect(try await reader.value == 0)
+            left.close()
+            withExtendedLifetime(right) {}
+        }
+    }
+
+    @Test("An event for an earlier use of a descriptor's number is dropped")
+    func stale() async throws {
+        try await withLoop { loop in
+            let registration = Registration(owning: dup(STDERR_FILENO), loop: loop)
+            try? loop.register(registration)
+            var pair: [Int32] = [0, 0]
+            precondition(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+            let watched = Registration(owning: pair[0], loop: loop)
+            try loop.register(watched)
+            watched.canRead = false
+            let stale = watched.token - (1 << 32)
+            loop.deliver(Readiness(token: stale, flags: linux_readable | linux_hung_up))
+            #expect(!watched.canRead)
+            #expect(!watched.hungUp)
+            loop.deliver(Readiness(token: watched.token, flags: linux_readable))
+            #expect(watched.canRead)
+            watched.close()
+            registration.close()
+            _ = Glibc.close(pair[1])
+        }
+    }
+
+    @Test("A listener takes literals and names, reports its port, and refuses a taken one")
+    func listener() throws {
+        let loop = try EventLoop()
+        for host in ["127.0.0.1", "localhost"] {
+            let listener = try Listener.bind(host: host, port: 0, on: loop)
+            #expect((1...65535).contains(listener.port))
+            #expect(throws: SystemError.self) { try Listener.bind(host: host, port: listener.port, on: loop) }
+        }
+        #expect(throws: SystemError.self) { try Listener.bind(host: "no such host", port: 0, on: loop) }
+        #expect(throws: SystemError.self) { try Listener.bind(host: "127.0.0.1", port: 70000, on: loop) }
+    }
+
+    @Test("A latch lets waiters go once it is open, and lets them go at a deadline")
+    func latch() {
+        let latch = Latch()
+        #expect(!latch.wait(until: .now + .milliseconds(1)))
+        latch.open()
+        #expect(latch.wait())
+    }
+}
