@@ -117,7 +117,7 @@ private enum StreamFormat {
     /// What the client accepts: events if it names their media type, else lines.
     init(_ request: Request) {
         let accepted = request.head.fields.values(of: "accept").joined(separator: ",")
-        self = accepted.contains("text/event-stream") ? .events : .lines
+        self = accepted.lowercased().contains("text/event-stream") ? .events : .lines
     }
 
     var type: String { self == .lines ? "application/x-ndjson" : "text/event-stream" }
