@@ -62,7 +62,8 @@ public final class Scheduler: @unchecked Sendable {
     public func results(
         _ works: [Work], cancellation: Cancellation? = nil
     ) -> AsyncStream<(index: Int, result: Result<Completion, InferenceError>)> {
-        let (stream, continuation) = AsyncStream.makeStream(of: (index: Int, result: Result<Completion, InferenceError>).self)
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: (index: Int, result: Result<Completion, InferenceError>).self)
         guard !works.isEmpty else {
             continuation.finish()
             return stream
