@@ -1,0 +1,101 @@
+import Foundation
+import TestSupport
+
+/// A second implementation of the whole model: plain loops over doubles, written from the equations and the table of
+/// tensor names, without any code of the program.
+struct ReferenceModel {
+    private let model: RandomModel
+    private let tensors: [String: (shape: [Int], values: [Double])]
+    private var hidden: [[Double]] = []
+    /// All inputs that each layer's convolution has seen.
+    private var past: [[[Double]]]
+
+    init(_ model: RandomModel) {
+        self.model = model
+        var tensors: [String: (shape: [Int], values: [Double])] = [:]
+        for (name, shape, values) in model.tensors { tensors[name] = (shape, values.map { Double($0) }) }
+        self.tensors = tensors
+        past = Array(repeating: [], count: model.layers)
+        for layer in 0..<model.layers {
+            let start = tensors["layers.\(layer).rnn.initial_state"]?.values
+            hidden.append(start ?? Array(repeating: 0, count: model.innerWidth))
+        }
+    }
+
+    /// The output after one more input.
+    mutating func step(token: Int) -> [Double] {
+        let table = tensors["embedding.weight"]!.values
+        return step(Array(table[token * model.width..<(token + 1) * model.width]))
+    }
+
+    mutating func step(vector: [Float]) -> [Double] { step(linear("input", vector.map { Double($0) })) }
+
+    private mutating func step(_ start: [Double]) -> [Double] {
+        var x = start
+        for layer in 0..<model.layers {
+            let prefix = "layers.\(layer)."
+            if model.order == "minGRU-pytorch", model.kernel != nil { x = sum(x, convolve(layer, x)) }
+            var branch = norm(prefix + "rnn_norm", x)
+            if model.order == "paper", model.kernel != nil { branch = convolve(layer, branch) }
+            branch = recur(layer, branch)
+            if tensors[prefix + "rnn.out.weight"] != nil { branch = linear(prefix + "rnn.out", branch) }
+            x = sum(x, branch)
+            guard model.mlpWidth != nil else { continue }
+            let up = linear(prefix + "mlp.up", norm(prefix + "mlp_norm", x))
+            x = sum(x, linear(prefix + "mlp.down", up.map { 0.5 * $0 * erfc(-$0 / 2.0.squareRoot()) }))
+        }
+        return linear("output", norm("norm", x))
+    }
+
+    private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {
+        let prefix = "layers.\(layer).rnn."
+        let candidate = linear(prefix + "candidate", x).map { value in
+            model.candidate == "vanilla" ? value : value >= 0 ? value + 0.5 : sigmoid(value)
+        }
+        if model.cell == "minGRU" {
+            let z = linear(prefix + "gate", x).map(sigmoid)
+            for i in candidate.indices { hidden[layer][i] = (1 - z[i]) * hidden[layer][i] + z[i] * candidate[i] }
+        } else {
+            let (f, i) = (linear(prefix + "forget", x).map(sigmoid), linear(prefix + "input", x).map(sigmoid))
+            for c in candidate.indices {
+                hidden[layer][c] = (f[c] * hidden[layer][c] + i[c] * candidate[c]) / (f[c] + i[c])
+            }
+        }
+        return hidden[layer]
+    }
+
+    private mutating func convolve(_ layer: Int, _ x: [Double]) -> [Double] {
+        past[layer].append(x)
+        let (prefix, seen, kernel) = ("layers.\(layer).", past[layer], model.kernel!)
+        let weight = tensors[prefix + "conv.weight"]!.values
+        let filtered = x.indices.map { channel in
+            var total = tensors[prefix + "conv.bias"]?.values[channel] ?? 0
+            // The last tap sees the present, the one before it the input before.
+            for back in 0..<min(kernel, seen.count) {
+                total += weight[channel * kernel + kernel - 1 - back] * seen[seen.count - 1 - back][channel]
+            }
+            return total
+        }
+        return model.pointwise ? linear(prefix + "conv_pointwise", filtered) : filtered
+    }
+
+    private func norm(_ name: String, _ x: [Double]) -> [Double] {
+        guard let kind = model.norm else { return x }
+        let mean = kind == "layer" ? x.reduce(0, +) / Double(x.count) : 0
+        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
+        let (weight, bias) = (tensors[name + ".weight"]!.values, tensors[name + ".bias"]?.values)
+        return x.indices.map { (x[$0] - mean) / (variance + 1e-6).squareRoot() * weight[$0] + (bias?[$0] ?? 0) }
+    }
+
+    private func linear(_ name: String, _ x: [Double]) -> [Double] {
+        let (shape, values) = tensors[name + ".weight"]!
+        return (0..<shape[0]).map { output in
+            var total = tensors[name + ".bias"]?.values[output] ?? 0
+            for input in 0..<shape[1] { total += values[output * shape[1] + input] * x[input] }
+            return total
+        }
+    }
+
+    private func sum(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
+    private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+}

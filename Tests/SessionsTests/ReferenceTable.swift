@@ -1,0 +1,101 @@
+@testable import Sessions
+
+/// The contract of the session table in the plainest form: arrays that are searched from end to end.
+struct ReferenceTable {
+    struct Session: Equatable {
+        var id: String
+        var model: String
+        var step: Int
+        var serial: UInt64
+        var createdAt: Double
+        var lastUsedAt: Double
+        var state: [UInt32]
+    }
+
+    struct Burial {
+        var id: String
+        var error: SessionError
+        var serial: UInt64
+        var isForgotten = false
+    }
+
+    let budget: Int
+    let tombstones: Int
+    /// In order of creation.
+    private(set) var sessions: [Session] = []
+    /// Ids, the least recently used first.
+    private var uses: [String] = []
+    private var burials: [Burial] = []
+
+    init(budget: Int, tombstones: Int) { (self.budget, self.tombstones) = (budget, tombstones) }
+
+    private var used: Int { sessions.reduce(0) { $0 + 4 * $1.state.count + SessionTable.overheadBytes } }
+
+    private func index(_ id: String) throws(SessionError) -> Int {
+        if let index = sessions.firstIndex(where: { $0.id == id }) { return index }
+        if let burial = burials.last(where: { $0.id == id && !$0.isForgotten }) { throw burial.error }
+        throw .unknown(id: id)
+    }
+
+    private mutating func bury(_ id: String, _ reason: SessionError.GoneReason) {
+        let session = sessions.remove(at: sessions.firstIndex { $0.id == id }!)
+        uses.removeAll { $0 == id }
+        let error = SessionError.gone(id: id, reason: reason, lastStep: session.step)
+        burials.append(Burial(id: id, error: error, serial: session.serial))
+        if burials.count > tombstones { burials.removeFirst() }
+    }
+
+    mutating func create(_ session: Session) throws(SessionError) {
+        if sessions.contains(where: { $0.id == session.id }) { throw .exists(id: session.id) }
+        let cost = 4 * session.state.count + SessionTable.overheadBytes
+        if cost > budget { throw .storeFull(needed: cost, budget: budget) }
+        while used + cost > budget { bury(uses[0], .evicted) }
+        for at in burials.indices where burials[at].id == session.id { burials[at].isForgotten = true }
+        sessions.append(session)
+        uses.append(session.id)
+    }
+
+    mutating func delete(_ id: String) throws(SessionError) {
+        _ = try index(id)
+        bury(id, .deleted)
+    }
+
+    func record(_ id: String) throws(SessionError) -> Session { sessions[try index(id)] }
+
+    private mutating func use(_ id: String) {
+        uses.removeAll { $0 == id }
+        uses.append(id)
+    }
+
+    mutating func load(_ id: String, model: String, now: Double) throws(SessionError) -> Session {
+        let at = try index(id)
+        if sessions[at].model != model { throw .unknown(id: id) }
+        sessions[at].lastUsedAt = now
+        use(id)
+        return sessions[at]
+    }
+
+    mutating func save(
+        _ id: String, serial: UInt64, step: Int, state: [UInt32], now: Double
+    ) throws(SessionError) -> Session {
+        let at = try index(id)
+        if sessions[at].serial != serial { throw .gone(id: id, reason: .deleted, lastStep: step) }
+        (sessions[at].step, sessions[at].state, sessions[at].lastUsedAt) = (step, state, now)
+        use(id)
+        return sessions[at]
+    }
+
+    func list(limit: Int, after: String?) throws(SessionError) -> (sessions: [Session], more: Bool) {
+        var rest = sessions
+        if let after {
+            if let session = sessions.first(where: { $0.id == after }) {
+                rest = sessions.filter { $0.serial > session.serial }
+            } else if let burial = burials.last(where: { $0.id == after && !$0.isForgotten }) {
+                rest = sessions.filter { $0.serial > burial.serial }
+            } else {
+                throw .unknown(id: after)
+            }
+        }
+        return (Array(rest.prefix(limit)), rest.count > limit)
+    }
+}
