@@ -10,6 +10,7 @@ DATA ?=
 AT_MOST ?= 1.65
 
 SCANSTEP := .build/release/scanstep
+SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libssl-dev pkg-config
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-venv
 
@@ -17,7 +18,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-v
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help run test evaluate golden train-shakespeare lint clean
-.PHONY: build unit-test spec-test curl-test link-test swift-found run-packages test-packages
+.PHONY: build unit-test integration-test spec-test curl-test link-test swift-found run-packages test-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
@@ -38,7 +39,7 @@ run: run-packages build
 	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
 
 # The cheap checks come first, so that a slip shows before the long builds.
-test: test-packages lint spec-test unit-test link-test curl-test
+test: test-packages lint spec-test unit-test integration-test link-test curl-test
 
 build: swift-found
 	$(SWIFT) build -c release --product scanstep
@@ -48,7 +49,11 @@ lint: swift-found
 
 # Optimised: kernels in a debug build are hundreds of times slower.
 unit-test: swift-found
-	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
+	$(SWIFT_TEST) --skip IntegrationTests
+
+# On their own: they block threads, of which the unit tests' tasks would be short.
+integration-test: unit-test
+	$(SWIFT_TEST) --skip-build --filter IntegrationTests
 
 spec-test: .venv/ready
 	.venv/bin/python Tests/openapi.py
