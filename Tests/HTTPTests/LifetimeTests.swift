@@ -77,7 +77,8 @@ struct LifetimeTests {
         #expect(busy.isAtEnd)
         #expect(drained.wait(until: .now + Self.deadline))
         draining.join()
-        #expect(isClean.load(ordering: .sequentiallyConsistent))
+        let wasClean = isClean.load(ordering: .sequentiallyConsistent)
+        #expect(wasClean)
     }
 
     private func drainRoutes(_ meeting: Meeting) -> Router {
