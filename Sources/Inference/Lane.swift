@@ -148,7 +148,7 @@ final class Lane {
             case .tokens(let tokens): workspace.append(token: tokens[index], to: operation.slot)
             case .vectors(let values, _):
                 let size = served.model.configuration.inputSize
-                workspace.append(vector: values[index * size..<(index + 1) * size], to: operation.slot)
+                workspace.append(vector: values, index * size..<(index + 1) * size, to: operation.slot)
             }
         }
     }

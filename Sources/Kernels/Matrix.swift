@@ -37,12 +37,13 @@
         return unsafe base + row * stride + column
     }
 
-    /// Copies `values` into `row` from `column` on.
-    public func set(_ row: Int, from column: Int = 0, to values: some Sequence<Float>) {
-        var at = column
-        for value in values {
-            self[row, at] = value
-            at += 1
+    /// Copies `range` of `values`, all of them by default, into `row` from `column` on.
+    public func set(_ row: Int, from column: Int = 0, to values: [Float], _ range: Range<Int>? = nil) {
+        let range = range ?? values.indices
+        precondition(column + range.count <= columns && range.upperBound <= values.count, "\(range) of \(values.count)")
+        guard !range.isEmpty else { return }
+        unsafe values.withUnsafeBufferPointer { values in
+            unsafe pointer(row, column).update(from: values.baseAddress! + range.lowerBound, count: range.count)
         }
     }
 

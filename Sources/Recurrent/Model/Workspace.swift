@@ -52,10 +52,11 @@ public final class Workspace {
         sequences.append(sequence)
     }
 
-    /// Adds a row that steps `sequence` by `vector`, of the model's input size.
-    public func append(vector: some Collection<Float>, to sequence: Int) {
-        precondition(vector.count == vectors!.columns, "vector of \(vector.count) values for \(vectors!.columns)")
-        vectors!.set(sequences.count, to: vector)
+    /// Adds a row that steps `sequence` by `range` of `values`, all of them by default: a vector of the model's input size.
+    public func append(vector values: [Float], _ range: Range<Int>? = nil, to sequence: Int) {
+        let range = range ?? values.indices
+        precondition(range.count == vectors!.columns, "vector of \(range.count) values for \(vectors!.columns)")
+        vectors!.set(sequences.count, to: values, range)
         sequences.append(sequence)
     }
 
@@ -77,6 +78,6 @@ struct Embedding: Sendable {
     }
 
     func copy(_ token: Int, to workspace: Workspace, row: Int) {
-        workspace.stream.set(row, to: values[token * width..<(token + 1) * width])
+        workspace.stream.set(row, to: values, token * width..<(token + 1) * width)
     }
 }
