@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
-            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "JSON"],
+            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",

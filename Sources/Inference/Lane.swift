@@ -39,7 +39,7 @@ final class Lane {
 
     /// Admits what waits, absorbs one batch and ends what is done.
     func tick() {
-        for operation in active + parked where operation.isCancelled { end(operation, .failure(.cancelled)) }
+        for operation in active + parked { dropIfPointless(operation) }
         active.removeAll { $0.slot < 0 }
         var paused: [Operation] = []
         for operation in parked where operation.parkedState != nil {
@@ -64,6 +64,25 @@ final class Lane {
         takeOutputs(taking, counts)
         for (operation, count) in zip(taking, counts) { conclude(operation, count) }
         active.removeAll { $0.slot < 0 }
+    }
+
+    /// Ends all works with `error`.
+    func abandon(_ error: InferenceError) {
+        for operation in active + parked { end(operation, .failure(error)) }
+        active.removeAll()
+        parked.removeAll()
+        while let operation = waiting.popFirst() { end(operation, .failure(error)) }
+    }
+
+    /// Ends a work that nobody waits for, or whose session has ended, before more is computed.
+    private func dropIfPointless(_ operation: Operation) {
+        if operation.isCancelled { return end(operation, .failure(.cancelled)) }
+        guard let session = operation.session else { return }
+        do throws(SessionError) {
+            try sessions.check(session.id, serial: session.serial)
+        } catch {
+            end(operation, .failure(.session(error)))
+        }
     }
 
     /// Whether there is a free slot: perhaps that of a stream that is not read, whose state is put aside.
@@ -96,7 +115,8 @@ final class Lane {
                 if let id, (try? sessions.record(id)) != nil { throw .exists(id: id) }
                 workspace.reset(operation.slot)
             case .session(let id):
-                let record = try sessions.load(id, into: workspace.states, row: operation.slot, model: served.id)
+                let record = try sessions.load(
+                    id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
                 operation.session = record
                 operation.step = record.step
             }

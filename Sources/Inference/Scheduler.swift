@@ -24,6 +24,7 @@ public final class Scheduler: @unchecked Sendable {
     private var works = 0
     private var isPoked = false
     private var isStopping = false
+    private var isAbandoning = false
     private var thread: Thread?
 
     // The scheduler's thread alone:
@@ -98,9 +99,13 @@ public final class Scheduler: @unchecked Sendable {
         condition.signal()
     }
 
-    /// Refuses new works, finishes those under way and ends the thread.
-    public func stop() {
-        lock.withLock { isStopping = true }
+    /// Refuses new works, finishes those under way and ends the thread. With `abandoning`, works under way end at once:
+    /// a stream that nobody reads any more would keep the thread for ever.
+    public func stop(abandoning: Bool = false) {
+        lock.withLock {
+            isStopping = true
+            isAbandoning = abandoning
+        }
         condition.signal()
         thread?.join()
         thread = nil
@@ -130,7 +135,10 @@ public final class Scheduler: @unchecked Sendable {
     private func loop() {
         while let arrived = nextArrivals() {
             for operation in arrived { admit(operation) }
-            for lane in order where lane.isRunnable { lane.tick() }
+            let abandons = lock.withLock { isAbandoning }
+            for lane in order where abandons || lane.isRunnable {
+                if abandons { lane.abandon(.draining) } else { lane.tick() }
+            }
         }
     }
 
@@ -140,6 +148,7 @@ public final class Scheduler: @unchecked Sendable {
         return lock.withLock {
             while inbox.isEmpty && !isRunnable && !isPoked {
                 if isStopping && works == 0 { return nil }
+                if isAbandoning { break }
                 condition.wait(lock)
             }
             isPoked = false

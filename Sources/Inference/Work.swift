@@ -40,6 +40,8 @@ public struct Work: Sendable {
     public var outputs = Outputs.last
     /// Whether to sum the log-probabilities of the input tokens.
     public var score = false
+    /// The session's serial as the submitter saw it: a later session of the same name is another one.
+    public var serial: UInt64?
     /// The step the session must stand at.
     public var expectedStep: Int?
     public var generation: Generation?

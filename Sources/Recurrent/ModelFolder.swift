@@ -35,12 +35,15 @@ public struct ModelFolder: Sendable {
         self.tokenizer = tokenizer
     }
 
-    /// Paths of the folders in `directory` that hold a `model.safetensors`, in order of their names; nil when the
+    /// Paths of the folders in `directory` that hold a `model.safetensors`, even one that cannot be read, in order of their names; nil when the
     /// directory cannot be read.
     public static func paths(in directory: String) -> [String]? {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else { return nil }
         return names.sorted().map { directory + "/" + $0 }
-            .filter { FileManager.default.fileExists(atPath: $0 + "/model.safetensors") }
+            .filter { folder in
+                let files = try? FileManager.default.contentsOfDirectory(atPath: folder)
+                return files?.contains("model.safetensors") ?? false
+            }
     }
 
     /// The parsed file, or nil when there is none.

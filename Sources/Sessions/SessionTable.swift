@@ -110,11 +110,20 @@ public final class SessionTable: @unchecked Sendable {
         try lock.withLock { () throws(SessionError) in remove(try index(id), .deleted) }
     }
 
-    /// Copies the state of `id` into row `row` of `states` and marks it used. A session of another model than `model`
-    /// has taken the name of one that ended: unknown.
-    public func load(_ id: String, into states: Matrix, row: Int, model: String) throws(SessionError) -> SessionRecord {
+    /// Throws what became of the session called `id` with that serial, if it has ended.
+    public func check(_ id: String, serial: UInt64) throws(SessionError) {
+        try lock.withLock { () throws(SessionError) in _ = try index(id, serial) }
+    }
+
+    /// Copies the state of `id` into row `row` of `states` and marks it used.
+    ///
+    /// With a `serial` it must be that very session. A session of another model than `model` has taken the name of one
+    /// that ended: unknown.
+    public func load(
+        _ id: String, serial: UInt64? = nil, into states: Matrix, row: Int, model: String
+    ) throws(SessionError) -> SessionRecord {
         try lock.withLock { () throws(SessionError) in
-            let index = try index(id)
+            let index = try index(id, serial)
             guard entries[index]!.record.model == model else { throw .unknown(id: id) }
             touch(index)
             let entry = entries[index]!
@@ -129,11 +138,8 @@ public final class SessionTable: @unchecked Sendable {
         _ id: String, serial: UInt64, from states: Matrix, row: Int, step: Int
     ) throws(SessionError) -> SessionRecord {
         try lock.withLock { () throws(SessionError) in
-            let index = try index(id)
+            let index = try index(id, serial)
             let entry = entries[index]!
-            guard entry.record.serial == serial else {
-                throw .gone(id: id, reason: .deleted, lastStep: step)
-            }
             slabs[entry.record.model]!.write(entry.slot, from: states, row: row)
             touch(index, step: step)
             return entries[index]!.record
@@ -142,9 +148,9 @@ public final class SessionTable: @unchecked Sendable {
 
     // MARK: Under the lock
 
-    private func index(_ id: String) throws(SessionError) -> Int {
-        if let index = indices[id] { return index }
-        if let stone = tombstones[id] { throw .gone(id: id, reason: stone.reason, lastStep: stone.lastStep) }
+    private func index(_ id: String, _ serial: UInt64? = nil) throws(SessionError) -> Int {
+        if let index = indices[id], serial == nil || entries[index]!.record.serial == serial { return index }
+        if let stone = serial.map({ tombstones[id, $0] }) ?? tombstones[id] { throw stone.error }
         throw .unknown(id: id)
     }
 
@@ -167,7 +173,8 @@ public final class SessionTable: @unchecked Sendable {
         entries[index] = nil
         freeEntries.append(index)
         tombstones.bury(
-            entry.record.id, .init(reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
+            .init(
+                id: entry.record.id, reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
     }
 
     private func append(_ index: Int, to order: inout LinkedOrder, _ links: WritableKeyPath<Entry, Links>) {

@@ -44,11 +44,11 @@ struct Serve: ParsableCommand {
         let started = ContinuousClock.now
         let settings = try Settings(self)
         try requireProcessor()
-        let signals = StopSignals.block()
-
         var log = Logger(label: "scanstep", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel
         let loaded = try load(settings.models, log)
+        // Not before the models are loaded, which Ctrl-C may cut short; before any thread is started.
+        let signals = StopSignals.block()
         let sessions = SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
         let scheduler = Scheduler(loaded, sessions: sessions)
         let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
@@ -83,7 +83,7 @@ struct Serve: ParsableCommand {
         let signal = signals.wait()
         log.info("draining", metadata: ["signal": "\(signal)"])
         let clean = server.drain(within: settings.drainTimeout)
-        scheduler.stop()
+        scheduler.stop(abandoning: !clean)
         log.info("stopped", metadata: ["sessions": "\(sessions.count)", "cut_off": "\(!clean)"])
     }
 

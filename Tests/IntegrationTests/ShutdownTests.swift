@@ -68,6 +68,19 @@ struct ShutdownTests {
         #expect(!(try socket.readUntilClose().hasSuffix("0\r\n\r\n")))
     }
 
+    @Test("a stream that waits for its session is cut off too") func cutOffQueued() throws {
+        let folder = folder()
+        let (server, socket) = try streaming(["--drain-timeout", "100ms"], in: folder)
+        let queued = try (0..<3).map { _ in try RawSocket(port: server.port) }
+        for socket in queued {
+            try socket.send(
+                "POST /v1/sessions/running/generate HTTP/1.1\r\nHost: localhost\r\n"
+                    + "Content-Length: \(Self.body.utf8.count)\r\n\r\n\(Self.body)")
+        }
+        #expect(server.terminate(seconds: 30) == 0)
+        for socket in queued + [socket] { #expect(!(try socket.readUntilClose().hasSuffix("0\r\n\r\n"))) }
+    }
+
     @Test("a long generation without a stream is cut off too") func cutOffPlain() throws {
         let folder = folder()
         let server = try ServerProcess(serving: folder, ["--drain-timeout", "0ms"])

@@ -78,8 +78,9 @@ struct ReferenceTable {
     mutating func save(
         _ id: String, serial: UInt64, step: Int, state: [UInt32], now: Double
     ) throws(SessionError) -> Session {
-        let at = try index(id)
-        if sessions[at].serial != serial { throw .gone(id: id, reason: .deleted, lastStep: step) }
+        guard let at = sessions.firstIndex(where: { $0.id == id && $0.serial == serial }) else {
+            throw burials.last { $0.id == id && $0.serial == serial }?.error ?? .unknown(id: id)
+        }
         (sessions[at].step, sessions[at].state, sessions[at].lastUsedAt) = (step, state, now)
         use(id)
         return sessions[at]

@@ -75,9 +75,10 @@ struct SessionTableTests {
         let old = try table.create(id: "a", model: "m", from: row(1), row: 0, step: 1)
         try table.delete("a")
         _ = try table.create(id: "a", model: "m", from: row(2), row: 0, step: 0)
-        #expect(throws: SessionError.gone(id: "a", reason: .deleted, lastStep: 2)) {
-            try table.save("a", serial: old.serial, from: row(3), row: 0, step: 2)
-        }
+        let gone = SessionError.gone(id: "a", reason: .deleted, lastStep: 1)
+        #expect(throws: gone) { try table.save("a", serial: old.serial, from: row(3), row: 0, step: 2) }
+        #expect(throws: gone) { try table.load("a", serial: old.serial, into: row(3), row: 0, model: "m") }
+        #expect(throws: gone) { try table.check("a", serial: old.serial) }
         let state = row(0)
         #expect(try table.load("a", into: state, row: 0, model: "m").step == 0)
         #expect(state.values(0) == [2, 2, 2, 2])

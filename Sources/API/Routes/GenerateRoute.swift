@@ -18,6 +18,7 @@ extension Service {
         var work = Work(
             model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
         work.outputs = .none
+        work.serial = record.serial
         work.expectedStep = try fields.expectedStep()
         let generation = Generation(
             maximumTokens: try fields.int("max_tokens", in: 1...100_000) ?? 256,
@@ -39,11 +40,14 @@ extension Service {
             json.endObject()
             return Response(json: json)
         }
-        return try await stream(work, generation, as: StreamFormat(request))
+        return try await stream(work, generation, for: request)
     }
 
-    private func stream(_ work: Work, _ generation: Generation, as format: StreamFormat) async throws -> Response {
+    private func stream(_ work: Work, _ generation: Generation, for request: Request) async throws -> Response {
+        let format = StreamFormat(request)
         let reader = GenerationReader(scheduler.stream(work))
+        // At once, also while the work is queued or absorbs its input and has nothing to write.
+        request.whenClientGone { [stream = reader.stream] in stream.cancel() }
         // A refusal before the first token is still a reply with a status of its own.
         let first: GenerationStream.Element
         do throws(InferenceError) {

@@ -33,6 +33,7 @@ extension Service {
         let options = try OutputOptions(fields, served)
         let input = try fields.requiredInput(for: served)
         var work = Work(model: served.id, target: .session(record.id), input: input)
+        work.serial = record.serial
         work.outputs = try PrefillOptions(fields).outputs
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
@@ -63,7 +64,9 @@ extension Service {
             let sequence = try Fields(
                 element, at: place, allowed: Fields.input.union(["session", "create", "expected_step"]))
             let input = try sequence.requiredInput(for: served)
-            var work = Work(model: served.id, target: try target(of: sequence, served), input: input)
+            let (target, serial) = try target(of: sequence, served)
+            var work = Work(model: served.id, target: target, input: input)
+            work.serial = serial
             work.outputs = common.outputs
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
@@ -114,7 +117,10 @@ extension Service {
         return Response(fields: ["content-type": "application/x-ndjson"], body: body)
     }
 
-    private func target(of sequence: Fields, _ served: ServedModel) throws(Problem) -> Work.Target {
+    /// Where a sequence goes, and the serial of the session that it goes on with.
+    private func target(
+        of sequence: Fields, _ served: ServedModel
+    ) throws(Problem) -> (target: Work.Target, serial: UInt64?) {
         let (session, create) = (try sequence.string("session"), sequence["create"])
         guard session == nil || create == nil else {
             throw .invalid("Give \(sequence.place)session or \(sequence.place)create, not both.")
@@ -124,14 +130,14 @@ extension Service {
             guard record.model == served.id else {
                 throw .invalid("\(sequence.place)session \"\(session)\" is a session of model \"\(record.model)\".")
             }
-            return .session(session)
+            return (.session(session), record.serial)
         }
         switch (create?.bool, create?.string) {
-        case (nil, nil) where create == nil, (false?, _): return .detached
-        case (true?, _): return .create(id: nil)
+        case (nil, nil) where create == nil, (false?, _): return (.detached, nil)
+        case (true?, _): return (.create(id: nil), nil)
         case (_, let id?):
             try checkSessionID(id, sequence.place + "create")
-            return .create(id: id)
+            return (.create(id: id), nil)
         default: throw .invalid("\(sequence.place)create must be true, false or the new session's id.")
         }
     }

@@ -55,6 +55,7 @@ extension Service {
     private func stepWork(_ fields: Fields, _ id: String) throws(Problem) -> StepWork {
         let (record, served) = try session(id)
         var work = Work(model: served.id, target: .session(record.id), input: try fields.stepInput(for: served))
+        work.serial = record.serial
         work.expectedStep = try fields.expectedStep()
         return StepWork(work: work, session: id, served: served, options: try OutputOptions(fields, served))
     }

@@ -9,7 +9,8 @@ import Glibc
     private let base: UnsafeRawPointer
 
     init(path: String) throws(CheckpointError) {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        // O_NONBLOCK: a named pipe is refused below instead of waited for.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(file: path, reason: Self.reason()) }
         defer { close(descriptor) }
         var status = stat()

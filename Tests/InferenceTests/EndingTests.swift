@@ -1,0 +1,61 @@
+import Sessions
+import TestSupport
+import Testing
+
+@testable import Inference
+
+@Suite("Works whose session or server ends")
+struct EndingTests {
+    @Test("a work meant for a session that was deleted does not move the next of its name") func retakenName()
+        async throws
+    {
+        let model = try smallModel()
+        try await withServer([model]) { server in
+            func create() async throws -> SessionRecord {
+                let work = Work(model: model.id, target: .create(id: "x"), input: .tokens([1, 2, 3]))
+                return try await server.scheduler.run(work).session!
+            }
+            let old = try await create()
+            try server.sessions.delete("x")
+            let new = try await create()
+            var late = Work(model: model.id, target: .session("x"), input: .tokens([4]))
+            late.serial = old.serial
+            await #expect(throws: InferenceError.session(.gone(id: "x", reason: .deleted, lastStep: 3))) {
+                try await server.scheduler.run(late)
+            }
+            #expect(try server.sessions.record("x") == new)
+        }
+    }
+
+    @Test("an unread stream does not keep the scheduler from being stopped") func abandoned() async throws {
+        let model = try smallModel()
+        try await withServer([model]) { server in
+            var work = Work(model: model.id, target: .create(id: nil), input: .tokens([1]))
+            work.generation = generation(100_000)
+            let stream = server.scheduler.stream(work)
+            _ = try await stream.next()
+            server.scheduler.stop(abandoning: true)
+            await #expect(throws: InferenceError.draining) {
+                while case .event = try await stream.next() {}
+            }
+        }
+    }
+
+    @Test("a generation whose session is deleted ends before its next token") func deleted() async throws {
+        let model = try smallModel()
+        try await withServer([model]) { server in
+            let first = Work(model: model.id, target: .create(id: "x"), input: .tokens([1]))
+            _ = try await server.scheduler.run(first)
+            // The stream holds its place; the plain generation behind it starts when the stream ends.
+            var work = Work(model: model.id, target: .session("x"), input: .empty)
+            work.generation = generation(100_000)
+            let stream = server.scheduler.stream(work)
+            _ = try await stream.next()
+            async let plain = server.scheduler.run([work])
+            try server.sessions.delete("x")
+            await #expect(throws: InferenceError.self) { while case .event = try await stream.next() {} }
+            let result = await plain[0]
+            #expect(throws: InferenceError.self) { try result.get() }
+        }
+    }
+}
