@@ -16,11 +16,30 @@ import math
 import pathlib
 import time
 
-import numpy
-import torch
-import torch.nn.functional as F
-from safetensors.torch import save_file
-from torch import nn
+
+def options():
+    here = pathlib.Path(__file__).resolve().parent
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=pathlib.Path, required=True, help="the text, Tiny Shakespeare")
+    arguments.add_argument("--out", type=pathlib.Path, default=here.parent / "shakespeare-mingru")
+    arguments.add_argument("--checkpoint", type=pathlib.Path, default=here / "runs" / "shakespeare.pt")
+    arguments.add_argument("--steps", type=int, default=900)
+    arguments.add_argument("--batch", type=int, default=32, help="windows of 256 characters a step")
+    arguments.add_argument("--rate", type=float, default=2e-3)
+    arguments.add_argument("--matrix-rate", type=float, default=3e-3)
+    arguments.add_argument("--dropout", type=float, default=0.15)
+    arguments.add_argument("--seed", type=int, default=1)
+    return arguments.parse_args()
+
+
+if __name__ == "__main__":
+    GIVEN = options()  # Before the imports below: --help needs no PyTorch.
+
+import numpy  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from torch import nn  # noqa: E402
 
 WIDTH, LAYERS, KERNEL, MLP_WIDTH, NORM_EPSILON = 384, 3, 4, 1536, 1e-6
 WINDOW = 256
@@ -29,8 +48,8 @@ WINDOW = 256
 class Recurrence(torch.autograd.Function):
     """h_t = h_{t-1} + z_t (c_t - h_{t-1}) from h_0 = 0, in linear space.
 
-    gate, candidate and the result are (time, batch, channels). A loop over time beats the log-space scan on a CPU: it
-    touches each element once and needs neither logarithms nor cumulative sums.
+    gate, candidate and the result are (time, batch, channels). A loop over time touches each
+    element once, where the log-space scan needs logarithms and cumulative sums.
     """
 
     @staticmethod
@@ -210,20 +229,7 @@ def export(model, vocabulary, folder):
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
 
 
-def main():
-    here = pathlib.Path(__file__).resolve().parent
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=pathlib.Path, required=True, help="the text, Tiny Shakespeare")
-    arguments.add_argument("--out", type=pathlib.Path, default=here.parent / "shakespeare-mingru")
-    arguments.add_argument("--checkpoint", type=pathlib.Path, default=here / "runs" / "shakespeare.pt")
-    arguments.add_argument("--steps", type=int, default=900)
-    arguments.add_argument("--batch", type=int, default=32, help="windows of 256 characters a step")
-    arguments.add_argument("--rate", type=float, default=2e-3)
-    arguments.add_argument("--matrix-rate", type=float, default=3e-3)
-    arguments.add_argument("--dropout", type=float, default=0.15)
-    arguments.add_argument("--seed", type=int, default=1)
-    given = arguments.parse_args()
-
+def main(given):
     text = given.data.read_text(encoding="utf-8")
     vocabulary = sorted(set(text))
     index = {c: i for i, c in enumerate(vocabulary)}
@@ -282,4 +288,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(GIVEN)

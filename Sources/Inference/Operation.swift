@@ -1,7 +1,6 @@
 import Kernels
 import Recurrent
 import Sessions
-import Threading
 
 /// A `Work` on its way through the scheduler.
 ///
@@ -32,6 +31,8 @@ final class Operation: @unchecked Sendable {
     /// The output from which the next token is drawn.
     var logits: [Float] = []
     var failure: InferenceError?
+    /// Its state while it has no slot because its stream is not read.
+    var parkedState: [Float]?
 
     init(
         _ work: Work, stream: GenerationStream? = nil, cancellation: Cancellation? = nil,
@@ -56,9 +57,6 @@ final class Operation: @unchecked Sendable {
         return nextToken != nil && stream?.hasRoom ?? true ? 1 : 0
     }
 
-    /// Its state while it has no slot because its stream is not read.
-    var parkedState: [Float]?
-
     /// Whether it goes on only when its stream is read.
     var isPaused: Bool { remaining == 0 && nextToken != nil && !(stream?.hasRoom ?? true) }
 
@@ -70,15 +68,4 @@ final class Operation: @unchecked Sendable {
             session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
             generated: generator?.result, queued: (started ?? now) - submitted, computed: now - (started ?? now))
     }
-}
-
-/// Lets whoever asked for some works say that nobody waits for them any more.
-public final class Cancellation: @unchecked Sendable {
-    private let lock = Lock()
-    private var flag = false
-
-    public init() {}
-
-    public func cancel() { lock.withLock { flag = true } }
-    var isCancelled: Bool { lock.withLock { flag } }
 }

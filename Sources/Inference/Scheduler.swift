@@ -194,6 +194,8 @@ private final class Counter: Sendable {
 }
 
 /// Collects the results of several works and resumes their submitter with the last one.
+///
+/// What changes is touched under its lock, but for the last reader, behind whom nobody comes: so `@unchecked Sendable`.
 private final class Gathering: @unchecked Sendable {
     private let lock = Lock()
     private var results: [Result<Completion, InferenceError>?]

@@ -29,6 +29,8 @@ import Glibc
 }
 
 /// A condition of state that a `Lock` guards: wait for it inside `withLock`.
+///
+/// It lives at a fixed address for its lifetime, and pthread lets any thread use it: so `@unchecked Sendable`.
 @safe public final class Condition: @unchecked Sendable {
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 

@@ -1,6 +1,7 @@
 import Glibc
 
-/// An operating-system thread that runs one closure.
+/// An operating-system thread that runs one closure. Its handle is a constant that any thread may join: so
+/// `@unchecked Sendable`.
 @safe public final class Thread: @unchecked Sendable {
     private let handle: pthread_t
 

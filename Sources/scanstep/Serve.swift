@@ -46,6 +46,7 @@ struct Serve: ParsableCommand {
         try requireProcessor()
         var log = Logger(label: "scanstep", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel
+        for name in settings.unknownVariables { log.warning("\(name) is not a setting of this server and is ignored") }
         let loaded = try load(settings.models, log)
         // Not before the models are loaded, which Ctrl-C may cut short; before any thread is started.
         let signals = StopSignals.block()

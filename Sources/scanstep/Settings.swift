@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import FoundationEssentials
 import Logging
 
 /// What `serve` was told, by options over environment variables over defaults.
@@ -14,6 +15,8 @@ struct Settings {
     var maxBody: Int
     var drainTimeout: Duration
     var logLevel: Logger.Level
+    /// Environment variables that look like settings and are none, sorted.
+    var unknownVariables: [String]
 
     init(_ options: Serve) throws {
         let environment = ConfigReader(provider: EnvironmentVariablesProvider()).scoped(to: "scanstep")
@@ -48,6 +51,21 @@ struct Settings {
         logLevel = try parsed(try text(options.logLevel, "log-level", "info"), "log-level", "a level such as info") {
             Logger.Level(rawValue: $0)
         }
+        unknownVariables = Self.unknownVariables()
+    }
+
+    /// Names in the environment that begin like a setting's, without those of the build and those that Kubernetes makes
+    /// for a service called scanstep.
+    private static func unknownVariables() -> [String] {
+        let settings = [
+            "MODELS", "HOST", "PORT", "LOOPS", "SESSION_MEMORY", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL", "MARCH",
+            "STRICT",
+        ]
+        return ProcessInfo.processInfo.environment.keys.filter { name in
+            guard name.hasPrefix("SCANSTEP_") else { return false }
+            let rest = name.dropFirst("SCANSTEP_".count)
+            return !settings.contains(String(rest)) && !rest.hasPrefix("SERVICE_") && !rest.hasPrefix("PORT_")
+        }.sorted()
     }
 
     /// A whole number of bytes with an optional unit B, KiB, MiB, GiB or TiB.
