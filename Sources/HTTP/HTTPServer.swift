@@ -40,9 +40,6 @@ public final class HTTPServer: @unchecked Sendable {
     /// Whether `drain` has begun.
     public var isDraining: Bool { service.isDraining }
 
-    /// How many connections are open.
-    public var openConnections: Int { service.openConnections }
-
     /// Listens, and starts the loops.
     /// - Returns: the port.
     /// - Throws: when the host is unknown or the address is taken or not ours.

@@ -34,9 +34,6 @@ public final class Request: @unchecked Sendable {
     /// Whether the server has been asked to end: work that could go on for long should come to a close.
     public var isDraining: Bool { service.isDraining }
 
-    /// The loop on which the handler runs.
-    public var executor: EventLoop { loop }
-
     /// The whole body.
     /// - Parameter limit: the most bytes to accept; without one, `HTTPLimits.bodyBytes`.
     /// - Throws: 413 when the body is larger (at once if it declares so), 400 when its framing is broken, 408 when it

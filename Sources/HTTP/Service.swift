@@ -20,7 +20,6 @@ final class Service: Sendable {
     }
 
     var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
-    var openConnections: Int { open.load(ordering: .relaxed) }
 
     /// Counts a connection; false when that makes one too many.
     func opened() -> Bool {

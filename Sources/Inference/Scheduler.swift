@@ -93,8 +93,8 @@ public final class Scheduler: @unchecked Sendable {
         return stream
     }
 
-    /// Makes works that were cancelled end soon.
-    public func poke() {
+    /// Has the thread look again at streams that were read or cancelled.
+    private func poke() {
         lock.withLock { isPoked = true }
         condition.signal()
     }

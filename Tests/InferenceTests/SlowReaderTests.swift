@@ -20,43 +20,43 @@ struct SlowReaderTests {
     }
 
     @Test("hold up nobody else, and their generations go on when they are read") func slow() async throws {
-        let sessions = SessionTable(budget: 1 << 30, clock: { 0 })
-        let scheduler = Scheduler([ServedModel(try RandomModel().load(), created: 0)], sessions: sessions)
-        defer { scheduler.stop() }
-        var streams: [GenerationStream] = []
-        for index in 0..<Self.readers {
-            _ = try await scheduler.run(work(.create(id: "\(index)")))
-            streams.append(scheduler.stream(work(.session("\(index)"), tokens: 200)))
-        }
-        for _ in 0..<3 { #expect(try await scheduler.run(work(.detached)).step == 3) }
+        try await withServer([try served(RandomModel(), as: "random")]) { server in
+            let (sessions, scheduler) = (server.sessions, server.scheduler)
+            var streams: [GenerationStream] = []
+            for index in 0..<Self.readers {
+                _ = try await scheduler.run(work(.create(id: "\(index)")))
+                streams.append(scheduler.stream(work(.session("\(index)"), tokens: 200)))
+            }
+            for _ in 0..<3 { #expect(try await scheduler.run(work(.detached)).step == 3) }
 
-        _ = try await scheduler.run(work(.create(id: "alone")))
-        let alone = try await scheduler.run(work(.session("alone"), tokens: 200))
-        for stream in streams {
-            var tokens: [Int] = []
-            while case .event(let event) = try await stream.next() { tokens.append(event.token) }
-            #expect(tokens == alone.generated?.tokens)
+            _ = try await scheduler.run(work(.create(id: "alone")))
+            let alone = try await scheduler.run(work(.session("alone"), tokens: 200))
+            for stream in streams {
+                var tokens: [Int] = []
+                while case .event(let event) = try await stream.next() { tokens.append(event.token) }
+                #expect(tokens == alone.generated?.tokens)
+            }
+            for index in 0..<Self.readers { #expect(try sessions.record("\(index)").step == 206) }
         }
-        for index in 0..<Self.readers { #expect(try sessions.record("\(index)").step == 206) }
     }
 
     @Test("end when they leave or their session does") func leaving() async throws {
-        let sessions = SessionTable(budget: 1 << 30, clock: { 0 })
-        let scheduler = Scheduler([ServedModel(try RandomModel().load(), created: 0)], sessions: sessions)
-        defer { scheduler.stop() }
-        var streams: [GenerationStream] = []
-        for index in 0..<Self.readers {
-            _ = try await scheduler.run(work(.create(id: "\(index)")))
-            streams.append(scheduler.stream(work(.session("\(index)"), tokens: 1000)))
-        }
-        _ = try await scheduler.run(work(.detached))
-        for stream in streams.dropFirst() { stream.cancel() }
-        // Waits behind the generation that was cancelled.
-        let step = try await scheduler.run(work(.session("1"))).step
-        #expect(step < 1000)
-        try sessions.delete("0")
-        await #expect(throws: InferenceError.self) {
-            while case .event = try await streams[0].next() {}
+        try await withServer([try served(RandomModel(), as: "random")]) { server in
+            let (sessions, scheduler) = (server.sessions, server.scheduler)
+            var streams: [GenerationStream] = []
+            for index in 0..<Self.readers {
+                _ = try await scheduler.run(work(.create(id: "\(index)")))
+                streams.append(scheduler.stream(work(.session("\(index)"), tokens: 1000)))
+            }
+            _ = try await scheduler.run(work(.detached))
+            for stream in streams.dropFirst() { stream.cancel() }
+            // Waits behind the generation that was cancelled.
+            let step = try await scheduler.run(work(.session("1"))).step
+            #expect(step < 1000)
+            try sessions.delete("0")
+            await #expect(throws: InferenceError.self) {
+                while case .event = try await streams[0].next() {}
+            }
         }
     }
 }
