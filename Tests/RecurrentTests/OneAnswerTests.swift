@@ -35,9 +35,9 @@ struct OneAnswerTests {
             workspace.clear()
             var wanted: [(row: Int, sequence: Int, index: Int)] = []
             for sequence in (0..<7).shuffled(using: &random) {
-                let room = min(workspace.capacity - workspace.sequences.count, lengths[sequence] - done[sequence])
+                let room = min(workspace.capacity - workspace.batch.sequences.count, lengths[sequence] - done[sequence])
                 for _ in 0..<Int.random(in: 0...max(0, room), using: &random) {
-                    wanted.append((workspace.sequences.count, sequence, done[sequence]))
+                    wanted.append((workspace.batch.sequences.count, sequence, done[sequence]))
                     sequences[sequence].append(done[sequence], to: workspace, sequence)
                     done[sequence] += 1
                 }
