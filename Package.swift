@@ -44,7 +44,7 @@ let package = Package(
 
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
-        .target(name: "Kernels", dependencies: ["Threading"], swiftSettings: settings + kernelSettings),
+        .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
             name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
         .target(name: "Sessions", dependencies: ["Recurrent", "Threading"], swiftSettings: settings),
