@@ -56,12 +56,12 @@ let package = Package(
         .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
-            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
+            name: "API", dependencies: ["EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "HTTP", "Inference", "Sessions", "Recurrent", "CLinux",
+                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -16,6 +16,14 @@ public enum InputSequence: Sendable, Equatable {
         case .vectors(_, let count): count
         }
     }
+
+    /// What it takes in memory.
+    public var bytes: Int {
+        switch self {
+        case .tokens(let tokens): tokens.count * MemoryLayout<Int>.stride
+        case .vectors(let values, _): values.count * MemoryLayout<Float>.stride
+        }
+    }
 }
 
 /// One operation on one sequence: absorb an input, then perhaps generate.
@@ -45,6 +53,8 @@ public struct Work: Sendable {
     /// The step the session must stand at.
     public var expectedStep: Int?
     public var generation: Generation?
+    /// Nanoseconds on the monotonic clock after which nothing more is computed for it.
+    public var deadline: Int64?
 
     public init(model: String, target: Target, input: InputSequence) {
         (self.model, self.target, self.input) = (model, target, input)
@@ -113,6 +123,10 @@ public enum InferenceError: Error, Equatable {
     /// As many works wait already, on the server or on this session, as `limit`.
     case queueFull(limit: Int)
     case sessionQueueFull(limit: Int)
+    /// The inputs of the works that wait already take almost `limit` bytes.
+    case queueBytesFull(limit: Int)
+    /// Its deadline passed before it was done.
+    case deadlinePassed
     /// The server is shutting down.
     case draining
     /// Whoever asked has gone.

@@ -1,5 +1,6 @@
 import API
 import ArgumentParser
+import EventLoop
 import Glibc
 import HTTP
 import Inference
@@ -28,6 +29,10 @@ struct Serve: ParsableCommand {
     @Option(help: "Threads that serve connections (default: 1).")
     var loops: Int?
 
+    @Option(
+        help: "Computing that long inputs may add to a batch while somebody steps, as in 2ms or 10ms (default: 2ms).")
+    var maxTick: String?
+
     @Option(help: "Memory for session states, as in 512MiB or 4GiB (default: 1GiB).")
     var sessionMemory: String?
 
@@ -51,7 +56,9 @@ struct Serve: ParsableCommand {
         // Not before the models are loaded, which Ctrl-C may cut short; before any thread is started.
         let signals = StopSignals.block()
         let sessions = SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
-        let scheduler = Scheduler(loaded, sessions: sessions)
+        var works = Scheduler.Limits()
+        works.maxTick = settings.maxTick
+        let scheduler = Scheduler(loaded, sessions: sessions, limits: works) { MonotonicInstant.now.nanoseconds }
         let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody

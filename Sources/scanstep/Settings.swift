@@ -9,6 +9,7 @@ struct Settings {
     var host: String
     var port: Int
     var loops: Int
+    var maxTick: Duration
     /// Bytes.
     var sessionMemory: Int
     /// Bytes.
@@ -41,6 +42,8 @@ struct Settings {
         host = try text(options.host, "host", "127.0.0.1")
         port = try number(options.port, "port", 8080, 0...65_535)
         loops = try number(options.loops, "loops", 1, 1...256)
+        maxTick = try parsed(
+            try text(options.maxTick, "max-tick", "2ms"), "max-tick", "a time such as 2ms", Self.duration)
         let size = "a size such as 512MiB"
         sessionMemory = try parsed(
             try text(options.sessionMemory, "session-memory", "1GiB"), "session-memory", size, Self.bytes)
@@ -58,7 +61,8 @@ struct Settings {
     /// for a service called scanstep.
     private static func unknownVariables() -> [String] {
         let settings = [
-            "MODELS", "HOST", "PORT", "LOOPS", "SESSION_MEMORY", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL", "MARCH",
+            "MODELS", "HOST", "PORT", "LOOPS", "MAX_TICK", "SESSION_MEMORY", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL",
+            "MARCH",
             "STRICT",
         ]
         return ProcessInfo.processInfo.environment.keys.filter { name in

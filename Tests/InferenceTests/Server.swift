@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import Recurrent
 import Sessions
@@ -13,7 +14,7 @@ final class Server: Sendable {
 
     init(_ models: [ServedModel], limits: Scheduler.Limits = .init(), budget: Int = 64 << 20) {
         sessions = SessionTable(budget: budget) { 0 }
-        scheduler = Scheduler(models, sessions: sessions, limits: limits)
+        scheduler = Scheduler(models, sessions: sessions, limits: limits, clock: monotonicNanoseconds)
         self.models = models
     }
 
@@ -28,6 +29,12 @@ final class Server: Sendable {
         _ = try sessions.load(id, into: matrix, row: 0, model: models[model].id)
         return matrix.values(0).map(\.bitPattern)
     }
+}
+
+@Sendable func monotonicNanoseconds() -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
 /// Runs `body` with a server, which is stopped behind it.

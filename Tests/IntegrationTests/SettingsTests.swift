@@ -11,7 +11,7 @@ struct SettingsTests {
             arguments: ["serve"],
             environment: [
                 "SCANSTEP_MODELS": folder.path, "SCANSTEP_PORT": "0", "SCANSTEP_HOST": "127.0.0.1",
-                "SCANSTEP_LOOPS": "2",
+                "SCANSTEP_LOOPS": "2", "SCANSTEP_MAX_TICK": "5ms",
                 "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_MAX_BODY": "1KiB", "SCANSTEP_DRAIN_TIMEOUT": "5s",
                 "SCANSTEP_LOG_LEVEL": "debug",
             ])
@@ -45,7 +45,7 @@ struct SettingsTests {
             ("--session-memory", "0"), ("--session-memory", "1GB"), ("--session-memory", "-1GiB"),
             ("--session-memory", "99999999999TiB"), ("--session-memory", ""), ("--max-body", "many"),
             ("--max-body", "1.5MiB"), ("--drain-timeout", "5"), ("--drain-timeout", "1d"), ("--drain-timeout", "-1s"),
-            ("--log-level", "loud"),
+            ("--log-level", "loud"), ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
         ])
     func badValues(option: String, value: String) throws {
         let folder = TemporaryFolder()

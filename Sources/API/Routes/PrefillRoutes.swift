@@ -34,11 +34,12 @@ extension Service {
         let input = try fields.requiredInput(for: served)
         var work = Work(model: served.id, target: .session(record.id), input: input)
         work.serial = record.serial
+        work.deadline = try deadline(of: request)
         work.outputs = try PrefillOptions(fields).outputs
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
         try OutputOptions.check(work, served)
-        let completion = try await run(work, for: request)
+        let completion = try await run(work)
         var json = JSONWriter()
         json.beginObject()
         json.field("session", record.id)
@@ -57,6 +58,7 @@ extension Service {
         let served = try model(fields.required("model"))
         let options = try OutputOptions(fields, served)
         let common = try PrefillOptions(fields)
+        let deadline = try deadline(of: request)
         var works: [Work] = []
         var values = 0
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
@@ -66,7 +68,7 @@ extension Service {
             let input = try sequence.requiredInput(for: served)
             let (target, serial) = try target(of: sequence, served)
             var work = Work(model: served.id, target: target, input: input)
-            work.serial = serial
+            (work.serial, work.deadline) = (serial, deadline)
             work.outputs = common.outputs
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
@@ -80,11 +82,9 @@ extension Service {
                 "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
             ).with("limit", OutputOptions.valueLimit)
         }
-        if try fields.bool("stream") { return stream(works, served, options, for: request) }
+        if try fields.bool("stream") { return stream(works, served, options) }
 
-        let results = await scheduler.run(works, cancellation: cancellation(for: request))
-        if case .failure(.queueFull(let limit)) = results[0] { throw Problem(InferenceError.queueFull(limit: limit)) }
-        if case .failure(.draining) = results[0] { throw Problem.draining }
+        let results = try await run(works)
         var json = JSONWriter(capacity: 4096)
         json.beginObject()
         json.field("model", served.id)
@@ -100,10 +100,8 @@ extension Service {
     }
 
     /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
-    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions, for request: Request)
-        -> Response
-    {
-        let results = scheduler.results(works, cancellation: cancellation(for: request))
+    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions) -> Response {
+        let results = scheduler.results(works)
         let body = Response.Body.stream { writer in
             for await (index, result) in results {
                 var json = JSONWriter()

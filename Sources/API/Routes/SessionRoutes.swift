@@ -17,7 +17,8 @@ extension Service {
         var work = Work(model: served.id, target: .create(id: id), input: input ?? .empty)
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
-        let completion = try await run(work, for: request)
+        work.deadline = try deadline(of: request)
+        let completion = try await run(work)
         var json = JSONWriter()
         json.beginObject()
         Self.writeMembers(of: completion.session!, to: &json)
