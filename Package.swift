@@ -42,10 +42,11 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 
-        .target(name: "Threading", swiftSettings: settings),
+        .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
-        .target(name: "Kernels", swiftSettings: settings + kernelSettings),
-        .target(name: "Recurrent", dependencies: ["Kernels", "JSON", "COpenSSL"], swiftSettings: settings),
+        .target(name: "Kernels", dependencies: ["Threading"], swiftSettings: settings + kernelSettings),
+        .target(
+            name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
         .target(name: "Sessions", dependencies: ["Recurrent", "Threading"], swiftSettings: settings),
         .target(
             name: "Inference",
@@ -69,11 +70,16 @@ let package = Package(
             swiftSettings: settings
                 + (march == "x86-64-v3" ? [] : [.define("SCANSTEP_MARCH")])),
 
-        .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Recurrent", "Kernels"], path: "Tests/TestSupport"),
+        .target(name: "CAllocations", path: "Tests/CAllocations"),
+        .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(
-            name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: settings + kernelSettings),
-        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
+            name: "KernelsTests", dependencies: ["Kernels", "Threading", "TestSupport"],
+            swiftSettings: settings + kernelSettings),
+        .testTarget(
+            name: "RecurrentTests", dependencies: ["Recurrent", "Threading", "CAllocations", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),

@@ -1,15 +1,17 @@
+import Threading
+
 /// The recurrent product of a minimal cell, fused with its scan: gates and candidate of the same eight channels come out
 /// of one register tile, the activations and the carry follow at once, and only the hidden state is written.
 ///
 /// A row is one time step of one sequence. Rows of a sequence follow each other in time order and carry the state from
 /// row to row; different sequences stand in one batch in any mixture. The arithmetic of a row does not depend on which
-/// other rows are there.
+/// other rows are there, but for associative scans, where it depends on the step at which the scan began.
 public final class GatedScan: Sendable {
     /// Which recurrence (arXiv 2410.01201, sections 3.1 and 3.2).
     public enum Cell: Sendable {
         /// h ← h + z·(h̃ − h), z = σ(gate). Parts: candidate, gate.
         case minGRU
-        /// h ← f'·h + i'·h̃ with f' = f/(f + i), i' = i/(f + i). Parts: candidate, forget, input.
+        /// h ← f'·h + i'·h̃ with i' = i/(f + i) and f' = 1 − i', so h ← h + i'·(h̃ − h). Parts: candidate, forget, input.
         case minLSTM
 
         /// Linear maps of the input that one channel needs.
@@ -35,13 +37,13 @@ public final class GatedScan: Sendable {
 
     /// Packs the parts of the cell. `row` fills its last argument (`inputs` values) with the weights of (part, channel).
     public init<E: Error>(
-        cell: Cell, candidate: Candidate, channels: Int, inputs: Int, bias: [[Float]?],
+        _ type: WeightType = .f32, cell: Cell, candidate: Candidate, channels: Int, inputs: Int, bias: [[Float]?],
         row: (_ part: Int, _ channel: Int, inout [Float]) throws(E) -> Void
     ) throws(E) {
         (self.cell, self.candidate, self.channels, self.inputs) = (cell, candidate, channels, inputs)
         let parts = cell.parts
         precondition(bias.count == parts, "\(bias.count) biases for \(parts) parts")
-        panels = Panels(count: channels.roundedUp(to: 8) / 8, vectors: parts, inputs: inputs)
+        panels = Panels(type, count: channels.roundedUp(to: 8) / 8, vectors: parts, inputs: inputs)
         var packedBias = [Vector](repeating: .zero, count: panels.count * parts)
         var weights = [Float](repeating: 0, count: inputs)
         for part in 0..<parts {
@@ -56,75 +58,131 @@ public final class GatedScan: Sendable {
 
     /// Steps every row: the hidden state of its sequence moves on and is written to `hidden`.
     ///
+    /// Members of a team take panels of channels, and where those are few, sequences and blocks of associative scans.
+    ///
     /// - Parameters:
     ///   - x: rows × `inputs`.
-    ///   - sequences: for each row the row of `states` that carries its sequence.
+    ///   - batch: for each row the row of `states` that carries its sequence; prepared for this scan.
     ///   - states: sequences × any width; the `channels` values from `offset` on are read and left at the last step.
     ///   - hidden: rows × `channels`.
-    public func scan(_ x: Matrix, sequences: [Int], states: Matrix, at offset: Int, into hidden: Matrix) {
+    ///   - blocks: what associative scans need; nil where there are none.
+    public func scan(
+        _ x: Matrix, _ batch: Batch, states: Matrix, at offset: Int, into hidden: Matrix, blocks: ScanBlocks? = nil,
+        by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        let rows = batch.sequences.count
         precondition(
-            hidden.columns == channels && sequences.count <= hidden.rows, "hidden of \(hidden.columns) columns")
+            x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
+        precondition(rows == 0 || !batch.segments.isEmpty, "a batch that was not prepared")
+        precondition(hidden.columns == channels && rows <= hidden.rows, "hidden of \(hidden.columns) columns")
         precondition(offset >= 0 && offset + channels <= states.columns, "state at \(offset)")
-        for sequence in sequences { precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence)") }
+        let place = Place(states: states, offset: offset, hidden: hidden)
         switch (cell, candidate) {
         case (.minGRU, .logSpace):
-            unsafe scan(x, sequences, states, offset, hidden) { unsafe step($0, $1, $2, positive) }
-        case (.minGRU, .vanilla): unsafe scan(x, sequences, states, offset, hidden) { unsafe step($0, $1, $2) { $0 } }
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minGRU($0, $1, positive) }
+        case (.minGRU, .vanilla):
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minGRU($0, $1) { $0 } }
         case (.minLSTM, .logSpace):
-            unsafe scan(x, sequences, states, offset, hidden) { unsafe stepLSTM($0, $1, $2, positive) }
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minLSTM($0, $1, positive) }
         case (.minLSTM, .vanilla):
-            unsafe scan(x, sequences, states, offset, hidden) { unsafe stepLSTM($0, $1, $2) { $0 } }
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minLSTM($0, $1) { $0 } }
         }
+        member.barrier()
+        if let blocks, batch.isAssociative {
+            combine(batch, place, blocks, member)
+            member.barrier()
+        }
+    }
+
+    /// Cuts `batch` into as many parts as `members` of a team need beside the panels of channels.
+    public func prepare(_ batch: inout Batch, members: Int) {
+        let group = panelGroup(panels.count, members)
+        let parts = (2 * members + panels.count / group - 1) / (panels.count / group)
+        batch.cut(every: members == 1 || parts < 2 ? .max : (batch.sequences.count + parts - 1) / parts)
+    }
+
+    /// Where the states are and where hidden states go.
+    struct Place {
+        let states: Matrix
+        let offset: Int
+        let hidden: Matrix
     }
 
     @inline(__always)
     private func scan(
-        _ x: Matrix, _ sequences: [Int], _ states: Matrix, _ offset: Int, _ hidden: Matrix,
-        _ step: (_ h: Vector, _ tile: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>) -> Vector
+        _ x: Matrix, _ batch: Batch, _ place: Place, _ blocks: ScanBlocks?, _ member: borrowing Team.Member,
+        _ scratch: Scratch,
+        _ gates: (_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>) -> (take: Vector, candidate: Vector)
     ) {
         let parts = cell.parts
+        let group = panelGroup(panels.count, member.count)
+        let groups = (panels.count + group - 1) / group
+        let (states, offset, hidden) = (place.states, place.offset, place.hidden)
         unsafe bias.withUnsafeBufferPointer { bias in
-            unsafe sequences.withUnsafeBufferPointer { sequences in
-                let bias = bias.baseAddress!
-                unsafe panels.multiply(x, rows: sequences.count) { panel, row, tile in
-                    let channel = panel * 8
-                    let lanes = channels - channel
-                    let state = unsafe states.base + sequences[row] * states.stride + offset + channel
-                    let h = unsafe step(load(state, first: lanes), tile, bias + panel * parts)
-                    unsafe store(h, state, first: lanes)
-                    unsafe store(h, hidden.base + row * hidden.stride + channel)
+            let bias = bias.baseAddress!
+            member.share(groups * batch.segments.count) { unit in
+                let range = unit % groups * group..<min(panels.count, (unit % groups + 1) * group)
+                let segment = batch.segments[unit / groups]
+                if segment.isAssociative {
+                    let decay = blocks!.decay
+                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
+                        for row in rows {
+                            let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
+                            let (keep, new) = (1 - gates.take, gates.take * gates.candidate)
+                            let at = unsafe hidden.base + row * hidden.stride + panel * 8
+                            let product = unsafe decay.base + row * decay.stride + panel * 8
+                            if row == segment.rows.lowerBound {
+                                unsafe store(new, at)
+                                unsafe store(keep, product)
+                            } else {
+                                unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
+                                unsafe store(keep * load(product - decay.stride), product)
+                            }
+                        }
+                    }
+                } else {
+                    let sequences = batch.sequences
+                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
+                        let channel = panel * 8
+                        let lanes = channels - channel
+                        for row in rows {
+                            let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
+                            let state = unsafe states.base + sequences[row] * states.stride + offset + channel
+                            let before = unsafe load(state, first: lanes)
+                            let h = before.addingProduct(gates.take, gates.candidate - before)
+                            unsafe store(h, state, first: lanes)
+                            unsafe store(h, hidden.base + row * hidden.stride + channel)
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// One minGRU step of eight channels (arXiv 2410.01201, section 3.1).
+/// z and h̃ of a minGRU (arXiv 2410.01201, section 3.1).
 @inline(__always)
-private func step(
-    _ h: Vector, _ tile: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
-) -> Vector {
-    let candidate = unsafe g(tile[0] + bias[0])
-    let z = unsafe sigmoid(tile[1] + bias[1])
-    return h.addingProduct(z, candidate - h)
+private func minGRU(
+    _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
+) -> (take: Vector, candidate: Vector) {
+    unsafe (sigmoid(sums[1] + bias[1]), g(sums[0] + bias[0]))
 }
 
-/// One minLSTM step of eight channels (section 3.2), its gates normalised.
+/// i' and h̃ of a minLSTM (section 3.2).
 ///
-/// f/(f + i) of the sigmoids is (1 + e^−i) / ((1 + e^−i) + (1 + e^−f)). Scaled by e^−m with m = max(−i, −f, 0) no term
+/// i/(f + i) of the sigmoids is (1 + e^−f) / ((1 + e^−i) + (1 + e^−f)). Scaled by e^−m with m = max(−i, −f, 0) no term
 /// overflows and the divisor is at least 1, where the quotient of sigmoids is 0/0 below about −89.
 @inline(__always)
-private func stepLSTM(
-    _ h: Vector, _ tile: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
-) -> Vector {
-    let candidate = unsafe g(tile[0] + bias[0])
-    let forget = unsafe -(tile[1] + bias[1])
-    let input = unsafe -(tile[2] + bias[2])
+private func minLSTM(
+    _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
+) -> (take: Vector, candidate: Vector) {
+    let candidate = unsafe g(sums[0] + bias[0])
+    let forget = unsafe -(sums[1] + bias[1])
+    let input = unsafe -(sums[2] + bias[2])
     let larger = forget.replacing(with: input, where: input .> forget)
     let m = larger.replacing(with: 0, where: larger .< 0)
     let one = exp(-m)
     let keep = one + exp(input - m)
     let take = one + exp(forget - m)
-    let divisor = keep + take
-    return (take / divisor * candidate).addingProduct(keep / divisor, h)
+    return (take / (keep + take), candidate)
 }

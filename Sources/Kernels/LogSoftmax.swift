@@ -1,3 +1,5 @@
+import Threading
+
 /// ln Σ exp of `values`, from which log-probabilities follow by subtraction. Same bytes whatever the batch; NaN where a
 /// value is NaN or +∞ or none is finite. −∞ counts as a probability of zero.
 public func logSumExp(_ values: some Collection<Float>) -> Float {
@@ -27,15 +29,16 @@ extension Matrix {
     public func logSumExp(_ row: Int) -> Float { unsafe Kernels.logSumExp(pointer(row), columns) }
 
     /// y ← y + x for the first `rows` rows of equal width: a residual connection.
-    public func add(_ x: Matrix, rows: Int) {
+    public func add(_ x: Matrix, rows: Int, by member: borrowing Team.Member) {
         precondition(x.columns == columns && rows <= x.rows && rows <= self.rows)
-        for row in 0..<rows {
+        member.share(rows, by: 16) { row in
             let from = unsafe UnsafePointer(x.base + row * x.stride)
             let to = unsafe base + row * stride
             for column in Swift.stride(from: 0, to: columns, by: 8) {
                 unsafe store(load(to + column) + load(from + column), to + column)
             }
         }
+        member.barrier()
     }
 }
 

@@ -1,7 +1,7 @@
 /// Float32 values in rows, the unit in which activations and states move between kernels.
 ///
-/// Rows are padded to whole SIMD vectors and the allocation to whole register tiles, so that kernels may read (never
-/// trust) a few elements past the columns and a few rows past the last. The padding starts as zero.
+/// Rows are padded to whole SIMD vectors, so that kernels may read (never trust) a few elements past the columns. The
+/// padding starts as zero.
 /// One thread uses a matrix at a time; it is not `Sendable`, and whoever owns the model's work owns its matrices.
 @safe public final class Matrix {
     /// Rows that hold values.
@@ -16,8 +16,9 @@
         precondition(rows > 0 && columns > 0, "matrix of \(rows) × \(columns)")
         self.rows = rows
         self.columns = columns
-        stride = columns.roundedUp(to: Vector.scalarCount)
-        let count = rows.roundedUp(to: tileRows) * stride
+        // An odd number of cache lines, so that rows of a tile do not compete for the same places of a cache.
+        stride = columns <= 16 ? columns.roundedUp(to: 8) : (columns.roundedUp(to: 16) / 16 | 1) * 16
+        let count = rows * stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: count * 4, alignment: 64)
         unsafe base = memory.bindMemory(to: Float.self, capacity: count)
         unsafe base.initialize(repeating: 0, count: count)

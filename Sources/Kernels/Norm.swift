@@ -1,3 +1,5 @@
+import Threading
+
 /// A normalisation over the channels of each row. Sums run over eight lanes in column order and end in one fixed tree.
 public struct Norm: Sendable {
     public enum Kind: Sendable {
@@ -22,13 +24,13 @@ public struct Norm: Sendable {
     }
 
     /// y ← norm(x) for the first `rows` rows. `y` may be `x`.
-    public func apply(_ x: Matrix, rows: Int, into y: Matrix) {
+    public func apply(_ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member) {
         let width = x.columns
         precondition(width.roundedUp(to: 8) == weight.count && y.columns == width && rows <= x.rows && rows <= y.rows)
         unsafe weight.withUnsafeBufferPointer { weight in
             unsafe bias.withUnsafeBufferPointer { bias in
                 let (weight, bias) = (weight.baseAddress!, bias.baseAddress!)
-                for row in 0..<rows {
+                member.share(rows, by: 8) { row in
                     let from = unsafe UnsafePointer(x.base + row * x.stride)
                     let to = unsafe y.base + row * y.stride
                     let count = Float(width)
@@ -43,6 +45,7 @@ public struct Norm: Sendable {
                 }
             }
         }
+        member.barrier()
     }
 
     @inline(__always)

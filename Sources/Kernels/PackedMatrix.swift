@@ -1,3 +1,5 @@
+import Threading
+
 /// An immutable weight matrix, outputs × inputs, with an optional bias: y = W x + b.
 ///
 /// Bias comes after the whole chain over the inputs, so a model without bias gives the bytes of one with zeros.
@@ -9,12 +11,13 @@ public final class PackedMatrix: Sendable {
 
     /// Packs a matrix row by row. `row` fills its argument (`inputs` values) with the weights of one output.
     public init<E: Error>(
-        outputs: Int, inputs: Int, bias: [Float]? = nil, row: (Int, inout [Float]) throws(E) -> Void
+        _ type: WeightType = .f32, outputs: Int, inputs: Int, bias: [Float]? = nil,
+        row: (Int, inout [Float]) throws(E) -> Void
     ) throws(E) {
         precondition(bias == nil || bias!.count == outputs, "\(bias!.count) biases for \(outputs) outputs")
         self.outputs = outputs
         self.inputs = inputs
-        panels = Panels(count: outputs.roundedUp(to: 16) / 16, vectors: 2, inputs: inputs)
+        panels = Panels(type, count: outputs.roundedUp(to: 16) / 16, vectors: 2, inputs: inputs)
         self.bias = (bias ?? []) + [Float](repeating: 0, count: outputs.roundedUp(to: 16) - (bias?.count ?? 0))
         var weights = [Float](repeating: 0, count: inputs)
         for output in 0..<outputs {
@@ -24,39 +27,67 @@ public final class PackedMatrix: Sendable {
     }
 
     /// y ← W x + b for the first `rows` rows.
-    public func multiply(_ x: Matrix, rows: Int, into y: Matrix) {
-        multiply(x, rows: rows, into: y) { product, bias, _ in product + bias }
+    public func multiply(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, _ in product + bias }
     }
 
     /// y ← GELU(W x + b): the first product of an MLP.
-    public func multiplyGELU(_ x: Matrix, rows: Int, into y: Matrix) {
-        multiply(x, rows: rows, into: y) { product, bias, _ in gelu(product + bias) }
+    public func multiplyGELU(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, _ in gelu(product + bias) }
     }
 
     /// y ← y + (W x + b): the last product of a residual branch.
-    public func multiplyAdding(_ x: Matrix, rows: Int, into y: Matrix) {
-        multiply(x, rows: rows, into: y) { product, bias, before in before + (product + bias) }
+    public func multiplyAdding(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, before in before + (product + bias) }
     }
 
     @inline(__always)
     private func multiply(
-        _ x: Matrix, rows: Int, into y: Matrix,
+        _ x: Matrix, _ rows: Int, _ y: Matrix, _ member: borrowing Team.Member, _ scratch: Scratch,
         _ combine: (_ product: Vector, _ bias: Vector, _ before: Vector) -> Vector
     ) {
         precondition(
+            x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
+        precondition(
             y.columns == outputs && rows <= y.rows, "\(y.rows) × \(y.columns) for \(outputs) outputs, \(rows) rows")
+        let group = panelGroup(panels.count, member.count)
+        let groups = (panels.count + group - 1) / group
+        let blocks = (rows + Panels.blockRows - 1) / Panels.blockRows
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
-            unsafe panels.multiply(x, rows: rows) { panel, row, tile in
-                let to = unsafe y.base + row * y.stride
-                for half in 0..<2 {
-                    let column = panel * 16 + half * 8
+            member.share(groups * blocks) { unit in
+                let first = unit % groups * group
+                let row = unit / groups * Panels.blockRows
+                unsafe panels.multiply(
+                    x, rows: row..<min(rows, row + Panels.blockRows), panels: first..<min(panels.count, first + group),
+                    scratch
+                ) { panel, rows, sums, width in
+                    let column = panel * 16
+                    let (b0, b1) = unsafe (load(bias + column), load(bias + column + 8))
                     // The last panel may reach past the padding of y.
-                    if column >= outputs { break }
-                    let before = unsafe load(to + column)
-                    unsafe store(combine(tile[half], load(bias + column), before), to + column)
+                    let isWhole = column + 8 < outputs
+                    var to = unsafe y.base + rows.lowerBound * y.stride + column
+                    var sums = unsafe sums
+                    for _ in rows {
+                        unsafe store(combine(sums[0], b0, load(to)), to)
+                        if isWhole { unsafe store(combine(sums[1], b1, load(to + 8)), to + 8) }
+                        unsafe to += y.stride
+                        unsafe sums += width
+                    }
                 }
             }
         }
+        member.barrier()
     }
+}
+
+/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go round.
+func panelGroup(_ panels: Int, _ members: Int) -> Int {
+    members == 1 ? panels : min(4, max(1, panels / (2 * members)))
 }

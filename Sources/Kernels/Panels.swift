@@ -1,69 +1,274 @@
+import Glibc
+
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
-/// Written only while its owner is being made, read-only from then on: that makes `@unchecked Sendable` true.
-///
-/// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns. Columns past the last are zeros.
+/// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns, as `type` says. Columns past the last
+/// are zeros. Written only while its owner is being made, read-only from then on: that makes `@unchecked Sendable` true.
 @safe struct Panels: ~Copyable, @unchecked Sendable {
+    let type: WeightType
     let inputs: Int
     let vectors: Int
     let count: Int
-    private let base: UnsafeMutablePointer<Vector>
+    private let base: UnsafeMutableRawPointer
+    /// For int8 one vector per vector of outputs, by which sums are multiplied.
+    private let scales: UnsafeMutablePointer<Vector>?
 
-    init(count: Int, vectors: Int, inputs: Int) {
+    /// Inputs whose weights stay in the first-level cache while the rows of a batch pass by: 24 KiB of float32.
+    static let blockInputs = 384
+    /// Rows whose activations stay in the second-level cache while panels pass by.
+    static let blockRows = 192
+
+    init(_ type: WeightType, count: Int, vectors: Int, inputs: Int) {
         precondition(count > 0 && inputs > 0, "panels of \(count) × \(inputs)")
-        (self.inputs, self.vectors, self.count) = (inputs, vectors, count)
-        let total = count * vectors * inputs
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: total * MemoryLayout<Vector>.size, alignment: 64)
-        unsafe base = memory.bindMemory(to: Vector.self, capacity: total)
-        unsafe base.initialize(repeating: .zero, count: total)
-    }
-
-    deinit { unsafe base.deallocate() }
-
-    /// The weights of panel `index`: inputs × vectors.
-    @inline(__always)
-    func panel(_ index: Int) -> UnsafePointer<Vector> {
-        unsafe UnsafePointer(base + index * vectors * inputs)
-    }
-
-    /// Writes the weights of one output, one from each input, into column `lane` of vector `vector` of a panel.
-    func set(panel: Int, vector: Int, lane: Int, to weights: [Float]) {
-        precondition(panel < count && vector < vectors && lane < 8 && weights.count == inputs)
-        let first = unsafe UnsafeMutableRawPointer(base + panel * vectors * inputs + vector)
-            .assumingMemoryBound(to: Float.self)
-        unsafe weights.withUnsafeBufferPointer { weights in
-            for k in 0..<inputs { unsafe first[k &* vectors &* 8 &+ lane] = weights[k] }
+        (self.type, self.inputs, self.vectors, self.count) = (type, inputs, vectors, count)
+        let bytes = count * vectors * 8 * inputs * type.size
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        if type == .int8 {
+            unsafe scales = .allocate(capacity: count * vectors)
+            unsafe scales!.initialize(repeating: Vector(repeating: 1), count: count * vectors)
+        } else {
+            unsafe scales = nil
         }
     }
 
-    /// Computes every panel for `rows` rows of `x` and hands each finished row of a tile to `epilogue`, for any panel in
-    /// ascending order of rows: (panel, row, the row's vectors).
-    ///
-    /// Rows go through the six-row tile (three for three vectors) while more than one is left; rows computed past the
-    /// last are dropped.
+    deinit {
+        unsafe base.deallocate()
+        unsafe scales?.deallocate()
+    }
+
+    private var panelBytes: Int { vectors * 8 * inputs * type.size }
+
+    /// The weights of panel `index` from input `first` on.
     @inline(__always)
-    func multiply(_ x: Matrix, rows: Int, _ epilogue: (Int, Int, UnsafePointer<Vector>) -> Void) {
-        precondition(
-            x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) by \(inputs) inputs, \(rows) rows")
-        unsafe withUnsafeTemporaryAllocation(of: Vector.self, capacity: tileRows * 2) { tile in
-            let tile = tile.baseAddress!
-            let height = vectors == 2 ? tileRows : tileRows / 2
-            for index in 0..<count {
-                let weights = unsafe panel(index)
-                var row = 0
-                while row < rows {
-                    let from = unsafe UnsafePointer(x.base + row * x.stride)
-                    let left = min(height, rows - row)
-                    switch (vectors, left) {
-                    case (2, 1): unsafe tile1x2(from, weights, inputs, tile)
-                    case (2, _): unsafe tile6x2(from, x.stride, weights, inputs, tile)
-                    case (_, 1): unsafe tile1x3(from, weights, inputs, tile)
-                    default: unsafe tile3x3(from, x.stride, weights, inputs, tile)
+    private func weights(_ index: Int, from first: Int) -> UnsafeMutableRawPointer {
+        unsafe base + (index * inputs + first) * vectors * 8 * type.size
+    }
+
+    /// Writes the weights of one output, one from each input, into column `lane` of vector `vector` of a panel. Rounds to
+    /// the nearest value that the type has.
+    func set(panel: Int, vector: Int, lane: Int, to weights: [Float]) {
+        precondition(panel < count && vector < vectors && lane < 8 && weights.count == inputs)
+        let first = unsafe self.weights(panel, from: 0) + (vector * 8 + lane) * type.size
+        let step = vectors * 8 * type.size
+        switch type {
+        case .f32: for k in 0..<inputs { unsafe (first + k * step).storeBytes(of: weights[k], as: Float.self) }
+        case .f16:
+            for k in 0..<inputs { unsafe (first + k * step).storeBytes(of: Float16(weights[k]), as: Float16.self) }
+        case .int8:
+            var largest: Float = 0
+            for weight in weights { largest = max(largest, abs(weight)) }
+            // Below it the quotients would overflow; such an output is as good as zero.
+            let scale = largest < 1e-35 ? 1 : largest / 127
+            unsafe scales![panel * vectors + vector][lane] = scale
+            for k in 0..<inputs {
+                let value = Int8((weights[k] / scale).rounded(.toNearestOrEven))
+                unsafe (first + k * step).storeBytes(of: value, as: Int8.self)
+            }
+        }
+    }
+
+    /// Computes the panels of `range` for `rows` of `x` and hands the vectors of some rows at a time to `epilogue`, for any
+    /// panel in ascending order: (panel, rows, the vectors of the first of them, vectors from one row to the next).
+    @inline(__always)
+    func multiply(
+        _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
+        _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
+    ) {
+        let height = Scratch.tileVectors / vectors
+        let tiles = rows.count / height
+        for panel in range where tiles > 0 {
+            for first in stride(from: 0, to: inputs, by: Self.blockInputs) {
+                let inputs = min(Self.blockInputs, self.inputs - first)
+                let isLast = first + inputs == self.inputs
+                var (type, weights) = unsafe (self.type, UnsafeRawPointer(weights(panel, from: first)))
+                if type != .f32 && tiles > 1 {
+                    unsafe widen(type, weights, inputs * vectors, into: scratch.weights)
+                    unsafe (type, weights) = (.f32, UnsafeRawPointer(scratch.weights))
+                }
+                for tile in 0..<tiles {
+                    let row = rows.lowerBound + tile * height
+                    let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * Scratch.tileVectors : 0)
+                    let from = unsafe UnsafePointer(x.base + row * x.stride + first)
+                    if vectors == 2 {
+                        unsafe sixRows(type, from, x.stride, weights, inputs, sums, first > 0)
+                    } else {
+                        unsafe fourRows(type, from, x.stride, weights, inputs, sums, first > 0)
                     }
-                    for offset in 0..<left { unsafe epilogue(index, row + offset, tile + offset * vectors) }
-                    row += left
+                    guard isLast else { continue }
+                    unsafe scale(panel, 1, height, sums)
+                    unsafe epilogue(panel, row..<row + height, sums, vectors)
                 }
             }
         }
+
+        let row = rows.lowerBound + tiles * height
+        let rest = rows.upperBound - row
+        guard rest > 0 else { return }
+        let from = unsafe UnsafePointer(x.base + row * x.stride)
+        var panel = range.lowerBound
+        while panel < range.upperBound {
+            let width = panelsAtOnce(rows: rest, left: range.upperBound - panel)
+            let weights = unsafe UnsafeRawPointer(weights(panel, from: 0))
+            if vectors == 2 {
+                unsafe fewRows2(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums)
+            } else {
+                unsafe fewRows3(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums)
+            }
+            unsafe scale(panel, width, rest, scratch.sums)
+            for index in 0..<width {
+                let sums = unsafe scratch.sums + index * vectors
+                unsafe epilogue(panel + index, row..<row + rest, sums, width * vectors)
+            }
+            panel += width
+        }
+    }
+
+    /// Few rows need several panels at once, or the additions of one chain would wait for each other.
+    private func panelsAtOnce(rows: Int, left: Int) -> Int {
+        if rows == 1 { return left >= 4 ? 4 : 1 }
+        return left >= 2 && rows * vectors <= 6 ? 2 : 1
+    }
+
+    /// Multiplies the sums of `rows` × `panels` by the scales of their outputs.
+    @inline(__always)
+    private func scale(_ panel: Int, _ panels: Int, _ rows: Int, _ sums: UnsafeMutablePointer<Vector>) {
+        guard let scales = unsafe scales else { return }
+        let width = panels * vectors
+        for row in 0..<rows {
+            for vector in 0..<width {
+                unsafe sums[row * width + vector] *= scales[panel * vectors + vector]
+            }
+        }
+    }
+}
+
+extension WeightType {
+    /// Bytes of one weight.
+    var size: Int {
+        switch self {
+        case .f32: 4
+        case .f16: 2
+        case .int8: 1
+        }
+    }
+}
+
+/// What one thread computes products in.
+@safe public final class Scratch {
+    /// Vectors of the largest tile: six rows of two or four of three, twelve accumulators of sixteen registers.
+    static let tileVectors = 12
+    /// One block of a panel, widened.
+    let weights: UnsafeMutablePointer<Vector>
+    /// The tiles of a block of rows.
+    let sums: UnsafeMutablePointer<Vector>
+
+    public init() {
+        unsafe weights = Self.allocate(Panels.blockInputs * 3)
+        unsafe sums = Self.allocate(Panels.blockRows * 3)
+    }
+
+    deinit {
+        unsafe weights.deallocate()
+        unsafe sums.deallocate()
+    }
+
+    private static func allocate(_ vectors: Int) -> UnsafeMutablePointer<Vector> {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: vectors * 32, alignment: 64)
+        return unsafe memory.bindMemory(to: Vector.self, capacity: vectors)
+    }
+}
+
+private typealias Sums = UnsafeMutablePointer<Vector>
+
+@inline(never)
+private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, into: UnsafeMutablePointer<Vector>) {
+    switch type {
+    case .f32: for index in 0..<count { unsafe into[index] = Float.widen(from + index &* 32) }
+    case .f16: for index in 0..<count { unsafe into[index] = Float16.widen(from + index &* 16) }
+    case .int8: for index in 0..<count { unsafe into[index] = Int8.widen(from + index &* 8) }
+    }
+}
+
+@inline(never)
+private func sixRows(
+    _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
+    _ sums: Sums, _ continues: Bool
+) {
+    switch type {
+    case .f32:
+        unsafe multiplyTile(TileShape<Float, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+    case .f16:
+        unsafe multiplyTile(TileShape<Float16, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+    case .int8:
+        unsafe multiplyTile(TileShape<Int8, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+    }
+}
+
+@inline(never)
+private func fourRows(
+    _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
+    _ sums: Sums, _ continues: Bool
+) {
+    switch type {
+    case .f32:
+        unsafe multiplyTile(TileShape<Float, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+    case .f16:
+        unsafe multiplyTile(TileShape<Float16, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+    case .int8:
+        unsafe multiplyTile(TileShape<Int8, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+    }
+}
+
+private func fewRows2(
+    _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
+    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums
+) {
+    switch type {
+    case .f32: unsafe fewRows2(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .f16: unsafe fewRows2(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .int8: unsafe fewRows2(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    }
+}
+
+@inline(never)
+private func fewRows2<W: PackedWeight>(
+    _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
+    _ bytes: Int, _ count: Int, _ sums: Sums
+) {
+    switch (rows, panels) {
+    case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, 2>.self, x, stride, weights, bytes, count, sums)
+    case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, 2>.self, x, stride, weights, bytes, count, sums)
+    case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    case (3, 2): unsafe multiplyTile(TileShape<W, 3, 2, 2>.self, x, stride, weights, bytes, count, sums)
+    case (3, _): unsafe multiplyTile(TileShape<W, 3, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    case (4, _): unsafe multiplyTile(TileShape<W, 4, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    default: unsafe multiplyTile(TileShape<W, 5, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    }
+}
+
+private func fewRows3(
+    _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
+    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums
+) {
+    switch type {
+    case .f32: unsafe fewRows3(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .f16: unsafe fewRows3(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .int8: unsafe fewRows3(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    }
+}
+
+@inline(never)
+private func fewRows3<W: PackedWeight>(
+    _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
+    _ bytes: Int, _ count: Int, _ sums: Sums
+) {
+    switch (rows, panels) {
+    case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, 3>.self, x, stride, weights, bytes, count, sums)
+    case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, 3>.self, x, stride, weights, bytes, count, sums)
+    case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, 3>.self, x, stride, weights, bytes, count, sums)
+    case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, 3>.self, x, stride, weights, bytes, count, sums)
+    default: unsafe multiplyTile(TileShape<W, 3, 1, 3>.self, x, stride, weights, bytes, count, sums)
     }
 }

@@ -1,9 +1,6 @@
 /// Eight lanes: one AVX2 register, two NEON ones.
 typealias Vector = SIMD8<Float>
 
-/// Rows that one register tile holds: 6 × 2 vectors are twelve accumulators of sixteen registers.
-let tileRows = 6
-
 @inline(__always)
 func load(_ from: UnsafePointer<Float>) -> Vector {
     unsafe UnsafeRawPointer(from).loadUnaligned(as: Vector.self)

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import JSON
+import Kernels
 
 /// A model read from a folder: `model.safetensors`, and `config.json` and `tokenizer.json` where they are needed.
 public struct ModelFolder: Sendable {
@@ -9,15 +10,22 @@ public struct ModelFolder: Sendable {
     public let tokenizer: CharacterTokenizer?
 
     /// Reads the folder at `path`.
-    public init(path: String) throws(CheckpointError) {
+    ///
+    /// - Parameters:
+    ///   - weights: how weights are kept; by default as the file has them, but widened if not half precision.
+    ///   - scan: how prefills are scanned unless they say otherwise.
+    public init(path: String, weights: WeightType? = nil, scan: ScanMode = .exact) throws(CheckpointError) {
         id = path.split(separator: "/").last.map(String.init) ?? path
         let file = try TensorFile(path: path + "/model.safetensors")
         let configurationPath = path + "/config.json"
         if let json = try Self.json(configurationPath) {
             let configuration = try ModelConfiguration(json: json.root, file: configurationPath)
-            model = try RecurrentModel(configuration, NativeLayout.tensors(of: file, configuration), file: file)
+            model = try RecurrentModel(
+                configuration, NativeLayout.tensors(of: file, configuration), file: file, weights: weights, scan: scan)
         } else if let configuration = try MinGRUPyTorchLayout.configuration(of: file) {
-            model = try RecurrentModel(configuration, MinGRUPyTorchLayout.tensors(of: file, configuration), file: file)
+            model = try RecurrentModel(
+                configuration, MinGRUPyTorchLayout.tensors(of: file, configuration), file: file, weights: weights,
+                scan: scan)
         } else {
             throw .unknownLayout(tensors: Array(file.names.prefix(4)))
         }

@@ -1,6 +1,8 @@
 #pragma once
 
-// What the Glibc module of Swift lacks: epoll, eventfd, and the socket calls whose flags it does not import.
+// What the Glibc module of Swift lacks: epoll, eventfd, futex, and the socket calls whose flags it does not import.
+
+#include "Futex.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

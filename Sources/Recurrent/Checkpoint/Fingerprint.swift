@@ -1,10 +1,14 @@
 import COpenSSL
+import Kernels
 
 /// The identity of a model's arithmetic: a state is only valid for the fingerprint it was made under.
 enum Fingerprint {
     /// Hexadecimal SHA-256 over numerics version, scan mode, weight type, architecture and the bytes of the weights' file.
-    static func of(_ configuration: ModelConfiguration, _ file: TensorFile) -> String {
-        let head = "numerics \(RecurrentModel.numericsVersion), scan exact, weights f32, \(configuration)"
+    static func of(
+        _ configuration: ModelConfiguration, _ file: TensorFile, _ weights: WeightType, _ scan: ScanMode
+    ) -> String {
+        let version = RecurrentModel.numericsVersion
+        let head = "numerics \(version), scan \(scan.rawValue), weights \(weights.rawValue), \(configuration)"
         let context = unsafe EVP_MD_CTX_new()
         defer { unsafe EVP_MD_CTX_free(context) }
         var digest = [UInt8](repeating: 0, count: 32)

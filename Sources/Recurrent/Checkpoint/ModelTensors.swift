@@ -64,13 +64,18 @@ extension ModelTensors {
     /// Names of all tensors that play a role.
     var names: Set<String> {
         var tensors: [Tensor?] = [embedding, norm?.weight, norm?.bias]
-        var maps: [LinearTensors?] = [input, output]
         for layer in layers {
             tensors += [layer.rnnNorm?.weight, layer.rnnNorm?.bias, layer.mlpNorm?.weight, layer.mlpNorm?.bias]
             tensors += [layer.convolution?.weight, layer.convolution?.bias, layer.initialState]
-            maps += [layer.pointwise, layer.out, layer.mlp?.up, layer.mlp?.down] + layer.parts
         }
-        for map in maps { tensors += [map?.weight.tensor, map?.bias?.tensor] }
+        for map in maps { tensors += [map.weight.tensor, map.bias?.tensor] }
         return Set(tensors.compactMap { $0?.name })
+    }
+
+    /// All linear maps: what is kept as the weight type says.
+    var maps: [LinearTensors] {
+        var maps: [LinearTensors?] = [input, output]
+        for layer in layers { maps += [layer.pointwise, layer.out, layer.mlp?.up, layer.mlp?.down] + layer.parts }
+        return maps.compactMap(\.self)
     }
 }

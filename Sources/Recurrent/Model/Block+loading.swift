@@ -2,7 +2,9 @@ import Kernels
 
 extension Block {
     /// Packs the tensors of one layer.
-    init(_ tensors: LayerTensors, _ configuration: ModelConfiguration) throws(CheckpointError) {
+    init(
+        _ tensors: LayerTensors, _ configuration: ModelConfiguration, _ weights: WeightType
+    ) throws(CheckpointError) {
         order = configuration.order
         rnnNorm = try tensors.rnnNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
         mlpNorm = try tensors.mlpNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
@@ -13,11 +15,11 @@ extension Block {
         } else {
             convolution = nil
         }
-        pointwise = try tensors.pointwise.map(PackedMatrix.load)
-        out = try tensors.out.map(PackedMatrix.load)
+        pointwise = try tensors.pointwise.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
+        out = try tensors.out.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
         initialState = try tensors.initialState?.values()
         if let (up, down) = tensors.mlp {
-            mlp = (try PackedMatrix.load(up), try PackedMatrix.load(down))
+            mlp = (try PackedMatrix.load(up, weights), try PackedMatrix.load(down, weights))
         } else {
             mlp = nil
         }
@@ -25,8 +27,8 @@ extension Block {
         var biases: [[Float]?] = []
         for part in parts { biases.append(try part.bias?.values()) }
         rnn = try GatedScan(
-            cell: configuration.cell, candidate: configuration.candidate, channels: configuration.innerWidth,
-            inputs: configuration.width, bias: biases
+            weights, cell: configuration.cell, candidate: configuration.candidate,
+            channels: configuration.innerWidth, inputs: configuration.width, bias: biases
         ) { (part, channel, row) throws(CheckpointError) in try parts[part].weight.read(row: channel, into: &row) }
     }
 }
@@ -40,10 +42,10 @@ extension Norm {
 }
 
 extension PackedMatrix {
-    static func load(_ tensors: LinearTensors) throws(CheckpointError) -> PackedMatrix {
+    static func load(_ tensors: LinearTensors, _ type: WeightType) throws(CheckpointError) -> PackedMatrix {
         let weight = tensors.weight
         return try PackedMatrix(
-            outputs: weight.rows.count, inputs: weight.width, bias: try tensors.bias?.values()
+            type, outputs: weight.rows.count, inputs: weight.width, bias: try tensors.bias?.values()
         ) { (output, row) throws(CheckpointError) in try weight.read(row: output, into: &row) }
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Threading
 
 /// An immutable minimal recurrent network: a stack of residual blocks between an input and an output map.
 ///
@@ -6,7 +7,7 @@ import Kernels
 /// on the rows around it, so any cut of the same inputs into batches ends in the same bytes.
 public final class RecurrentModel: Sendable {
     /// Raised whenever the same weights and inputs may give other bytes than before; part of the fingerprint.
-    public static let numericsVersion = 1
+    public static let numericsVersion = 2
 
     public let configuration: ModelConfiguration
     public let state: StateLayout
@@ -17,26 +18,45 @@ public final class RecurrentModel: Sendable {
     /// Hexadecimal SHA-256 over the numerics version, the architecture and every byte of the weights' file.
     public let fingerprint: String
 
+    /// How the weights of all products are kept.
+    public let weights: WeightType
+    /// How prefills are scanned unless they say otherwise.
+    public let scan: ScanMode
+    /// Absolute steps at whose multiples an associative prefill may be cut into batches.
+    public static let scanBlock = Batch.scanBlock
+    /// Multiply-adds of one step, without those of the output map.
+    private let blockMultiplyAdds: Int
+    /// Multiply-adds of one step and its output.
+    public var multiplyAdds: Int { blockMultiplyAdds + output.inputs * output.outputs }
+
     let embedding: Embedding?
     private let input: PackedMatrix?
     private let blocks: [Block]
     private let norm: Norm?
     private let output: PackedMatrix
 
-    init(_ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile) throws(CheckpointError) {
+    /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file, and
+    /// are float32 elsewhere.
+    init(
+        _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, weights wanted: WeightType?,
+        scan: ScanMode
+    ) throws(CheckpointError) {
         for name in file.names where !tensors.names.contains(name) {
             throw .configuration(file: file.path, reason: "tensor \(name) has no place in this architecture")
         }
         self.configuration = configuration
+        let weights = wanted ?? (tensors.maps.allSatisfy { $0.weight.tensor.type == .float16 } ? .f16 : .f32)
+        (self.weights, self.scan) = (weights, scan)
         let layout = StateLayout(configuration)
         state = layout
         embedding = try tensors.embedding.map { (tensor) throws(CheckpointError) in try Embedding(tensor) }
-        input = try tensors.input.map(PackedMatrix.load)
+        input = try tensors.input.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
         var blocks: [Block] = []
-        for layer in tensors.layers { blocks.append(try Block(layer, configuration)) }
+        for layer in tensors.layers { blocks.append(try Block(layer, configuration, weights)) }
         self.blocks = blocks
         norm = try tensors.norm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
-        output = try PackedMatrix.load(tensors.output)
+        output = try PackedMatrix.load(tensors.output, weights)
+        blockMultiplyAdds = blocks.reduce((input?.inputs ?? 0) * configuration.width) { $0 + $1.multiplyAdds }
         var initial = [Float](repeating: 0, count: layout.count)
         for (block, offsets) in zip(blocks, layout.layers) {
             guard let values = block.initialState else { continue }
@@ -46,19 +66,14 @@ public final class RecurrentModel: Sendable {
         var parameters = 0
         for name in file.names { parameters += try file.optional(name)?.count ?? 0 }
         self.parameters = parameters
-        fingerprint = Fingerprint.of(configuration, file)
+        fingerprint = Fingerprint.of(configuration, file, weights, scan)
     }
 
     /// Absorbs the rows of the workspace's batch: the states of their sequences move by one step per row.
     public func advance(_ workspace: Workspace) {
-        let rows = workspace.sequences.count
+        let rows = workspace.batch.sequences.count
         guard rows > 0 else { return }
-        if let input { input.multiply(workspace.vectors!, rows: rows, into: workspace.stream) }
-        for (block, offsets) in zip(blocks, state.layers) { block.apply(workspace, offsets) }
-        for (row, sequence) in workspace.sequences.enumerated() {
-            // A later row of the same sequence overwrites: the last one stays.
-            workspace.states.copy(sequence, from: state.last, to: workspace.stream, row, 0..<configuration.width)
-        }
+        compute(.blocks, rows, workspace)
     }
 
     /// Computes the outputs after the given rows of the batch that was just absorbed, into `workspace.outputs`, in order.
@@ -79,7 +94,52 @@ public final class RecurrentModel: Sendable {
 
     private func finish(_ workspace: Workspace, _ rows: Int) {
         guard rows > 0 else { return }
-        norm?.apply(workspace.a, rows: rows, into: workspace.a)
-        output.multiply(workspace.a, rows: rows, into: workspace.outputs)
+        compute(.outputs(rows: rows), rows, workspace)
     }
+
+    /// What a team does together.
+    enum Part {
+        /// The batch goes through input map and blocks.
+        case blocks
+        /// Final norm and output map of the first rows of `a`.
+        case outputs(rows: Int)
+    }
+
+    private func compute(_ part: Part, _ rows: Int, _ workspace: Workspace) {
+        let multiplyAdds =
+            switch part {
+            case .blocks: blockMultiplyAdds
+            case .outputs: output.inputs * output.outputs
+            }
+        let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
+        if case .blocks = part { blocks[0].rnn.prepare(&workspace.batch, members: team?.count ?? 1) }
+        workspace.part = part
+        if let team { team.run(workspace) } else { Team.runAlone(workspace) }
+    }
+
+    fileprivate func compute(_ part: Part, _ workspace: Workspace, by member: borrowing Team.Member) {
+        let scratch = workspace.scratch[member.index]
+        switch part {
+        case .outputs(let rows):
+            norm?.apply(workspace.a, rows: rows, into: workspace.a, by: member)
+            output.multiply(workspace.a, rows: rows, into: workspace.outputs, by: member, scratch)
+        case .blocks:
+            let sequences = workspace.batch.sequences
+            if let input {
+                input.multiply(
+                    workspace.vectors!, rows: sequences.count, into: workspace.stream, by: member, scratch)
+            }
+            for (block, offsets) in zip(blocks, state.layers) { block.apply(workspace, offsets, by: member) }
+            guard member.index == 0 else { return }
+            for row in sequences.indices where row + 1 == sequences.count || sequences[row + 1] != sequences[row] {
+                workspace.states.copy(
+                    sequences[row], from: state.last, to: workspace.stream, row, 0..<configuration.width)
+            }
+        }
+    }
+}
+
+extension Workspace: Teamwork {
+    /// One member's part of what the model has asked for.
+    public func work(as member: borrowing Team.Member) { model.compute(part, self, by: member) }
 }

@@ -1,38 +1,48 @@
 import Kernels
+import Threading
 
 /// The memory a model computes in: states of the sequences that are being absorbed and activations of one batch of rows.
 ///
 /// Its size is fixed when it is made, so a prefill of a million steps needs no more than one of a hundred. One thread
-/// uses a workspace; the model itself is immutable and shared.
+/// uses a workspace, with a team or alone; the model itself is immutable and shared.
 public final class Workspace {
     /// Sequences × state: row i is the state of sequence i. Whoever schedules decides which session that is.
     public let states: Matrix
-    /// Rows of the present batch; each names the sequence it steps. Rows of one sequence are in time order.
-    public private(set) var sequences: [Int] = []
+    /// Rows of the present batch; each names the sequence it steps.
+    public internal(set) var batch = Batch()
     /// Rows a batch may have.
     public let capacity: Int
     /// Outputs that `RecurrentModel.outputs` left: one row each, `outputSize` values.
     public let outputs: Matrix
 
+    /// Multiply-adds below which a batch is not worth waking the team for: some tens of microseconds of one thread.
+    var worthSharing = 1_000_000
+
     let model: RecurrentModel
+    let team: Team?
+    /// One for each member of the team.
+    let scratch: [Scratch]
+    /// What the team is to do with this workspace.
+    var part = RecurrentModel.Part.blocks
+    /// What associative scans need, from the first one on.
+    private(set) var blocks: ScanBlocks?
     let stream: Matrix
     let a: Matrix
     let b: Matrix
-    let filtered: Matrix
     let hidden: Matrix
     let mlpHidden: Matrix?
     let vectors: Matrix?
 
-    /// Memory for batches of up to `rows` rows over up to `sequences` sequences.
-    public init(_ model: RecurrentModel, rows: Int, sequences: Int) {
+    /// Memory for batches of up to `rows` rows over up to `sequences` sequences. Large batches are computed by `team`.
+    public init(_ model: RecurrentModel, rows: Int, sequences: Int, team: Team? = nil) {
         let configuration = model.configuration
-        self.model = model
+        (self.model, self.team) = (model, team)
+        scratch = (0..<(team?.count ?? 1)).map { _ in Scratch() }
         capacity = rows
         states = Matrix(rows: sequences, columns: model.state.count)
         stream = Matrix(rows: rows, columns: configuration.width)
         a = Matrix(rows: rows, columns: configuration.width)
         b = Matrix(rows: rows, columns: configuration.width)
-        filtered = Matrix(rows: rows, columns: configuration.width)
         hidden = Matrix(rows: rows, columns: configuration.innerWidth)
         mlpHidden = configuration.mlpWidth.map { Matrix(rows: rows, columns: $0) }
         outputs = Matrix(rows: rows, columns: configuration.outputSize)
@@ -44,20 +54,33 @@ public final class Workspace {
     }
 
     /// Begins a new batch.
-    public func clear() { sequences.removeAll(keepingCapacity: true) }
+    public func clear() { batch.clear() }
 
-    /// Adds a row that steps `sequence` by `token`, which must be in the vocabulary.
+    /// Adds a row that steps `sequence` by `token`, which must be in the vocabulary. The rows of one sequence follow each
+    /// other, in order of time.
     public func append(token: Int, to sequence: Int) {
-        model.embedding!.copy(token, to: self, row: sequences.count)
-        sequences.append(sequence)
+        model.embedding!.copy(token, to: self, row: batch.sequences.count)
+        append(sequence)
     }
 
     /// Adds a row that steps `sequence` by `range` of `values`, all of them by default: a vector of the model's input size.
     public func append(vector values: [Float], _ range: Range<Int>? = nil, to sequence: Int) {
         let range = range ?? values.indices
         precondition(range.count == vectors!.columns, "vector of \(range.count) values for \(vectors!.columns)")
-        vectors!.set(sequences.count, to: values, range)
-        sequences.append(sequence)
+        vectors!.set(batch.sequences.count, to: values, range)
+        append(sequence)
+    }
+
+    private func append(_ sequence: Int) {
+        precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence) of \(states.rows)")
+        batch.append(sequence)
+    }
+
+    /// Has the rows of the sequence that was added last scanned associatively. `firstStep` is the number of inputs that it
+    /// had absorbed before them; but for a sequence's last rows, a batch ends at a multiple of `RecurrentModel.scanBlock`.
+    public func useAssociativeScan(firstStep: Int) {
+        if blocks == nil { blocks = ScanBlocks(rows: capacity, channels: model.configuration.innerWidth) }
+        batch.useAssociativeScan(firstStep: firstStep)
     }
 
     /// Whether what the last block left of `row`, of the batch that was just absorbed, is finite.
