@@ -51,7 +51,8 @@ let package = Package(
         .target(
             name: "Inference",
             dependencies: [
-                "Sessions", "Recurrent", "Threading", .product(name: "DequeModule", package: "swift-collections"),
+                "Sessions", "Recurrent", "Kernels", "Threading",
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
@@ -62,7 +63,7 @@ let package = Package(
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "CLinux",
+                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

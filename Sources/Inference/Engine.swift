@@ -1,5 +1,6 @@
 import DequeModule
 import Sessions
+import Threading
 
 /// What the scheduler's thread does: it keeps works on one session in order, shares the time among the models and lets
 /// each make its batches.
@@ -49,9 +50,10 @@ final class Engine {
     ) {
         (self.limits, self.clock) = (limits, clock)
         maxTick = Int64(limits.maxTick / .nanoseconds(1))
+        let team = Team(threads: limits.threads)
         for served in models {
             let lane = Lane(
-                served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), clock: clock,
+                served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
                 willCompute: { [unowned self] in willCompute($0) }, ended: { [unowned self] in ended($0) })
             lanes[served.id] = lane
             turns.append(Turn(lane))

@@ -18,6 +18,7 @@ extension Lane {
                 workspace.append(vector: values, index * size..<(index + 1) * size, to: operation.slot)
             }
         }
+        if operation.work.scan == .associative { workspace.useAssociativeScan(firstStep: operation.step) }
     }
 
     /// Computes the outputs that anybody wants of this batch and hands them out.

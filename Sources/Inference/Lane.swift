@@ -2,6 +2,7 @@ import DequeModule
 import Kernels
 import Recurrent
 import Sessions
+import Threading
 
 /// What a batch is made of.
 struct BatchSummary: Equatable {
@@ -60,16 +61,17 @@ final class Lane {
     private var cost: TickCost
 
     init(
-        _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, clock: @escaping @Sendable () -> Int64,
+        _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, team: Team,
+        clock: @escaping @Sendable () -> Int64,
         willCompute: @escaping (BatchSummary) -> Void, ended: @escaping (Operation) -> Void
     ) {
         (self.served, self.sessions, self.clock) = (served, sessions, clock)
         (self.willCompute, self.ended) = (willCompute, ended)
         self.slots = slots ?? LaneSlots(width: served.model.configuration.width)
-        workspace = Workspace(served.model, rows: self.slots.rows, sequences: self.slots.count)
+        workspace = Workspace(served.model, rows: self.slots.rows, sequences: self.slots.count, team: team)
         freeSlots = Array((0..<self.slots.count).reversed())
         // 50 GFLOP/s: less than most machines have, so that the first batches are rather too small.
-        cost = TickCost(guess: Double(2 * served.model.parameters) / 50)
+        cost = TickCost(guess: Double(2 * served.model.multiplyAdds) / 50)
     }
 
     func add(_ operation: Operation) {
@@ -275,7 +277,8 @@ final class Lane {
         guard !absorbing.isEmpty else { return 0 }
         demands.removeAll(keepingCapacity: true)
         for operation in absorbing {
-            demands.append(PrefillCut.Demand(step: operation.step, remaining: operation.remaining))
+            let block = operation.work.scan == .associative ? RecurrentModel.scanBlock : 1
+            demands.append(PrefillCut.Demand(step: operation.step, remaining: operation.remaining, block: block))
         }
         let budget = max(Self.leastPrefill, cost.rows(within: time))
         PrefillCut.share(demands, budget: budget, room: room, into: &counts)

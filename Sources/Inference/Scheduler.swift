@@ -15,6 +15,8 @@ public final class Scheduler: @unchecked Sendable {
         public var inputBytes = 256 << 20
         /// Works that may wait for one session while another runs.
         public var worksPerSession = 64
+        /// Threads that compute a batch, the scheduler's own among them.
+        public var threads = 1
         /// Computing that prefills may add to a batch while somebody steps; a few rows are always added.
         public var maxTick = Duration.milliseconds(2)
         /// Rows of a batch, at least 128; nil for what suits the model's width.

@@ -1,3 +1,4 @@
+import Kernels
 import Sessions
 
 /// Inputs of consecutive steps.
@@ -46,6 +47,8 @@ public struct Work: Sendable {
     public var target: Target
     public var input: InputSequence
     public var outputs = Outputs.last
+    /// How the input's time steps are combined. Generated tokens are always single steps.
+    public var scan = ScanMode.exact
     /// Whether to sum the log-probabilities of the input tokens.
     public var score = false
     /// The session's serial as the submitter saw it: a later session of the same name is another one.

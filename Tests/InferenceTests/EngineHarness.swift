@@ -66,6 +66,12 @@ final class EngineHarness {
     /// Makes batches until there is nothing to do.
     func finish() { while engine.isRunnable { tick() } }
 
+    func state(_ id: String) throws -> [UInt32] {
+        let matrix = Matrix(rows: 1, columns: models[0].model.state.count)
+        _ = try sessions.load(id, into: matrix, row: 0, model: models[0].id)
+        return matrix.values(0).map(\.bitPattern)
+    }
+
     func step(of id: String) throws -> Int { try sessions.record(id).step }
 }
 

@@ -46,10 +46,12 @@ func withServer(
     try await body(server)
 }
 
-func served(_ random: RandomModel, as id: String = "tokens", characters: String? = nil) throws -> ServedModel {
+func served(
+    _ random: RandomModel, as id: String = "tokens", characters: String? = nil, weights: WeightType? = nil
+) throws -> ServedModel {
     let folder = TemporaryFolder()
-    return ServedModel(
-        try ModelFolder(path: random.write(to: folder, name: id, characters: characters)), created: 0)
+    let path = random.write(to: folder, name: id, characters: characters)
+    return ServedModel(try ModelFolder(path: path, weights: weights), created: 0)
 }
 
 /// A small token model with a tokenizer of eight characters.

@@ -19,6 +19,7 @@ extension Service {
             model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
         work.outputs = .none
         work.serial = record.serial
+        work.scan = served.model.scan
         work.expectedStep = try fields.expectedStep()
         work.deadline = try deadline(of: request)
         let generation = Generation(

@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Kernels
 import Recurrent
 import Sessions
 
@@ -9,18 +10,16 @@ private struct PrefillOptions {
     static let fields: Set<String> = OutputOptions.fields.union(["return", "score", "scan"])
 
     var outputs = Work.Outputs.last
+    let scan: ScanMode
 
-    init(_ fields: Fields) throws(Problem) {
+    init(_ fields: Fields, _ served: ServedModel) throws(Problem) {
         switch try fields.string("return") {
         case nil, "last": outputs = .last
         case "all": outputs = .all
         case "none": outputs = .none
         default: throw .invalid("return must be one of last, all, none.")
         }
-        switch try fields.string("scan") {
-        case nil, "exact": break
-        default: throw .invalid("scan must be exact: this server has no other.")
-        }
+        scan = try fields.scan(served)
     }
 }
 
@@ -35,7 +34,8 @@ extension Service {
         var work = Work(model: served.id, target: .session(record.id), input: input)
         work.serial = record.serial
         work.deadline = try deadline(of: request)
-        work.outputs = try PrefillOptions(fields).outputs
+        let common = try PrefillOptions(fields, served)
+        (work.outputs, work.scan) = (common.outputs, common.scan)
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
         try OutputOptions.check(work, served)
@@ -45,6 +45,7 @@ extension Service {
         json.field("session", record.id)
         json.field("step", completion.step)
         options.writeOutputs(completion, work, served, to: &json)
+        json.field("scan", work.scan.rawValue)
         Self.writeUsage(completion, to: &json)
         Self.writeTimings([completion], to: &json)
         json.endObject()
@@ -57,7 +58,7 @@ extension Service {
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let options = try OutputOptions(fields, served)
-        let common = try PrefillOptions(fields)
+        let common = try PrefillOptions(fields, served)
         let deadline = try deadline(of: request)
         var works: [Work] = []
         var values = 0
@@ -69,7 +70,7 @@ extension Service {
             let (target, serial) = try target(of: sequence, served)
             var work = Work(model: served.id, target: target, input: input)
             (work.serial, work.deadline) = (serial, deadline)
-            work.outputs = common.outputs
+            (work.outputs, work.scan) = (common.outputs, common.scan)
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
             try OutputOptions.check(work, served)
@@ -152,6 +153,7 @@ extension Service {
             if let session = completion.session { json.string(session.id) } else { json.null() }
             json.field("step", completion.step)
             options.writeOutputs(completion, work, served, to: &json)
+            json.field("scan", work.scan.rawValue)
             writeUsage(completion, to: &json)
         case .failure(let error):
             json.key("error")
