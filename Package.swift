@@ -62,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "HTTP", "Inference", "Sessions", "Recurrent", "CLinux",
+                "API", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "Threading", "JSON", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
