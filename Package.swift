@@ -70,12 +70,16 @@ let package = Package(
             swiftSettings: settings
                 + (march == "x86-64-v3" ? [] : [.define("SCANSTEP_MARCH")])),
 
-        .target(name: "TestSupport", dependencies: ["Recurrent"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Recurrent", "Kernels"], path: "Tests/TestSupport"),
+        .target(name: "CAllocations", path: "Tests/CAllocations"),
+        .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "Threading", "TestSupport"],
             swiftSettings: settings + kernelSettings),
-        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "RecurrentTests", dependencies: ["Recurrent", "Threading", "CAllocations", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),

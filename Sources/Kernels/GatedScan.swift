@@ -125,29 +125,34 @@ public final class GatedScan: Sendable {
                 let segment = batch.segments[unit / groups]
                 if segment.isAssociative {
                     let decay = blocks!.decay
-                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, row, sums in
-                        let (take, candidate) = unsafe gates(sums, bias + panel * parts)
-                        let (keep, new) = (1 - take, take * candidate)
-                        let at = unsafe hidden.base + row * hidden.stride + panel * 8
-                        let product = unsafe decay.base + row * decay.stride + panel * 8
-                        if row == segment.rows.lowerBound {
-                            unsafe store(new, at)
-                            unsafe store(keep, product)
-                        } else {
-                            unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
-                            unsafe store(keep * load(product - decay.stride), product)
+                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
+                        for row in rows {
+                            let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
+                            let (keep, new) = (1 - gates.take, gates.take * gates.candidate)
+                            let at = unsafe hidden.base + row * hidden.stride + panel * 8
+                            let product = unsafe decay.base + row * decay.stride + panel * 8
+                            if row == segment.rows.lowerBound {
+                                unsafe store(new, at)
+                                unsafe store(keep, product)
+                            } else {
+                                unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
+                                unsafe store(keep * load(product - decay.stride), product)
+                            }
                         }
                     }
                 } else {
-                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, row, sums in
+                    let sequences = batch.sequences
+                    unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
                         let channel = panel * 8
                         let lanes = channels - channel
-                        let state = unsafe states.base + batch.sequences[row] * states.stride + offset + channel
-                        let before = unsafe load(state, first: lanes)
-                        let (take, candidate) = unsafe gates(sums, bias + panel * parts)
-                        let h = before.addingProduct(take, candidate - before)
-                        unsafe store(h, state, first: lanes)
-                        unsafe store(h, hidden.base + row * hidden.stride + channel)
+                        for row in rows {
+                            let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
+                            let state = unsafe states.base + sequences[row] * states.stride + offset + channel
+                            let before = unsafe load(state, first: lanes)
+                            let h = before.addingProduct(gates.take, gates.candidate - before)
+                            unsafe store(h, state, first: lanes)
+                            unsafe store(h, hidden.base + row * hidden.stride + channel)
+                        }
                     }
                 }
             }

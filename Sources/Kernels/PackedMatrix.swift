@@ -67,14 +67,18 @@ public final class PackedMatrix: Sendable {
                 unsafe panels.multiply(
                     x, rows: row..<min(rows, row + Panels.blockRows), panels: first..<min(panels.count, first + group),
                     scratch
-                ) { panel, row, sums in
-                    let to = unsafe y.base + row * y.stride
-                    for half in 0..<2 {
-                        let column = panel * 16 + half * 8
-                        // The last panel may reach past the padding of y.
-                        if column >= outputs { break }
-                        let before = unsafe load(to + column)
-                        unsafe store(combine(sums[half], load(bias + column), before), to + column)
+                ) { panel, rows, sums, width in
+                    let column = panel * 16
+                    let (b0, b1) = unsafe (load(bias + column), load(bias + column + 8))
+                    // The last panel may reach past the padding of y.
+                    let isWhole = column + 8 < outputs
+                    var to = unsafe y.base + rows.lowerBound * y.stride + column
+                    var sums = unsafe sums
+                    for _ in rows {
+                        unsafe store(combine(sums[0], b0, load(to)), to)
+                        if isWhole { unsafe store(combine(sums[1], b1, load(to + 8)), to + 8) }
+                        unsafe to += y.stride
+                        unsafe sums += width
                     }
                 }
             }

@@ -68,12 +68,12 @@ import Glibc
         }
     }
 
-    /// Computes the panels of `range` for `rows` of `x` and hands the vectors of each row to `epilogue`, for any panel in
-    /// ascending order of rows: (panel, row, the row's vectors).
+    /// Computes the panels of `range` for `rows` of `x` and hands the vectors of some rows at a time to `epilogue`, for any
+    /// panel in ascending order: (panel, rows, the vectors of the first of them, vectors from one row to the next).
     @inline(__always)
     func multiply(
         _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
-        _ epilogue: (Int, Int, UnsafePointer<Vector>) -> Void
+        _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
     ) {
         let height = Scratch.tileVectors / vectors
         let tiles = rows.count / height
@@ -97,7 +97,7 @@ import Glibc
                     }
                     guard isLast else { continue }
                     unsafe scale(panel, 1, height, sums)
-                    for offset in 0..<height { unsafe epilogue(panel, row + offset, sums + offset * vectors) }
+                    unsafe epilogue(panel, row..<row + height, sums, vectors)
                 }
             }
         }
@@ -117,9 +117,8 @@ import Glibc
             }
             unsafe scale(panel, width, rest, scratch.sums)
             for index in 0..<width {
-                for offset in 0..<rest {
-                    unsafe epilogue(panel + index, row + offset, scratch.sums + (offset * width + index) * vectors)
-                }
+                let sums = unsafe scratch.sums + index * vectors
+                unsafe epilogue(panel + index, row..<row + rest, sums, width * vectors)
             }
             panel += width
         }

@@ -31,7 +31,6 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
     var at = unsafe weights
     for k in 0..<count {
         for panel in 0..<panels {
-            // All weights of an input before its activations: a tile has at most four vectors of weights in registers.
             var w = InlineArray<vectors, Vector>(repeating: .zero)
             for vector in 0..<vectors {
                 w[vector] = unsafe W.widen(at + (panel &* panelBytes &+ vector &* size))

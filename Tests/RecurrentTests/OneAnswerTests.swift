@@ -1,7 +1,9 @@
 import Kernels
-import Recurrent
 import TestSupport
 import Testing
+import Threading
+
+@testable import Recurrent
 
 @Suite("One answer: the same inputs give the same bytes however they are batched")
 struct OneAnswerTests {
@@ -20,15 +22,21 @@ struct OneAnswerTests {
         #expect(state.allSatisfy { $0.isFinite })
     }
 
-    @Test("any mixture of sequences and cuts equals stepping each alone, to the bit", arguments: 100..<160)
+    @Test(
+        "any mixture, cut and order, with any weights on any number of threads, equals stepping each alone, to the bit",
+        arguments: 100..<220)
     func mixtures(seed: Int) throws {
-        let model = try RandomModel(seed: UInt64(seed)).load().model
+        let weights = WeightType.allCases[seed % 3]
+        let model = try RandomModel(seed: UInt64(seed)).load(weights: weights).model
+        #expect(model.weights == weights)
         var random = SeededGenerator(seed: UInt64(seed))
         let lengths = (0..<7).map { _ in Int.random(in: 1...40, using: &random) }
         let sequences = lengths.indices.map { Inputs(for: model, count: lengths[$0], seed: UInt64($0)) }
         let alone = zip(sequences, lengths).map { model.stepped($0, count: $1) }
 
-        let workspace = Workspace(model, rows: 31, sequences: 7)
+        let team = Team(threads: 1 + seed / 3 % 4)
+        let workspace = Workspace(model, rows: 31, sequences: 7, team: team)
+        workspace.worthSharing = 0
         for sequence in 0..<7 { workspace.reset(sequence) }
         var done = [Int](repeating: 0, count: 7)
         while done != lengths {

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Recurrent
 
 /// A model folder with random weights, in the layout that has a `config.json`.
@@ -118,8 +119,8 @@ public struct RandomModel {
     }
 
     /// The loaded model.
-    public func load() throws -> ModelFolder {
+    public func load(weights: WeightType? = nil, scan: ScanMode = .exact) throws -> ModelFolder {
         let folder = TemporaryFolder()
-        return try ModelFolder(path: write(to: folder))
+        return try ModelFolder(path: write(to: folder), weights: weights, scan: scan)
     }
 }

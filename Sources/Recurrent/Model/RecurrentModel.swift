@@ -111,7 +111,7 @@ public final class RecurrentModel: Sendable {
             case .blocks: blockMultiplyAdds
             case .outputs: output.inputs * output.outputs
             }
-        let team = multiplyAdds * rows < Workspace.worthSharing ? nil : workspace.team
+        let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
         if case .blocks = part { blocks[0].rnn.prepare(&workspace.batch, members: team?.count ?? 1) }
         workspace.part = part
         if let team { team.run(workspace) } else { Team.runAlone(workspace) }

@@ -16,7 +16,7 @@ public final class Workspace {
     public let outputs: Matrix
 
     /// Multiply-adds below which a batch is not worth waking the team for: some tens of microseconds of one thread.
-    static let worthSharing = 1_000_000
+    var worthSharing = 1_000_000
 
     let model: RecurrentModel
     let team: Team?
