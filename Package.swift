@@ -63,7 +63,8 @@ let package = Package(
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "CLinux",
+                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "Threading", "JSON",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,0 +1,129 @@
+import ArgumentParser
+import FoundationEssentials
+import Kernels
+import Recurrent
+import Threading
+
+/// `scanstep bench`
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure prefill and step throughput in this process, without a server.",
+        discussion: """
+            The model is a folder with a model.safetensors, or a made-up shape with random weights:
+
+              scanstep bench Models/shakespeare-mingru
+              scanstep bench --shape cell=minGRU,layers=6,width=384,inner=576,mlp=1536,vocabulary=256
+
+            Works take turns, run after run, and compute the outputs of every row. Before and after each run a loop of \
+            fused multiply-adds on registers alone shows what the processor could do at that moment.
+            """)
+
+    @Argument(help: "Folder of a model.")
+    var model: String?
+
+    @Option(help: "Made-up model instead of a folder: some of \(BenchShape.names), as in the example.")
+    var shape: BenchShape?
+
+    @Option(help: "Threads that compute (default: one per core).")
+    var threads: Int?
+
+    @Option(help: "How weights are kept: auto, f32, f16 or int8.")
+    var weights = "auto"
+
+    @Option(help: "How prefills are scanned: exact or associative.")
+    var scan = "exact"
+
+    @Option(help: "Prefills, sequences x steps each, or none.")
+    var prefill = CommaList([BenchSize(1, 2048), BenchSize(8, 512), BenchSize(32, 256)])
+
+    @Option(help: "Sessions that are stepped at once, or none.")
+    var step = CommaList([1, 64, 512])
+
+    @Flag(help: "Instead of a model measure the scan of one minGRU layer alone, exact against associative.")
+    var scanOnly = false
+
+    @Option(help: "Sequences x steps of --scan-only.")
+    var scans = CommaList([1, 16].flatMap { n in [256, 1024, 4096, 16_384, 65_536].map { BenchSize(n, $0) } })
+
+    @Option(help: "Channels of --scan-only.")
+    var channels = CommaList([64, 1024])
+
+    @Option(help: "Rows of a batch of a prefill, at most.")
+    var rows = 192
+
+    @Option(help: "Runs of each work.")
+    var runs = 5
+
+    @Option(help: "Seconds after which a work is not run again.")
+    var seconds = 30.0
+
+    @Flag(help: "Print one JSON object instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard (1...1024).contains(threads ?? 1) else { throw ValidationError("--threads must be from 1 to 1024.") }
+        guard (1...1_000_000).contains(runs) else { throw ValidationError("--runs must be from 1 to 1000000.") }
+        guard (0...1e6).contains(seconds) else { throw ValidationError("--seconds must be from 0 to 1000000.") }
+        guard (Batch.scanBlock...65_536).contains(rows) else {
+            throw ValidationError("--rows must be from \(Batch.scanBlock) to 65536.")
+        }
+        guard (step.elements + channels.elements).allSatisfy((1...65_536).contains) else {
+            throw ValidationError("--step and --channels must be from 1 to 65536.")
+        }
+        guard weights == "auto" || WeightType(rawValue: weights) != nil else {
+            throw ValidationError("--weights must be auto, f32, f16 or int8, not \"\(weights)\".")
+        }
+        guard ScanMode(rawValue: scan) != nil else {
+            throw ValidationError("--scan must be exact or associative, not \"\(scan)\".")
+        }
+        guard [model != nil, shape != nil, scanOnly].filter(\.self).count == 1 else {
+            throw ValidationError("Give the folder of a model, a --shape or --scan-only.")
+        }
+    }
+
+    func run() throws {
+        try requireProcessor()
+        let team = Team(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let model = try scanOnly ? nil : load()
+        let works = if let model { try works(model, team) } else { scans(team) }
+        guard !works.isEmpty else { throw Failure("nothing to measure") }
+        var timer = BenchTimer(team: team, runs: runs, limit: .seconds(seconds))
+        let results = timer.measure(works)
+        let report = BenchReport(
+            threads: team.count, rows: rows, model: model.map { (name, $0) }, peaks: timer.peaks, results: results)
+        print(json ? report.json : report.table)
+    }
+
+    private func works(_ model: RecurrentModel, _ team: Team) throws -> [any BenchWork] {
+        if model.scan == .exact, !BenchAgreement.holds(model, rows: rows, team) {
+            throw Failure("steps and a prefill of the same inputs gave different bytes")
+        }
+        return prefill.elements.map { BenchPrefill($0, model, rows: rows, team) }
+            + step.elements.map { BenchStep(sessions: $0, model, team) }
+    }
+
+    private func scans(_ team: Team) -> [any BenchWork] {
+        var works: [any BenchWork] = []
+        for channels in channels.elements {
+            for size in scans.elements {
+                for scan in ScanMode.allCases {
+                    works.append(BenchScan(size, channels: channels, rows: rows, scan: scan, team))
+                }
+            }
+        }
+        return works
+    }
+
+    private func load() throws -> RecurrentModel {
+        let weights = WeightType(rawValue: weights)
+        let scan = ScanMode(rawValue: scan)!
+        if let shape { return try shape.load(weights: weights, scan: scan) }
+        do throws(CheckpointError) {
+            return try ModelFolder(path: model!, weights: weights, scan: scan).model
+        } catch {
+            throw Failure("\(error)")
+        }
+    }
+
+    private var name: String { model ?? "made-up shape" }
+}
