@@ -169,20 +169,9 @@ private func minGRU(
 }
 
 /// i' and h̃ of a minLSTM (section 3.2).
-///
-/// i/(f + i) of the sigmoids is (1 + e^−f) / ((1 + e^−i) + (1 + e^−f)). Scaled by e^−m with m = max(−i, −f, 0) no term
-/// overflows and the divisor is at least 1, where the quotient of sigmoids is 0/0 below about −89.
 @inline(__always)
 private func minLSTM(
     _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
 ) -> (take: Vector, candidate: Vector) {
-    let candidate = unsafe g(sums[0] + bias[0])
-    let forget = unsafe -(sums[1] + bias[1])
-    let input = unsafe -(sums[2] + bias[2])
-    let larger = forget.replacing(with: input, where: input .> forget)
-    let m = larger.replacing(with: 0, where: larger .< 0)
-    let one = exp(-m)
-    let keep = one + exp(input - m)
-    let take = one + exp(forget - m)
-    return (take / (keep + take), candidate)
+    unsafe (inputGate(forget: sums[1] + bias[1], input: sums[2] + bias[2]), g(sums[0] + bias[0]))
 }

@@ -27,6 +27,19 @@ func store(_ value: Vector, _ to: UnsafeMutablePointer<Float>, first count: Int)
 }
 
 extension Vector {
+    @inline(__always)
+    init(bits: SIMD8<Int32>) { self = unsafe unsafeBitCast(bits, to: Vector.self) }
+
+    @inline(__always)
+    var bits: SIMD8<Int32> { unsafe unsafeBitCast(self, to: SIMD8<Int32>.self) }
+
+    /// The lanes no less than `low` and no greater than `high`, NaN where they are NaN: two instructions.
+    @inline(__always)
+    func clamped(_ low: Float, _ high: Float) -> Vector {
+        let raised = replacing(with: low, where: self .< low)
+        return raised.replacing(with: high, where: raised .> high)
+    }
+
     /// The sum of the lanes by one fixed tree: halves, quarters, pairs. The same whatever the batch.
     @inline(__always)
     var treeSum: Float {

@@ -100,7 +100,7 @@ struct ExponentialTests {
             let y = sigmoid(x)
             for lane in 0..<8 {
                 let (x, y) = (x[lane], y[lane])
-                let good = x.isNaN ? y.isNaN : x >= 17 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
+                let good = x.isNaN ? y.isNaN : x >= 18 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
                 if !good { broken.append(x) }
             }
         }
@@ -122,5 +122,34 @@ struct ExponentialTests {
         }
         #expect(broken.isEmpty, "\(broken.prefix(5))")
         #expect(scalar(positive, -0.0) == 0.5)
+    }
+}
+
+@Suite("tanh against double precision")
+struct HyperbolicTangentTests {
+    @Test("has an error below 4 ulp over all floats, denormals included") func error() {
+        var worst = Worst()
+        func check(_ x: Vector) {
+            let y = tanh(x)
+            for lane in 0..<8 where !x[lane].isNaN { worst.meet(y[lane], Glibc.tanh(Double(x[lane])), at: x[lane]) }
+        }
+        sweep(stride: 1021, check)
+        ramp(-10, 10, count: 2_000_000, check)
+        #expect(worst.error <= 4, "at \(worst.at)")
+    }
+
+    @Test("is odd to the bit, one far out, and NaN for NaN") func shape() {
+        var broken: [Float] = []
+        sweep(stride: 2039) { x in
+            let (y, mirrored) = (tanh(x), tanh(-x))
+            for lane in 0..<8 {
+                let good = x[lane].isNaN ? y[lane].isNaN : y[lane] == -mirrored[lane] && abs(y[lane]) <= 1
+                if !good { broken.append(x[lane]) }
+            }
+        }
+        #expect(broken.isEmpty, "\(broken.prefix(5))")
+        #expect(scalar(tanh, .infinity) == 1)
+        #expect(scalar(tanh, -.infinity) == -1)
+        #expect(scalar(tanh, 0) == 0)
     }
 }
