@@ -44,25 +44,27 @@ let package = Package(
 
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
-        .target(name: "Kernels", dependencies: ["Threading"], swiftSettings: settings + kernelSettings),
+        .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
             name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
         .target(name: "Sessions", dependencies: ["Recurrent", "Threading"], swiftSettings: settings),
         .target(
             name: "Inference",
             dependencies: [
-                "Sessions", "Recurrent", "Threading", .product(name: "DequeModule", package: "swift-collections"),
+                "Sessions", "Recurrent", "Kernels", "Threading",
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
         .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
-            name: "API", dependencies: ["HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
+            name: "API", dependencies: ["EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",
             dependencies: [
-                "API", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "Threading", "JSON", "CLinux",
+                "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "Threading", "JSON",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

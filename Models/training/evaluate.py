@@ -4,7 +4,7 @@
     python Models/training/evaluate.py --data tinyshakespeare.txt --server http://127.0.0.1:8080
     python Models/training/evaluate.py --data tinyshakespeare.txt --binary .build/release/scanstep
 
-The held-out text is cut into consecutive windows, each scored by /v1/prefill from a cold state; the first character of
+With a server of its own it does so once for each weight type. The held-out text is cut into consecutive windows, each scored by /v1/prefill from a cold state; the first character of
 a window has nothing before it and is not scored. Needs nothing but Python's standard library.
 """
 
@@ -14,7 +14,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -22,9 +21,9 @@ LISTENING = "scanstep: listening on "
 
 
 @contextlib.contextmanager
-def serving(binary, models):
+def serving(binary, models, weights):
     """Starts a server on a free port, yields its address and ends it."""
-    command = [binary, "serve", "--models", models, "--port", "0"]
+    command = [binary, "serve", "--models", models, "--port", "0", "--weights", weights]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = next((line for line in process.stdout if line.startswith(LISTENING)), None)
@@ -61,6 +60,15 @@ def score(server, model, windows):
     return sum(part["logprob"] for part in scores), sum(steps)
 
 
+def loss(server, model, windows, batch):
+    """Nats per character."""
+    logprob, steps = 0.0, 0
+    for first in range(0, len(windows), batch):
+        part = score(server, model, windows[first : first + batch])
+        logprob, steps = logprob + part[0], steps + part[1]
+    return -logprob / steps
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = arguments.add_mutually_exclusive_group()
@@ -69,9 +77,18 @@ def main():
     arguments.add_argument("--models", default="Models", help="folder the started server serves (default: %(default)s)")
     arguments.add_argument("--model", default="shakespeare-mingru", help="default: %(default)s")
     arguments.add_argument("--data", type=pathlib.Path, required=True, help="the text; its last 10 %% is scored")
+    arguments.add_argument(
+        "--weights",
+        nargs="+",
+        default=["auto", "f32", "f16", "int8"],
+        help="weight types of the started server, auto being the file's own (default: %(default)s)",
+    )
     arguments.add_argument("--windows", type=int, default=256, help="characters of each window (default: %(default)s)")
     arguments.add_argument("--batch", type=int, default=32, help="windows of a request (default: %(default)s)")
-    arguments.add_argument("--at-most", type=float, help="exit 1 when the loss is above this")
+    arguments.add_argument("--at-most", type=float, help="exit 1 when a loss is above this")
+    arguments.add_argument(
+        "--within", type=float, default=0.01, help="exit 1 when losses differ by more (default: %(default)s)"
+    )
     given = arguments.parse_args()
     if given.windows < 2 or given.batch < 1:
         arguments.error("--windows takes 2 or more, --batch 1 or more")
@@ -83,23 +100,19 @@ def main():
         sys.exit(f"{given.data}: its last 10 % is shorter than one window of {given.windows} characters")
     windows = [held_out[i * given.windows : (i + 1) * given.windows] for i in range(count)]
 
-    where = contextlib.nullcontext(given.server.rstrip("/")) if given.server else serving(given.binary, given.models)
-    with where as server:
-        started = time.monotonic()
-        logprob, steps = 0.0, 0
-        for first in range(0, len(windows), given.batch):
-            part = score(server, given.model, windows[first : first + given.batch])
-            logprob, steps = logprob + part[0], steps + part[1]
-        seconds = time.monotonic() - started
-
-    loss = -logprob / steps
-    print(
-        f"{given.model}: {loss:.4f} nats per character over {len(windows)} windows of {given.windows} characters "
-        f"({steps} scored), {seconds:.1f} s"
-    )
+    losses = []
+    for weights in [None] if given.server else given.weights:
+        server = contextlib.nullcontext(given.server.rstrip("/")) if given.server else None
+        with server or serving(given.binary, given.models, weights) as address:
+            losses.append(loss(address, given.model, windows, given.batch))
+        name = f"{given.model}, weights {weights}" if weights else given.model
+        print(f"{name}: {losses[-1]:.4f} nats per character over {count} windows of {given.windows} characters")
     # Written so that a loss that is not a number fails too.
-    if given.at_most is not None and not loss <= given.at_most:
+    if given.at_most is not None and not all(value <= given.at_most for value in losses):
         print(f"above {given.at_most}", file=sys.stderr)
+        return 1
+    if not max(losses) - min(losses) <= given.within:
+        print(f"the losses differ by more than {given.within}", file=sys.stderr)
         return 1
     return 0
 

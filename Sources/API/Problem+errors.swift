@@ -25,6 +25,12 @@ extension Problem {
             self = Problem(
                 .tooManyRequests, "session-queue-full", "\(limit) operations are waiting for this session already."
             ).retryable(limit)
+        case .queueBytesFull(let limit):
+            self = Problem(
+                .tooManyRequests, "queue-full", "With this input more than \(limit) bytes of inputs would be waiting."
+            ).retryable(limit)
+        case .deadlinePassed:
+            self = Problem(.gatewayTimeout, "deadline-passed", "The time that X-Request-Timeout-Ms gives has passed.")
         case .draining: self = .draining
         case .cancelled: self = Problem(.clientGone, "client-gone", "The client has closed the connection.")
         }

@@ -75,19 +75,25 @@ public struct Service: Sendable {
         return (record, try model(record.model))
     }
 
-    /// Runs one work for `request`; it is dropped when the client has gone.
-    func run(_ work: Work, for request: Request) async throws(Problem) -> Completion {
+    /// Runs one work; it is dropped when the client has gone, which cancels the connection's task.
+    func run(_ work: Work) async throws(Problem) -> Completion {
         do {
-            return try await scheduler.run(work, cancellation: cancellation(for: request))
+            return try await scheduler.run(work)
         } catch {
             throw Problem(error)
         }
     }
 
-    func cancellation(for request: Request) -> Cancellation {
-        let cancellation = Cancellation()
-        request.whenClientGone { cancellation.cancel() }
-        return cancellation
+    /// Runs several works. Where none of them was begun for a reason that concerns them all, that is the request's.
+    func run(_ works: [Work]) async throws(Problem) -> [Result<Completion, InferenceError>] {
+        let results = await scheduler.run(works)
+        guard case .failure(let error)? = results.first,
+            results.allSatisfy({ if case .failure(error) = $0 { true } else { false } })
+        else { return results }
+        switch error {
+        case .queueFull, .queueBytesFull, .draining, .deadlinePassed: throw Problem(error)
+        default: return results
+        }
     }
 }
 

@@ -23,6 +23,7 @@ final class Registration {
     /// The connection is dead in both directions.
     private(set) var hungUp = false
     var onHangUp: (() -> Void)?
+    var onPeerFinished: (() -> Void)?
 
     let reader = Waiter()
     let writer = Waiter()
@@ -40,7 +41,8 @@ final class Registration {
     var token: UInt64 { UInt64(number) << 32 | UInt64(UInt32(bitPattern: descriptor)) }
 
     func deliver(_ readiness: Readiness) {
-        if readiness.peerFinished { peerFinished = true }
+        let finishes = readiness.peerFinished && !peerFinished
+        if finishes { peerFinished = true }
         if readiness.canRead {
             canRead = true
             reader.wake(.ready)
@@ -54,6 +56,8 @@ final class Registration {
             let action = onHangUp
             onHangUp = nil
             action?()
+        } else if finishes, !hungUp {
+            onPeerFinished?()
         }
     }
 
@@ -61,7 +65,7 @@ final class Registration {
     func close() {
         guard isOpen else { return }
         isOpen = false
-        onHangUp = nil
+        (onHangUp, onPeerFinished) = (nil, nil)
         loop.forget(self)
         Syscall.close(descriptor)
         reader.wake(.closed)

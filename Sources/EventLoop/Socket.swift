@@ -33,6 +33,23 @@ public final class Socket: @unchecked Sendable {
         set { registration.onHangUp = newValue }
     }
 
+    /// Called on the loop, once, when the peer says that it will send no more, which it may do long before it is gone.
+    public var onPeerFinished: (() -> Void)? {
+        get { registration.onPeerFinished }
+        set { registration.onPeerFinished = newValue }
+    }
+
+    /// Whether the peer has said that it will send no more.
+    public var peerFinished: Bool { registration.peerFinished }
+
+    /// Hands a few bytes to the kernel without waiting, while nobody else writes; false when it did not take them whole.
+    public func writeAtOnce(_ bytes: [UInt8]) -> Bool {
+        loop.preconditionCurrent()
+        guard registration.isOpen else { return false }
+        if case .done(bytes.count) = Syscall.send(registration.descriptor, bytes, from: 0, more: false) { return true }
+        return false
+    }
+
     /// Appends what has arrived to `bytes`, waiting for the first of it.
     /// - Returns: how many bytes came, at most 64 KiB; 0 when the peer has finished sending.
     public func read(

@@ -19,6 +19,8 @@ final class Connection: @unchecked Sendable {
     /// Whether bytes of the reply's head have been given to the kernel.
     private var replyHasBegun = false
     private var parser: RequestParser
+    /// The request that is being handled.
+    private var inHand: Request?
     /// Whether the connection waits for the first byte of a request.
     private var isIdle = false
     var hangUpActions: [@Sendable () -> Void] = []
@@ -35,6 +37,7 @@ final class Connection: @unchecked Sendable {
     func serve() async {
         do throws(SystemError) { try socket.attach() } catch { return socket.close() }
         socket.onHangUp = { [unowned self] in hangUp() }
+        socket.onPeerFinished = { [unowned self] in if let inHand { probe(inHand) } }
         do throws(HTTPError) {
             while try await serveNext() {}
         } catch {
@@ -48,6 +51,17 @@ final class Connection: @unchecked Sendable {
         hangUpActions = []
         for action in actions { action() }
         task?.cancel()
+    }
+
+    /// A client that has finished sending may wait for its reply or be gone altogether, and only an answer to something
+    /// sent tells: a reset. An interim reply harms nobody (RFC 9110 §15.2); HTTP/1.0 has none. Most replies are quicker.
+    private func probe(_ request: Request) {
+        guard request.head.minorVersion > 0 else { return }
+        _ = loop.schedule(after: service.limits.probeDelay) { [weak self, weak request] in
+            guard let self, let request, inHand === request, !replyHasBegun else { return }
+            guard request.content.isComplete else { return probe(request) }
+            if !socket.writeAtOnce(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) { abort() }
+        }
     }
 
     /// Lets a silent connection end; one with a request under way closes after its reply.
@@ -75,6 +89,9 @@ final class Connection: @unchecked Sendable {
             return false
         }
         let request = Request(head, identifier: identifier(head), connection: self)
+        inHand = request
+        defer { inHand = nil }
+        if socket.peerFinished { probe(request) }
         var response = await respond(to: request)
         if socket.hungUp || !socket.isOpen { throw .clientGone }
         mustClose = mustClose || mayNotDrain(request, response)

@@ -24,6 +24,8 @@ public struct HTTPLimits: Sendable {
     public var bodyTime = Duration.seconds(30)
     /// How long each wait for the client to take more of a reply may last before the connection is dropped.
     public var writeTime = Duration.seconds(30)
+    /// How long a handler may take before a client that has finished sending is asked whether it is still there.
+    public var probeDelay = Duration.milliseconds(5)
     /// How long a closing connection still reads and drops what arrives, so that the client can read the last reply.
     public var lingerTime = Duration.seconds(2)
 

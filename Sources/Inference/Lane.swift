@@ -2,281 +2,307 @@ import DequeModule
 import Kernels
 import Recurrent
 import Sessions
+import Threading
+
+/// What a batch is made of.
+struct BatchSummary: Equatable {
+    /// The served model's id.
+    let model: String
+    /// Rows of single steps and of generated tokens.
+    let steps: Int
+    /// Rows of long inputs.
+    let prefill: Int
+}
 
 /// The works of one model: those that wait for a slot, and those whose states are being moved.
 ///
-/// A tick makes one batch of everything that is ready: one row for each step, and the rows that are left for prefills.
-/// The arithmetic does not depend on the mixture, so neither does any answer. Only the scheduler's thread is in here.
+/// A tick makes one batch of everything that is ready: one row for each step, and some rows of prefills. The arithmetic
+/// does not depend on the mixture, so neither does any answer. Only the scheduler's thread is in here.
 final class Lane {
-    /// Rows of one batch: 32 register tiles; more would only make steps wait longer beside a prefill.
-    static let rows = 192
-
-    private let served: ServedModel
-    private let sessions: SessionTable
-    private let workspace: Workspace
-    private var waiting = Deque<Operation>()
-    private var active: [Operation] = []
-    /// Streams that are not read and have given their slots to works that waited.
-    private var parked: [Operation] = []
-    private var freeSlots: [Int]
-    /// Told of every operation that has ended.
-    private let ended: (Operation) -> Void
-
-    init(_ served: ServedModel, _ sessions: SessionTable, ended: @escaping (Operation) -> Void) {
-        (self.served, self.sessions, self.ended) = (served, sessions, ended)
-        workspace = Workspace(served.model, rows: Self.rows, sequences: Self.rows)
-        freeSlots = Array((0..<Self.rows).reversed())
+    /// A work in the present batch, and how many of its rows.
+    struct Run {
+        let operation: Operation
+        let count: Int
     }
 
-    func add(_ operation: Operation) { waiting.append(operation) }
+    /// Rows of prefills that a batch has in any case: the weights are read for one row as for many.
+    static let leastPrefill = 24
+
+    let served: ServedModel
+    let sessions: SessionTable
+    let workspace: Workspace
+    private let slots: LaneSlots
+    private let clock: @Sendable () -> Int64
+    /// Told of every operation that has ended.
+    private let ended: (Operation) -> Void
+    /// Told of each batch before it is computed.
+    private let willCompute: (BatchSummary) -> Void
+
+    private var waitingSteps = Deque<Operation>()
+    private var waitingLong = Deque<Operation>()
+    /// With a slot, one row a tick: single steps, and works that generate.
+    private var stepping: [Operation] = []
+    /// With a slot, absorbing long inputs; the next to get rows first.
+    private var absorbing: [Operation] = []
+    /// Streams that are not read and have given their slots to works that waited.
+    private var parked: [Operation] = []
+    /// Just begun, and in need of the output that the state stands at.
+    private var needing: [Operation] = []
+    private var freeSlots: [Int]
+    /// Slots of works that take more than one tick.
+    private var longSlots = 0
+    private var seenRemovals = 0
+
+    // The present batch, kept for their memory:
+    var batch: [Run] = []
+    var wantedRows: [Int] = []
+    private var demands: [PrefillCut.Demand] = []
+    private var counts: [Int] = []
+    private var cost: TickCost
+
+    init(
+        _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, team: Team,
+        clock: @escaping @Sendable () -> Int64,
+        willCompute: @escaping (BatchSummary) -> Void, ended: @escaping (Operation) -> Void
+    ) {
+        (self.served, self.sessions, self.clock) = (served, sessions, clock)
+        (self.willCompute, self.ended) = (willCompute, ended)
+        self.slots = slots ?? LaneSlots(width: served.model.configuration.width)
+        workspace = Workspace(served.model, rows: self.slots.rows, sequences: self.slots.count, team: team)
+        freeSlots = Array((0..<self.slots.count).reversed())
+        // 50 GFLOP/s: less than most machines have, so that the first batches are rather too small.
+        cost = TickCost(guess: Double(2 * served.model.multiplyAdds) / 50)
+    }
+
+    func add(_ operation: Operation) {
+        if operation.isSingleStep { waitingSteps.append(operation) } else { waitingLong.append(operation) }
+    }
+
+    /// Whether there are steps to be taken.
+    var hasSteps: Bool { !waitingSteps.isEmpty || stepping.contains(where: \.isReady) }
 
     /// Whether a tick would do anything.
     var isRunnable: Bool {
-        let hasSlot = !freeSlots.isEmpty || active.contains(where: \.isPaused)
-        return hasSlot && (!waiting.isEmpty || parked.contains { !$0.isPaused })
-            || active.contains { $0.ready > 0 || $0.isCancelled } || parked.contains(where: \.isCancelled)
+        if !absorbing.isEmpty || hasSteps { return true }
+        let hasSlot = longSlots < slots.long || stepping.contains(where: \.isPaused)
+        return hasSlot && (!waitingLong.isEmpty || parked.contains { !$0.isPaused })
     }
 
     /// Admits what waits, absorbs one batch and ends what is done.
-    func tick() {
-        for operation in active + parked { dropIfPointless(operation) }
-        active.removeAll { $0.slot < 0 }
-        var paused: [Operation] = []
-        for operation in parked where operation.parkedState != nil {
-            if operation.isPaused { paused.append(operation) } else { waiting.append(operation) }
-        }
-        parked = paused
-        while !waiting.isEmpty, makeSlot() { start(waiting.removeFirst()) }
-        computeStateOutputs()
+    /// - Parameters:
+    ///   - now: the time, in nanoseconds.
+    ///   - prefillTime: nanoseconds that prefills may add to the batch, beyond `leastPrefill` rows.
+    /// - Returns: rows of steps, and the time when the results were there.
+    func tick(at now: Int64, prefillTime: Int64) -> (steps: Int, end: Int64) {
+        dropEndedSessions()
+        admit(at: now)
+        computeStateOutputs(at: now)
 
-        // One row for everybody first, then the rest to prefills in order of arrival.
-        let taking = active.filter { $0.ready > 0 }
-        var counts = taking.map { _ in 1 }
-        var left = Self.rows - taking.count
-        for (index, operation) in taking.enumerated() where left > 0 && operation.remaining > 1 {
-            let more = min(left, operation.remaining - 1)
-            counts[index] += more
-            left -= more
-        }
+        batch.removeAll(keepingCapacity: true)
+        for operation in stepping where operation.isReady { batch.append(Run(operation: operation, count: 1)) }
+        let steps = batch.count
+        let rows = steps + cutPrefills(room: slots.rows - steps, time: prefillTime)
+        guard rows > 0 else { return (0, now) }
+        willCompute(BatchSummary(model: served.id, steps: steps, prefill: rows - steps))
         workspace.clear()
-        for (operation, count) in zip(taking, counts) { append(operation, count) }
+        for run in batch { append(run) }
         served.model.advance(workspace)
-        takeOutputs(taking, counts)
-        for (operation, count) in zip(taking, counts) { conclude(operation, count) }
-        active.removeAll { $0.slot < 0 }
+        takeOutputs()
+        let end = clock()
+        cost.note(rows: rows, nanoseconds: end - now)
+        for run in batch { conclude(run, at: end) }
+        stepping.removeAll { $0.slot < 0 }
+        if rows > steps { sortPrefills() }
+        return (steps, end)
     }
 
     /// Ends all works with `error`.
     func abandon(_ error: InferenceError) {
-        for operation in active + parked { end(operation, .failure(error)) }
-        active.removeAll()
+        let all = stepping + absorbing + parked + waitingSteps + waitingLong
+        stepping.removeAll()
+        absorbing.removeAll()
         parked.removeAll()
-        while let operation = waiting.popFirst() { end(operation, .failure(error)) }
+        waitingSteps.removeAll()
+        waitingLong.removeAll()
+        for operation in all { end(operation, .failure(error)) }
     }
 
-    /// Ends a work that nobody waits for, or whose session has ended, before more is computed.
-    private func dropIfPointless(_ operation: Operation) {
-        if operation.isCancelled { return end(operation, .failure(.cancelled)) }
-        guard let session = operation.session else { return }
-        do throws(SessionError) {
-            try sessions.check(session.id, serial: session.serial)
-        } catch {
-            end(operation, .failure(.session(error)))
+    /// Ends works that nobody waits for, or whose time is over. Returns the earliest deadline of the others.
+    func sweep(at now: Int64) -> Int64 {
+        var earliest = Int64.max
+        var dropped: [(Operation, InferenceError)] = []
+        func isPointless(_ operation: Operation) -> Bool {
+            if let reason = operation.dropReason(at: now) {
+                dropped.append((operation, reason))
+                return true
+            }
+            if let deadline = operation.work.deadline { earliest = min(earliest, deadline) }
+            return false
         }
+        waitingSteps.removeAll(where: isPointless)
+        waitingLong.removeAll(where: isPointless)
+        stepping.removeAll(where: isPointless)
+        absorbing.removeAll(where: isPointless)
+        parked.removeAll(where: isPointless)
+        // Not while a queue is gone through: the end of a work lets the next of its session in.
+        for (operation, reason) in dropped { end(operation, .failure(reason)) }
+        return earliest
     }
 
-    /// Whether there is a free slot: perhaps that of a stream that is not read, whose state is put aside.
-    private func makeSlot() -> Bool {
-        if !freeSlots.isEmpty { return true }
-        guard let index = active.firstIndex(where: \.isPaused) else { return false }
-        let operation = active.remove(at: index)
+    /// Ends works whose session has ended, before more is computed.
+    private func dropEndedSessions() {
+        let removals = sessions.removals
+        guard removals != seenRemovals else { return }
+        seenRemovals = removals
+        func hasLost(_ operation: Operation) -> Bool {
+            guard let session = operation.session else { return false }
+            do throws(SessionError) {
+                try sessions.check(session.id, serial: session.serial)
+                return false
+            } catch {
+                end(operation, .failure(.session(error)))
+                return true
+            }
+        }
+        stepping.removeAll(where: hasLost)
+        absorbing.removeAll(where: hasLost)
+        parked.removeAll(where: hasLost)
+    }
+
+    // MARK: Slots
+
+    private func admit(at now: Int64) {
+        parked.removeAll { operation in
+            // Asked once: its reader may change the answer at any time.
+            let goesOn = !operation.isPaused
+            if goesOn { waitingLong.append(operation) }
+            return goesOn
+        }
+        while !waitingSteps.isEmpty, let slot = freeSlots.popLast() { start(waitingSteps.removeFirst(), slot, at: now) }
+        while !waitingLong.isEmpty, let slot = longSlot() { start(waitingLong.removeFirst(), slot, at: now) }
+    }
+
+    /// A slot for a work of more than one tick: perhaps that of a stream that is not read, whose state is put aside.
+    private func longSlot() -> Int? {
+        if longSlots < slots.long, let slot = freeSlots.popLast() { return slot }
+        guard let index = stepping.firstIndex(where: \.isPaused) else { return nil }
+        let operation = stepping.remove(at: index)
         operation.parkedState = workspace.states.values(operation.slot)
-        freeSlots.append(operation.slot)
-        operation.slot = -1
         parked.append(operation)
-        return true
+        longSlots -= 1
+        defer { operation.slot = -1 }
+        return operation.slot
     }
 
-    private func start(_ operation: Operation) {
-        guard !operation.isCancelled else { return end(operation, .failure(.cancelled)) }
+    private func start(_ operation: Operation, _ slot: Int, at now: Int64) {
+        operation.slot = slot
+        if !operation.isSingleStep { longSlots += 1 }
+        if let reason = operation.dropReason(at: now) { return end(operation, .failure(reason)) }
         if let state = operation.parkedState {
-            operation.slot = freeSlots.popLast()!
-            workspace.states.set(operation.slot, to: state)
+            workspace.states.set(slot, to: state)
             operation.parkedState = nil
-            active.append(operation)
-            return
+            return stepping.append(operation)
         }
-        operation.started = ContinuousClock.now
-        operation.slot = freeSlots.popLast()!
+        operation.started = now
         do throws(SessionError) {
             switch operation.work.target {
-            case .detached: workspace.reset(operation.slot)
+            case .detached: workspace.reset(slot)
             case .create(let id):
                 if let id, (try? sessions.record(id)) != nil { throw .exists(id: id) }
-                workspace.reset(operation.slot)
+                workspace.reset(slot)
             case .session(let id):
                 let record = try sessions.load(
-                    id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
+                    id, serial: operation.work.serial, into: workspace.states, row: slot, model: served.id)
                 operation.session = record
                 operation.step = record.step
             }
         } catch {
             return end(operation, .failure(.session(error)))
         }
-        if let expected = operation.work.expectedStep, expected != operation.step {
-            return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
-        }
-        if let generation = operation.work.generation {
-            if operation.step == 0 && operation.work.input.count == 0 {
-                return end(operation, .failure(.nothingAbsorbed))
-            }
-            operation.generator = Generator(generation, served.tokenizer)
-        }
-        if operation.work.generation == nil && operation.work.input.count == 0 {
-            if commit(operation) { end(operation, .success(operation.completion())) }
-            return
-        }
-        let goesOn = operation.work.generation != nil && operation.work.input.count == 0
-        operation.needsStateOutput = goesOn || operation.work.score && operation.step > 0
-        active.append(operation)
+        begin(operation, at: now)
     }
 
-    private func computeStateOutputs() {
-        let wanting = active.filter(\.needsStateOutput)
-        guard !wanting.isEmpty else { return }
-        served.model.outputs(workspace, ofStates: wanting.map(\.slot))
-        for (row, operation) in wanting.enumerated() {
-            operation.needsStateOutput = false
+    /// Goes on with a work whose state is there.
+    private func begin(_ operation: Operation, at now: Int64) {
+        let work = operation.work
+        if let expected = work.expectedStep, expected != operation.step {
+            return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
+        }
+        if let generation = work.generation {
+            if operation.step == 0 && work.input.count == 0 { return end(operation, .failure(.nothingAbsorbed)) }
+            operation.generator = Generator(generation, served.tokenizer)
+        } else if work.input.count == 0 {
+            if commit(operation) { end(operation, .success(operation.completion(at: now))) }
+            return
+        }
+        if work.input.count == 0 || work.score && operation.step > 0 { needing.append(operation) }
+        if work.input.count > 1 { absorbing.append(operation) } else { stepping.append(operation) }
+    }
+
+    func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
+        if operation.slot >= 0 {
+            freeSlots.append(operation.slot)
+            if !operation.isSingleStep { longSlots -= 1 }
+        }
+        operation.slot = -1
+        operation.parkedState = nil
+        operation.result = result
+        ended(operation)
+    }
+
+    // MARK: The batch
+
+    private func computeStateOutputs(at now: Int64) {
+        guard !needing.isEmpty else { return }
+        served.model.outputs(workspace, ofStates: needing.map(\.slot))
+        for (row, operation) in needing.enumerated() {
             guard workspace.outputs.isFinite(row) else {
                 end(operation, .failure(.nonFinite(step: operation.step)))
                 continue
             }
-            if operation.work.score, case .tokens(let tokens) = operation.work.input {
-                score(operation, tokens[0], row)
+            if operation.work.score, case .tokens(let tokens) = operation.work.input, let first = tokens.first {
+                score(operation, first, row)
             }
             if operation.remaining == 0 {
                 operation.nextToken = operation.generator?.draw(workspace.outputs.values(row), step: operation.step)
             }
         }
-        active.removeAll { $0.slot < 0 }
+        needing.removeAll(keepingCapacity: true)
+        stepping.removeAll { $0.slot < 0 }
+        absorbing.removeAll { $0.slot < 0 }
     }
 
-    private func append(_ operation: Operation, _ count: Int) {
-        guard operation.remaining > 0 else { return workspace.append(token: operation.nextToken!, to: operation.slot) }
-        for index in operation.consumed..<operation.consumed + count {
-            switch operation.work.input {
-            case .tokens(let tokens): workspace.append(token: tokens[index], to: operation.slot)
-            case .vectors(let values, _):
-                let size = served.model.configuration.inputSize
-                workspace.append(vector: values, index * size..<(index + 1) * size, to: operation.slot)
-            }
+    /// Adds rows of prefills to the batch, as many as fit, and returns their number.
+    private func cutPrefills(room: Int, time: Int64) -> Int {
+        guard !absorbing.isEmpty else { return 0 }
+        demands.removeAll(keepingCapacity: true)
+        for operation in absorbing {
+            let block = operation.work.scan == .associative ? RecurrentModel.scanBlock : 1
+            demands.append(PrefillCut.Demand(step: operation.step, remaining: operation.remaining, block: block))
         }
+        let budget = max(Self.leastPrefill, cost.rows(within: time))
+        PrefillCut.share(demands, budget: budget, room: room, into: &counts)
+        var rows = 0
+        for (operation, count) in zip(absorbing, counts) where count > 0 {
+            batch.append(Run(operation: operation, count: count))
+            rows += count
+        }
+        return rows
     }
 
-    /// Computes the outputs that anybody wants of this batch and hands them out.
-    private func takeOutputs(_ operations: [Operation], _ counts: [Int]) {
-        var wanted: [(operation: Operation, row: Int, input: Int)] = []
-        var first = 0
-        for (operation, count) in zip(operations, counts) {
-            let work = operation.work
-            for offset in 0..<count {
-                // Each row for itself: a later row would hide it, or not, depending on where the batch was cut.
-                if operation.failure == nil, !workspace.isFinite(row: first + offset) {
-                    operation.failure = .nonFinite(step: operation.step + offset)
-                }
-                // The input that this row absorbed; past the last one for a generated token.
-                let input = operation.consumed + offset
-                let isLast = input >= work.input.count - 1
-                if work.outputs == .all || work.score && !isLast
-                    || isLast && (work.outputs == .last || work.generation != nil)
-                {
-                    wanted.append((operation, first + offset, input))
-                }
-            }
-            first += count
-        }
-        served.model.outputs(workspace, rows: wanted.map(\.row))
-        for (row, want) in wanted.enumerated() {
-            let (operation, work) = (want.operation, want.operation.work)
-            guard workspace.outputs.isFinite(row) else {
-                let step = operation.step + want.input - operation.consumed
-                if case .nonFinite(let earlier)? = operation.failure, earlier <= step { continue }
-                operation.failure = .nonFinite(step: step)
-                continue
-            }
-            guard operation.failure == nil else { continue }
-            let isLast = want.input >= work.input.count - 1
-            if work.score, !isLast, case .tokens(let tokens) = work.input {
-                score(operation, tokens[want.input + 1], row)
-            }
-            if work.generation != nil {
-                if isLast { operation.logits = workspace.outputs.values(row) }
-            } else if work.outputs == .all || work.outputs == .last && isLast {
-                workspace.outputs.append(row, 0..<workspace.outputs.columns, to: &operation.outputs)
+    /// Lets prefills that had no rows be the first next time, and those that are through go on to generate.
+    private func sortPrefills() {
+        demands.removeAll(keepingCapacity: true)
+        var (waiting, moved): ([Operation], [Operation]) = ([], [])
+        for (operation, count) in zip(absorbing, counts) where operation.slot >= 0 {
+            if operation.remaining == 0 {
+                stepping.append(operation)
+            } else if count == 0 {
+                waiting.append(operation)
+            } else {
+                moved.append(operation)
             }
         }
-    }
-
-    private func score(_ operation: Operation, _ token: Int, _ row: Int) {
-        operation.score.logprob += Double(workspace.outputs[row, token] - workspace.outputs.logSumExp(row))
-        operation.score.steps += 1
-    }
-
-    /// Moves an operation on by the `count` rows that its state has absorbed, and ends it when it is done.
-    private func conclude(_ operation: Operation, _ count: Int) {
-        if operation.failure == nil, !workspace.states.isFinite(operation.slot) {
-            operation.failure = .nonFinite(step: operation.step)
-        }
-        if let failure = operation.failure { return end(operation, .failure(failure)) }
-        operation.step += count
-        if operation.remaining > 0 {
-            operation.consumed += count
-            guard operation.remaining == 0 else { return }
-            if operation.stream != nil, !commit(operation) { return }
-        } else if let token = operation.nextToken {
-            // A stream reports a step only when the session stands at it.
-            if operation.stream != nil, !commit(operation) { return }
-            let event = operation.generator!.accept(token, step: operation.step)
-            operation.stream?.send(event)
-        }
-        if operation.generator != nil, operation.generator!.finish == nil {
-            operation.nextToken = operation.generator!.draw(operation.logits, step: operation.step)
-            return
-        }
-        if operation.stream != nil || commit(operation) { end(operation, .success(operation.completion())) }
-    }
-
-    /// Writes the state to its session. False when that failed, and the operation has ended.
-    private func commit(_ operation: Operation) -> Bool {
-        do throws(SessionError) {
-            switch operation.work.target {
-            case .detached: break
-            case .session(let id):
-                operation.session = try sessions.save(
-                    id, serial: operation.session!.serial, from: workspace.states, row: operation.slot,
-                    step: operation.step)
-            case .create where operation.session != nil:
-                let session = operation.session!
-                operation.session = try sessions.save(
-                    session.id, serial: session.serial, from: workspace.states, row: operation.slot,
-                    step: operation.step)
-            case .create(let id):
-                operation.session = try sessions.create(
-                    id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
-            }
-            return true
-        } catch {
-            end(operation, .failure(.session(error)))
-            return false
-        }
-    }
-
-    private func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
-        if operation.slot >= 0 { freeSlots.append(operation.slot) }
-        operation.slot = -1
-        operation.parkedState = nil
-        // First, so that whoever learns of the end finds the place in the queue free.
-        ended(operation)
-        operation.finish(result)
+        absorbing = waiting + moved
     }
 }

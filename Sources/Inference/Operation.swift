@@ -1,21 +1,30 @@
 import Kernels
 import Recurrent
 import Sessions
+import Synchronization
 
 /// A `Work` on its way through the scheduler.
 ///
-/// Made by the submitter, from then on touched by the scheduler's thread alone, but for the cancellation flag with its
-/// lock: that makes `@unchecked Sendable` true.
+/// Made by the submitter, from then on touched by the scheduler's thread alone, but for the atomic flag: that makes
+/// `@unchecked Sendable` true.
 final class Operation: @unchecked Sendable {
+    /// Who is told of the end.
+    enum Reporter {
+        case waiter(CheckedContinuation<Result<Completion, InferenceError>, Never>)
+        case stream(GenerationStream)
+        case call(@Sendable (Result<Completion, InferenceError>) -> Void)
+        case nobody
+    }
+
     let work: Work
-    let stream: GenerationStream?
-    let submitted = ContinuousClock.now
-    private let report: @Sendable (Result<Completion, InferenceError>) -> Void
-    private let cancellation: Cancellation?
+    var reporter: Reporter
+    /// Nanoseconds on the scheduler's clock at which it was submitted.
+    let submitted: Int64
+    private let cancelled = Atomic<Bool>(false)
 
     /// Set when it gets a slot of the workspace.
     var slot = -1
-    var started: ContinuousClock.Instant?
+    var started: Int64?
     var session: SessionRecord?
     /// Inputs that the state has absorbed in its life.
     var step = 0
@@ -33,39 +42,63 @@ final class Operation: @unchecked Sendable {
     var failure: InferenceError?
     /// Its state while it has no slot because its stream is not read.
     var parkedState: [Float]?
+    /// Set when it has ended.
+    var result: Result<Completion, InferenceError>?
 
-    init(
-        _ work: Work, stream: GenerationStream? = nil, cancellation: Cancellation? = nil,
-        report: @escaping @Sendable (Result<Completion, InferenceError>) -> Void
-    ) {
-        (self.work, self.stream, self.cancellation, self.report) = (work, stream, cancellation, report)
+    init(_ work: Work, submitted: Int64, reporter: Reporter = .nobody) {
+        (self.work, self.submitted, self.reporter) = (work, submitted, reporter)
     }
 
-    var isCancelled: Bool { stream?.cancelled ?? cancellation?.isCancelled ?? false }
+    /// Nobody waits for it any more. From any thread.
+    func cancel() { cancelled.store(true, ordering: .releasing) }
+
+    var stream: GenerationStream? { if case .stream(let stream) = reporter { stream } else { nil } }
+
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) || stream?.cancelled ?? false }
+
+    /// Why it is pointless to go on, if it is, at that time.
+    func dropReason(at now: Int64) -> InferenceError? {
+        if isCancelled { return .cancelled }
+        if let deadline = work.deadline, deadline <= now { return .deadlinePassed }
+        return nil
+    }
+
+    /// Whether one row does it: such a work never waits for longer ones.
+    var isSingleStep: Bool { work.generation == nil && work.input.count <= 1 }
 
     /// Inputs of this work that are still to be absorbed.
     var remaining: Int { work.input.count - consumed }
 
-    /// The session whose order it keeps.
+    /// The session whose order it keeps; of those that want to make one of the same name the first is the one.
     var sessionID: String? {
-        if case .session(let id) = work.target { id } else { nil }
+        switch work.target {
+        case .session(let id), .create(let id?): id
+        case .detached, .create(nil): nil
+        }
     }
 
-    /// Rows it could add to a batch now.
-    var ready: Int {
-        if remaining > 0 { return remaining }
-        return nextToken != nil && stream?.hasRoom ?? true ? 1 : 0
-    }
+    /// Whether it has something to absorb and, if that makes an event, room for it in its stream.
+    var isReady: Bool { remaining > 0 || nextToken != nil && stream?.hasRoom ?? true }
 
     /// Whether it goes on only when its stream is read.
     var isPaused: Bool { remaining == 0 && nextToken != nil && !(stream?.hasRoom ?? true) }
 
-    func finish(_ result: Result<Completion, InferenceError>) { report(result) }
+    /// Tells whoever waits for it.
+    func report() {
+        let result = result!
+        switch reporter {
+        case .waiter(let continuation): continuation.resume(returning: result)
+        case .stream(let stream): stream.end(result)
+        case .call(let call): call(result)
+        case .nobody: break
+        }
+    }
 
-    func completion() -> Completion {
-        let now = ContinuousClock.now
+    func completion(at now: Int64) -> Completion {
+        let started = started ?? now
         return Completion(
             session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
-            generated: generator?.result, queued: (started ?? now) - submitted, computed: now - (started ?? now))
+            generated: generator?.result, queued: .nanoseconds(started - submitted),
+            computed: .nanoseconds(now - started))
     }
 }

@@ -5,63 +5,85 @@ import Threading
 
 /// Brings works and models together: continuous batching on one thread.
 ///
-/// Works on one session run one at a time in order of arrival; all others share batches. `submit` may be called from
-/// any thread; everything behind the inbox belongs to the scheduler's thread: that makes `@unchecked Sendable` true.
+/// The members may be called from any thread. What they share with the scheduler's thread is under the lock, and the
+/// engine is that thread's alone: that makes `@unchecked Sendable` true.
 public final class Scheduler: @unchecked Sendable {
     public struct Limits: Sendable {
         /// Works that may be under way or waiting, all sessions together.
         public var works = 10_000
+        /// Bytes that the inputs of these works may take. One work may pass it if there is no other.
+        public var inputBytes = 256 << 20
         /// Works that may wait for one session while another runs.
         public var worksPerSession = 64
+        /// Threads that compute a batch, the scheduler's own among them.
+        public var threads = 1
+        /// Computing that prefills may add to a batch while somebody steps; a few rows are always added.
+        public var maxTick = Duration.milliseconds(2)
+        /// Rows of a batch, at least 128; nil for what suits the model's width.
+        public var batchRows: Int?
 
         public init() {}
     }
 
     private let limits: Limits
+    private let clock: @Sendable () -> Int64
     private let lock = Lock()
     private let condition = Condition()
-    private var inbox = Deque<Operation>()
+    private var inbox: [Operation] = []
     private var works = 0
+    private var inputBytes = 0
     private var isPoked = false
     private var isStopping = false
     private var isAbandoning = false
     private var thread: Thread?
 
-    // The scheduler's thread alone:
-    private var lanes: [String: Lane] = [:]
-    private var order: [Lane] = []
-    /// Sessions with a work under way, and the works that wait for it.
-    private var queues: [String: Deque<Operation>] = [:]
-
-    public init(_ models: [ServedModel], sessions: SessionTable, limits: Limits = Limits()) {
-        self.limits = limits
-        for served in models {
-            let lane = Lane(served, sessions) { [unowned self] operation in ended(operation) }
-            lanes[served.id] = lane
-            order.append(lane)
+    /// - Parameter clock: nanoseconds on the machine's monotonic clock, as in `Work.deadline`.
+    public init(
+        _ models: [ServedModel], sessions: SessionTable, limits: Limits = Limits(),
+        clock: @escaping @Sendable () -> Int64
+    ) {
+        (self.limits, self.clock) = (limits, clock)
+        thread = Thread { [unowned self] in
+            loop(Engine(models, sessions: sessions, limits: limits, clock: clock))
         }
-        thread = Thread { [unowned self] in loop() }
     }
 
     deinit { precondition(thread == nil, "stop() before the last reference goes") }
 
-    /// Does all of `works`, which may share batches, and gives their results in order.
-    public func run(
-        _ works: [Work], cancellation: Cancellation? = nil
-    ) async -> [Result<Completion, InferenceError>] {
+    /// Does one work; it is dropped when the task is cancelled.
+    public func run(_ work: Work) async throws(InferenceError) -> Completion {
+        let operation = Operation(work, submitted: clock())
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                operation.reporter = .waiter(continuation)
+                submit([operation])
+            }
+        } onCancel: {
+            cancel([operation])
+        }.get()
+    }
+
+    /// Does all of `works`, which may share batches, and gives their results in order; they are dropped when the task is
+    /// cancelled.
+    public func run(_ works: [Work]) async -> [Result<Completion, InferenceError>] {
         guard !works.isEmpty else { return [] }
-        return await withCheckedContinuation { continuation in
-            let gathering = Gathering(works.count, continuation)
-            submit(
-                works.enumerated().map { index, work in
-                    Operation(work, cancellation: cancellation) { gathering.set(index, $0) }
-                })
+        let now = clock()
+        let operations = works.map { Operation($0, submitted: now) }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let gathering = Gathering(operations, continuation)
+                for operation in operations { operation.reporter = .call { _ in gathering.countDown() } }
+                submit(operations)
+            }
+        } onCancel: {
+            cancel(operations)
         }
     }
 
-    /// Does all of `works` and gives each result with its index as it comes.
+    /// Does all of `works` and gives each result with its index as it comes. Those that nobody reads any more are
+    /// dropped.
     public func results(
-        _ works: [Work], cancellation: Cancellation? = nil
+        _ works: [Work]
     ) -> AsyncStream<(index: Int, result: Result<Completion, InferenceError>)> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: (index: Int, result: Result<Completion, InferenceError>).self)
@@ -70,34 +92,42 @@ public final class Scheduler: @unchecked Sendable {
             return stream
         }
         let missing = Counter(works.count)
-        submit(
-            works.enumerated().map { index, work in
-                Operation(work, cancellation: cancellation) { result in
-                    continuation.yield((index, result))
-                    if missing.countDown() { continuation.finish() }
-                }
-            })
+        let now = clock()
+        let operations = works.enumerated().map { index, work in
+            let reporter = Operation.Reporter.call { result in
+                continuation.yield((index, result))
+                if missing.countDown() { continuation.finish() }
+            }
+            return Operation(work, submitted: now, reporter: reporter)
+        }
+        continuation.onTermination = { [weak self] reason in
+            if case .cancelled = reason { self?.cancel(operations) }
+        }
+        submit(operations)
         return stream
-    }
-
-    /// Does one work.
-    public func run(_ work: Work, cancellation: Cancellation? = nil) async throws(InferenceError) -> Completion {
-        try await run([work], cancellation: cancellation)[0].get()
     }
 
     /// Starts a work with a generation whose tokens are read one by one.
     public func stream(_ work: Work) -> GenerationStream {
         precondition(work.generation != nil, "nothing to stream")
         let stream = GenerationStream { [weak self] in self?.poke() }
-        submit([Operation(work, stream: stream) { stream.end($0) }])
+        submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
         return stream
     }
 
-    /// Has the thread look again at streams that were read or cancelled.
+    private func cancel(_ operations: [Operation]) {
+        for operation in operations { operation.cancel() }
+        poke()
+    }
+
+    /// Has the thread look again at works that were cancelled and streams that were read.
     private func poke() {
         lock.withLock { isPoked = true }
         condition.signal()
     }
+
+    /// Bytes of the inputs that are under way or waiting.
+    var waitingBytes: Int { lock.withLock { inputBytes } }
 
     /// Refuses new works, finishes those under way and ends the thread. With `abandoning`, works under way end at once:
     /// a stream that nobody reads any more would keep the thread for ever.
@@ -113,18 +143,25 @@ public final class Scheduler: @unchecked Sendable {
 
     private func submit(_ operations: [Operation]) {
         var refusal: InferenceError?
+        let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
             if isStopping {
                 refusal = .draining
             } else if works + operations.count > limits.works {
                 refusal = .queueFull(limit: limits.works)
+            } else if works > 0, bytes > limits.inputBytes - inputBytes {
+                refusal = .queueBytesFull(limit: limits.inputBytes)
             } else {
                 works += operations.count
+                inputBytes += bytes
                 inbox.append(contentsOf: operations)
             }
         }
         if let refusal {
-            for operation in operations { operation.finish(.failure(refusal)) }
+            for operation in operations {
+                operation.result = .failure(refusal)
+                operation.report()
+            }
         } else {
             condition.signal()
         }
@@ -132,54 +169,51 @@ public final class Scheduler: @unchecked Sendable {
 
     // MARK: The scheduler's thread
 
-    private func loop() {
-        while let arrived = nextArrivals() {
-            for operation in arrived { admit(operation) }
-            let abandons = lock.withLock { isAbandoning }
-            for lane in order where abandons || lane.isRunnable {
-                if abandons { lane.abandon(.draining) } else { lane.tick() }
+    private func loop(_ engine: Engine) {
+        var arrived: [Operation] = []
+        while let signals = wait(for: engine, &arrived) {
+            for operation in arrived { engine.admit(operation) }
+            arrived.removeAll(keepingCapacity: true)
+            if signals.isAbandoning {
+                engine.abandon(.draining)
+            } else {
+                if signals.isPoked { engine.sweep() }
+                engine.tick()
             }
+            finish(engine.takeFinished())
         }
     }
 
-    /// Waits until there is something to do; nil when there will be nothing any more.
-    private func nextArrivals() -> Deque<Operation>? {
-        let isRunnable = order.contains(where: \.isRunnable)
+    /// Waits until there is something to do and takes what has arrived; nil when there will be nothing any more.
+    private func wait(
+        for engine: Engine, _ arrived: inout [Operation]
+    ) -> (isPoked: Bool, isAbandoning: Bool)? {
+        let isRunnable = engine.isRunnable
         return lock.withLock {
             while inbox.isEmpty && !isRunnable && !isPoked {
                 if isStopping && works == 0 { return nil }
                 if isAbandoning { break }
-                condition.wait(lock)
-            }
-            isPoked = false
-            defer { inbox.removeAll(keepingCapacity: true) }
-            return inbox
-        }
-    }
-
-    private func admit(_ operation: Operation) {
-        if let id = operation.sessionID {
-            if let waiting = queues[id] {
-                guard waiting.count < limits.worksPerSession else {
-                    lock.withLock { works -= 1 }
-                    return operation.finish(.failure(.sessionQueueFull(limit: limits.worksPerSession)))
+                if engine.earliestDeadline == .max {
+                    condition.wait(lock)
+                } else if !condition.wait(lock, untilMonotonic: engine.earliestDeadline) {
+                    break
                 }
-                queues[id]!.append(operation)
-                return
             }
-            queues[id] = []
+            swap(&inbox, &arrived)
+            defer { isPoked = false }
+            return (isPoked, isAbandoning)
         }
-        lanes[operation.work.model]!.add(operation)
     }
 
-    private func ended(_ operation: Operation) {
-        lock.withLock { works -= 1 }
-        guard let id = operation.sessionID else { return }
-        if let next = queues[id]!.popFirst() {
-            lanes[next.work.model]!.add(next)
-        } else {
-            queues[id] = nil
+    /// Tells those who wait, who find the places of their works free.
+    private func finish(_ operations: [Operation]) {
+        guard !operations.isEmpty else { return }
+        let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
+        lock.withLock {
+            works -= operations.count
+            inputBytes -= bytes
         }
+        for operation in operations { operation.report() }
     }
 }
 
@@ -193,27 +227,20 @@ private final class Counter: Sendable {
     func countDown() -> Bool { missing.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 }
 
-/// Collects the results of several works and resumes their submitter with the last one.
-///
-/// What changes is touched under its lock, but for the last reader, behind whom nobody comes: so `@unchecked Sendable`.
-private final class Gathering: @unchecked Sendable {
-    private let lock = Lock()
-    private var results: [Result<Completion, InferenceError>?]
-    private var missing: Int
+/// Resumes the submitter of several works with their results once all have ended.
+private final class Gathering: Sendable {
+    private let operations: [Operation]
+    private let missing: Counter
     private let continuation: CheckedContinuation<[Result<Completion, InferenceError>], Never>
 
-    init(_ count: Int, _ continuation: CheckedContinuation<[Result<Completion, InferenceError>], Never>) {
-        results = Array(repeating: nil, count: count)
-        missing = count
-        self.continuation = continuation
+    init(
+        _ operations: [Operation], _ continuation: CheckedContinuation<[Result<Completion, InferenceError>], Never>
+    ) {
+        (self.operations, self.continuation) = (operations, continuation)
+        missing = Counter(operations.count)
     }
 
-    func set(_ index: Int, _ result: Result<Completion, InferenceError>) {
-        let complete = lock.withLock {
-            results[index] = result
-            missing -= 1
-            return missing == 0
-        }
-        if complete { continuation.resume(returning: results.map { $0! }) }
+    func countDown() {
+        if missing.countDown() { continuation.resume(returning: operations.map { $0.result! }) }
     }
 }

@@ -1,3 +1,4 @@
+import Kernels
 import Sessions
 
 /// Inputs of consecutive steps.
@@ -14,6 +15,14 @@ public enum InputSequence: Sendable, Equatable {
         switch self {
         case .tokens(let tokens): tokens.count
         case .vectors(_, let count): count
+        }
+    }
+
+    /// What it takes in memory.
+    public var bytes: Int {
+        switch self {
+        case .tokens(let tokens): tokens.count * MemoryLayout<Int>.stride
+        case .vectors(let values, _): values.count * MemoryLayout<Float>.stride
         }
     }
 }
@@ -38,6 +47,8 @@ public struct Work: Sendable {
     public var target: Target
     public var input: InputSequence
     public var outputs = Outputs.last
+    /// How the input's time steps are combined. Generated tokens are always single steps.
+    public var scan = ScanMode.exact
     /// Whether to sum the log-probabilities of the input tokens.
     public var score = false
     /// The session's serial as the submitter saw it: a later session of the same name is another one.
@@ -45,6 +56,8 @@ public struct Work: Sendable {
     /// The step the session must stand at.
     public var expectedStep: Int?
     public var generation: Generation?
+    /// Nanoseconds on the monotonic clock after which nothing more is computed for it.
+    public var deadline: Int64?
 
     public init(model: String, target: Target, input: InputSequence) {
         (self.model, self.target, self.input) = (model, target, input)
@@ -113,6 +126,10 @@ public enum InferenceError: Error, Equatable {
     /// As many works wait already, on the server or on this session, as `limit`.
     case queueFull(limit: Int)
     case sessionQueueFull(limit: Int)
+    /// The inputs of the works that wait already take almost `limit` bytes.
+    case queueBytesFull(limit: Int)
+    /// Its deadline passed before it was done.
+    case deadlinePassed
     /// The server is shutting down.
     case draining
     /// Whoever asked has gone.

@@ -96,7 +96,7 @@ public final class GatedScan: Sendable {
 
     /// Cuts `batch` into as many parts as `members` of a team need beside the panels of channels.
     public func prepare(_ batch: inout Batch, members: Int) {
-        let group = panelGroup(panels.count, members)
+        let group = panelGroup(panels.count, members, rows: batch.sequences.count)
         let parts = (2 * members + panels.count / group - 1) / (panels.count / group)
         batch.cut(every: members == 1 || parts < 2 ? .max : (batch.sequences.count + parts - 1) / parts)
     }
@@ -115,7 +115,7 @@ public final class GatedScan: Sendable {
         _ gates: (_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>) -> (take: Vector, candidate: Vector)
     ) {
         let parts = cell.parts
-        let group = panelGroup(panels.count, member.count)
+        let group = panelGroup(panels.count, member.count, rows: batch.sequences.count)
         let groups = (panels.count + group - 1) / group
         let (states, offset, hidden) = (place.states, place.offset, place.hidden)
         unsafe bias.withUnsafeBufferPointer { bias in

@@ -56,7 +56,7 @@ public final class PackedMatrix: Sendable {
             x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
         precondition(
             y.columns == outputs && rows <= y.rows, "\(y.rows) × \(y.columns) for \(outputs) outputs, \(rows) rows")
-        let group = panelGroup(panels.count, member.count)
+        let group = panelGroup(panels.count, member.count, rows: rows)
         let groups = (panels.count + group - 1) / group
         let blocks = (rows + Panels.blockRows - 1) / Panels.blockRows
         unsafe bias.withUnsafeBufferPointer { bias in
@@ -87,7 +87,8 @@ public final class PackedMatrix: Sendable {
     }
 }
 
-/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go round.
-func panelGroup(_ panels: Int, _ members: Int) -> Int {
-    members == 1 ? panels : min(4, max(1, panels / (2 * members)))
+/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go round
+/// often enough. Many rows are dealt in smaller portions, so that the team does not wait long for one that was interrupted.
+func panelGroup(_ panels: Int, _ members: Int, rows: Int) -> Int {
+    members == 1 ? panels : min(4, max(1, panels / ((rows < 12 ? 2 : 6) * members)))
 }

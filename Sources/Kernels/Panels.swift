@@ -1,4 +1,4 @@
-import Glibc
+import CLinux
 
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
@@ -17,6 +17,8 @@ import Glibc
     static let blockInputs = 384
     /// Rows whose activations stay in the second-level cache while panels pass by.
     static let blockRows = 192
+    /// Bytes that a tile asks for weights ahead: a quarter of a page.
+    private static let prefetch = 1024
 
     init(_ type: WeightType, count: Int, vectors: Int, inputs: Int) {
         precondition(count > 0 && inputs > 0, "panels of \(count) × \(inputs)")
@@ -82,6 +84,11 @@ import Glibc
                 let inputs = min(Self.blockInputs, self.inputs - first)
                 let isLast = first + inputs == self.inputs
                 var (type, weights) = unsafe (self.type, UnsafeRawPointer(weights(panel, from: first)))
+                let bytes = inputs * vectors * 8 * type.size
+                let comesAnother = !isLast || panel + 1 < range.upperBound
+                let next = unsafe UnsafeRawPointer(weights + bytes)
+                // Each tile has a part of the next block brought near; a few tiles would have no time for that.
+                let part = comesAnother && tiles >= 4 ? (bytes / tiles + 63) / 64 * 64 : 0
                 if type != .f32 && tiles > 1 {
                     unsafe widen(type, weights, inputs * vectors, into: scratch.weights)
                     unsafe (type, weights) = (.f32, UnsafeRawPointer(scratch.weights))
@@ -90,10 +97,14 @@ import Glibc
                     let row = rows.lowerBound + tile * height
                     let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * Scratch.tileVectors : 0)
                     let from = unsafe UnsafePointer(x.base + row * x.stride + first)
+                    let prefetch = tile == 0 && tiles < 4 ? Self.prefetch : 0
                     if vectors == 2 {
-                        unsafe sixRows(type, from, x.stride, weights, inputs, sums, first > 0)
+                        unsafe sixRows(type, from, x.stride, weights, inputs, sums, first > 0, prefetch)
                     } else {
-                        unsafe fourRows(type, from, x.stride, weights, inputs, sums, first > 0)
+                        unsafe fourRows(type, from, x.stride, weights, inputs, sums, first > 0, prefetch)
+                    }
+                    for line in stride(from: tile * part, to: min(bytes, tile * part + part), by: 64) {
+                        unsafe linux_prefetch(next + line)
                     }
                     guard isLast else { continue }
                     unsafe scale(panel, 1, height, sums)
@@ -106,14 +117,16 @@ import Glibc
         let rest = rows.upperBound - row
         guard rest > 0 else { return }
         let from = unsafe UnsafePointer(x.base + row * x.stride)
+        // Four panels of float32 are streams enough for the processor's own guesses.
+        let ahead = rest == 1 && type == .f32 ? 0 : Self.prefetch
         var panel = range.lowerBound
         while panel < range.upperBound {
             let width = panelsAtOnce(rows: rest, left: range.upperBound - panel)
             let weights = unsafe UnsafeRawPointer(weights(panel, from: 0))
             if vectors == 2 {
-                unsafe fewRows2(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums)
+                unsafe fewRows2(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums, ahead)
             } else {
-                unsafe fewRows3(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums)
+                unsafe fewRows3(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums, ahead)
             }
             unsafe scale(panel, width, rest, scratch.sums)
             for index in 0..<width {
@@ -127,7 +140,7 @@ import Glibc
     /// Few rows need several panels at once, or the additions of one chain would wait for each other.
     private func panelsAtOnce(rows: Int, left: Int) -> Int {
         if rows == 1 { return left >= 4 ? 4 : 1 }
-        return left >= 2 && rows * vectors <= 6 ? 2 : 1
+        return rows == 2 && left >= 2 ? 2 : 1
     }
 
     /// Multiplies the sums of `rows` × `panels` by the scales of their outputs.
@@ -193,82 +206,101 @@ private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, i
 @inline(never)
 private func sixRows(
     _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
-    _ sums: Sums, _ continues: Bool
+    _ sums: Sums, _ continues: Bool, _ prefetch: Int
 ) {
     switch type {
     case .f32:
-        unsafe multiplyTile(TileShape<Float, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Float, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch
+        )
     case .f16:
-        unsafe multiplyTile(TileShape<Float16, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Float16, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues,
+            prefetch: prefetch)
     case .int8:
-        unsafe multiplyTile(TileShape<Int8, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Int8, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch)
     }
 }
 
 @inline(never)
 private func fourRows(
     _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
-    _ sums: Sums, _ continues: Bool
+    _ sums: Sums, _ continues: Bool, _ prefetch: Int
 ) {
     switch type {
     case .f32:
-        unsafe multiplyTile(TileShape<Float, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Float, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch
+        )
     case .f16:
-        unsafe multiplyTile(TileShape<Float16, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Float16, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues,
+            prefetch: prefetch)
     case .int8:
-        unsafe multiplyTile(TileShape<Int8, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues)
+        unsafe multiplyTile(
+            TileShape<Int8, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch)
     }
 }
 
 private func fewRows2(
     _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums
+    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
 ) {
     switch type {
-    case .f32: unsafe fewRows2(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums)
-    case .f16: unsafe fewRows2(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums)
-    case .int8: unsafe fewRows2(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .f32: unsafe fewRows2(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
+    case .f16: unsafe fewRows2(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
+    case .int8: unsafe fewRows2(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
     }
 }
 
 @inline(never)
 private func fewRows2<W: PackedWeight>(
     _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
-    _ bytes: Int, _ count: Int, _ sums: Sums
+    _ bytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
 ) {
     switch (rows, panels) {
-    case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, 2>.self, x, stride, weights, bytes, count, sums)
-    case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, 2>.self, x, stride, weights, bytes, count, sums)
-    case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, 2>.self, x, stride, weights, bytes, count, sums)
-    case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, 2>.self, x, stride, weights, bytes, count, sums)
-    case (3, 2): unsafe multiplyTile(TileShape<W, 3, 2, 2>.self, x, stride, weights, bytes, count, sums)
-    case (3, _): unsafe multiplyTile(TileShape<W, 3, 1, 2>.self, x, stride, weights, bytes, count, sums)
-    case (4, _): unsafe multiplyTile(TileShape<W, 4, 1, 2>.self, x, stride, weights, bytes, count, sums)
-    default: unsafe multiplyTile(TileShape<W, 5, 1, 2>.self, x, stride, weights, bytes, count, sums)
+    case (1, 4):
+        unsafe multiplyTile(TileShape<W, 1, 4, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (1, _):
+        unsafe multiplyTile(TileShape<W, 1, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (2, 2):
+        unsafe multiplyTile(TileShape<W, 2, 2, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (2, _):
+        unsafe multiplyTile(TileShape<W, 2, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (3, _):
+        unsafe multiplyTile(TileShape<W, 3, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (4, _):
+        unsafe multiplyTile(TileShape<W, 4, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    default: unsafe multiplyTile(TileShape<W, 5, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
     }
 }
 
 private func fewRows3(
     _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums
+    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
 ) {
     switch type {
-    case .f32: unsafe fewRows3(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums)
-    case .f16: unsafe fewRows3(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums)
-    case .int8: unsafe fewRows3(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums)
+    case .f32: unsafe fewRows3(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
+    case .f16: unsafe fewRows3(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
+    case .int8: unsafe fewRows3(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
     }
 }
 
 @inline(never)
 private func fewRows3<W: PackedWeight>(
     _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
-    _ bytes: Int, _ count: Int, _ sums: Sums
+    _ bytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
 ) {
     switch (rows, panels) {
-    case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, 3>.self, x, stride, weights, bytes, count, sums)
-    case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, 3>.self, x, stride, weights, bytes, count, sums)
-    case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, 3>.self, x, stride, weights, bytes, count, sums)
-    case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, 3>.self, x, stride, weights, bytes, count, sums)
-    default: unsafe multiplyTile(TileShape<W, 3, 1, 3>.self, x, stride, weights, bytes, count, sums)
+    case (1, 4):
+        unsafe multiplyTile(TileShape<W, 1, 4, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (1, _):
+        unsafe multiplyTile(TileShape<W, 1, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (2, 2):
+        unsafe multiplyTile(TileShape<W, 2, 2, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (2, _):
+        unsafe multiplyTile(TileShape<W, 2, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    default: unsafe multiplyTile(TileShape<W, 3, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
     }
 }

@@ -1,3 +1,5 @@
+import CLinux
+
 /// The only multiplication of activations by weights in the program: `rows` × (`panels` · `vectors`) vectors in registers.
 ///
 /// Each element is one chain of fused multiply-adds over the inputs, in order, from zero; a chain may pause in memory
@@ -10,11 +12,13 @@
 ///   - count: inputs of the block.
 ///   - tile: where row r leaves its vectors: `panels` · `vectors` of them, from `tile + r · panels · vectors` on.
 ///   - continues: whether the chains go on from what lies in `tile`.
+///   - prefetch: bytes that weights are asked for ahead of their use, where they come from memory and the processor's own
+///     guesses, which end with each page, are not enough; 0 where they are near.
 @inline(__always)
 func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: Int>(
     _ shape: TileShape<W, rows, panels, vectors>.Type, _ x: UnsafePointer<Float>, _ xStride: Int,
     _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ tile: UnsafeMutablePointer<Vector>,
-    continues: Bool = false
+    continues: Bool = false, prefetch: Int = 0
 ) {
     var sums = InlineArray<rows, InlineArray<panels, InlineArray<vectors, Vector>>>(
         repeating: .init(repeating: .init(repeating: .zero)))
@@ -27,27 +31,43 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
             }
         }
     }
-    let size = MemoryLayout<W>.size &* 8
-    var at = unsafe weights
-    for k in 0..<count {
-        for panel in 0..<panels {
-            var w = InlineArray<vectors, Vector>(repeating: .zero)
-            for vector in 0..<vectors {
-                w[vector] = unsafe W.widen(at + (panel &* panelBytes &+ vector &* size))
-            }
-            for row in 0..<rows {
-                let value = Vector(repeating: unsafe x[row &* xStride &+ k])
-                for vector in 0..<vectors {
-                    sums[row][panel][vector] = sums[row][panel][vector].addingProduct(value, w[vector])
-                }
-            }
+    if prefetch > 0 {
+        for k in 0..<count {
+            let at = unsafe weights + k &* vectors &* MemoryLayout<W>.size &* 8
+            for panel in 0..<panels { unsafe linux_prefetch(at + (panel &* panelBytes &+ prefetch)) }
+            unsafe multiplyAdd(shape, x + k, xStride, at, panelBytes, &sums)
         }
-        unsafe at += vectors &* size
+    } else {
+        for k in 0..<count {
+            let at = unsafe weights + k &* vectors &* MemoryLayout<W>.size &* 8
+            unsafe multiplyAdd(shape, x + k, xStride, at, panelBytes, &sums)
+        }
     }
     for row in 0..<rows {
         for panel in 0..<panels {
             for vector in 0..<vectors {
                 unsafe tile[(row &* panels &+ panel) &* vectors &+ vector] = sums[row][panel][vector]
+            }
+        }
+    }
+}
+
+/// One input more for every chain of a tile.
+@inline(__always)
+private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let vectors: Int>(
+    _ shape: TileShape<W, rows, panels, vectors>.Type, _ x: UnsafePointer<Float>, _ xStride: Int,
+    _ weights: UnsafeRawPointer, _ panelBytes: Int,
+    _ sums: inout InlineArray<rows, InlineArray<panels, InlineArray<vectors, Vector>>>
+) {
+    for panel in 0..<panels {
+        var w = InlineArray<vectors, Vector>(repeating: .zero)
+        for vector in 0..<vectors {
+            w[vector] = unsafe W.widen(weights + (panel &* panelBytes &+ vector &* MemoryLayout<W>.size &* 8))
+        }
+        for row in 0..<rows {
+            let value = Vector(repeating: unsafe x[row &* xStride])
+            for vector in 0..<vectors {
+                sums[row][panel][vector] = sums[row][panel][vector].addingProduct(value, w[vector])
             }
         }
     }

@@ -1,4 +1,5 @@
 import Kernels
+import Synchronization
 import Threading
 
 /// The states of all live sessions, bounded in bytes; the least recently used make room.
@@ -31,6 +32,7 @@ public final class SessionTable: @unchecked Sendable {
     private var tombstones: Tombstones
     private var usedBytes = 0
     private var nextSerial: UInt64 = 1
+    private let removed = Atomic<Int>(0)
 
     /// - Parameters:
     ///   - budget: bytes for all sessions together.
@@ -41,6 +43,9 @@ public final class SessionTable: @unchecked Sendable {
         self.clock = clock
         self.tombstones = Tombstones(limit: tombstones)
     }
+
+    /// Sessions that have ended so far: as long as it stays, none of those at hand has.
+    public var removals: Int { removed.load(ordering: .acquiring) }
 
     /// Live sessions.
     public var count: Int { lock.withLock { indices.count } }
@@ -164,6 +169,7 @@ public final class SessionTable: @unchecked Sendable {
     }
 
     private func remove(_ index: Int, _ reason: SessionError.GoneReason) {
+        removed.add(1, ordering: .releasing)
         let entry = entries[index]!
         unlink(index, from: &uses, \.use)
         unlink(index, from: &creations, \.creation)

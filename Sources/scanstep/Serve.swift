@@ -1,8 +1,10 @@
 import API
 import ArgumentParser
+import EventLoop
 import Glibc
 import HTTP
 import Inference
+import Kernels
 import Logging
 import Recurrent
 import Sessions
@@ -28,6 +30,19 @@ struct Serve: ParsableCommand {
     @Option(help: "Threads that serve connections (default: 1).")
     var loops: Int?
 
+    @Option(help: "How weights are kept: f32, f16, int8, or auto for float16 where the file has it (default: auto).")
+    var weights: String?
+
+    @Option(help: "How time steps of long inputs are combined: exact or associative (default: exact).")
+    var scan: String?
+
+    @Option(help: "Threads that compute (default: one per core).")
+    var threads: Int?
+
+    @Option(
+        help: "Computing that long inputs may add to a batch while somebody steps, as in 2ms or 10ms (default: 2ms).")
+    var maxTick: String?
+
     @Option(help: "Memory for session states, as in 512MiB or 4GiB (default: 1GiB).")
     var sessionMemory: String?
 
@@ -47,11 +62,14 @@ struct Serve: ParsableCommand {
         var log = Logger(label: "scanstep", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel
         for name in settings.unknownVariables { log.warning("\(name) is not a setting of this server and is ignored") }
-        let loaded = try load(settings.models, log)
+        let loaded = try load(settings, log)
         // Not before the models are loaded, which Ctrl-C may cut short; before any thread is started.
         let signals = StopSignals.block()
         let sessions = SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
-        let scheduler = Scheduler(loaded, sessions: sessions)
+        var works = Scheduler.Limits()
+        works.maxTick = settings.maxTick
+        works.threads = settings.threads
+        let scheduler = Scheduler(loaded, sessions: sessions, limits: works) { MonotonicInstant.now.nanoseconds }
         let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody
@@ -89,18 +107,21 @@ struct Serve: ParsableCommand {
     }
 
     /// Loads every model of the folder; those that cannot be served are named and left out.
-    private func load(_ folder: String, _ log: Logger) throws -> [ServedModel] {
+    private func load(_ settings: Settings, _ log: Logger) throws -> [ServedModel] {
+        let folder = settings.models
         guard let paths = ModelFolder.paths(in: folder) else { throw Failure("cannot read the folder \(folder)") }
         var loaded: [ServedModel] = []
         for path in paths {
             do throws(CheckpointError) {
                 let started = ContinuousClock.now
-                let model = ServedModel(try ModelFolder(path: path), created: Int(secondsSince1970()))
+                let folder = try ModelFolder(path: path, weights: settings.weights, scan: settings.scan)
+                let model = ServedModel(folder, created: Int(secondsSince1970()))
                 loaded.append(model)
                 log.info(
                     "loaded \(model.id)",
                     metadata: [
-                        "parameters": "\(model.model.parameters)", "state_bytes": "\(model.model.state.bytes)",
+                        "parameters": "\(model.model.parameters)", "weights": "\(model.model.weights.rawValue)",
+                        "state_bytes": "\(model.model.state.bytes)",
                         "ms": "\(((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10)",
                     ])
             } catch {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import FoundationEssentials
+import Kernels
 import Logging
 
 /// What `serve` was told, by options over environment variables over defaults.
@@ -9,6 +10,11 @@ struct Settings {
     var host: String
     var port: Int
     var loops: Int
+    /// nil for what the file suggests.
+    var weights: WeightType?
+    var scan: ScanMode
+    var threads: Int
+    var maxTick: Duration
     /// Bytes.
     var sessionMemory: Int
     /// Bytes.
@@ -41,6 +47,15 @@ struct Settings {
         host = try text(options.host, "host", "127.0.0.1")
         port = try number(options.port, "port", 8080, 0...65_535)
         loops = try number(options.loops, "loops", 1, 1...256)
+        weights = try parsed(try text(options.weights, "weights", "auto"), "weights", "auto, f32, f16 or int8") {
+            $0 == "auto" ? .some(nil) : WeightType(rawValue: $0).map(Optional.some)
+        }
+        scan = try parsed(try text(options.scan, "scan", "exact"), "scan", "exact or associative") {
+            ScanMode(rawValue: $0)
+        }
+        threads = try number(options.threads, "threads", ProcessInfo.processInfo.activeProcessorCount, 1...1024)
+        maxTick = try parsed(
+            try text(options.maxTick, "max-tick", "2ms"), "max-tick", "a time such as 2ms", Self.duration)
         let size = "a size such as 512MiB"
         sessionMemory = try parsed(
             try text(options.sessionMemory, "session-memory", "1GiB"), "session-memory", size, Self.bytes)
@@ -58,7 +73,9 @@ struct Settings {
     /// for a service called scanstep.
     private static func unknownVariables() -> [String] {
         let settings = [
-            "MODELS", "HOST", "PORT", "LOOPS", "SESSION_MEMORY", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL", "MARCH",
+            "MODELS", "HOST", "PORT", "LOOPS", "WEIGHTS", "SCAN", "THREADS", "MAX_TICK", "SESSION_MEMORY", "MAX_BODY",
+            "DRAIN_TIMEOUT", "LOG_LEVEL",
+            "MARCH",
             "STRICT",
         ]
         return ProcessInfo.processInfo.environment.keys.filter { name in

@@ -50,6 +50,20 @@ struct LifetimeTests {
         }
     }
 
+    @Test("A client that closes in good order while the handler waits is found gone")
+    func closedWhileWaiting() throws {
+        let meeting = Meeting()
+        try withServer(meeting) { server, port in
+            do {
+                let client = try RawClient(port)
+                try client.send("GET /watch HTTP/1.1\r\nHost: t\r\n\r\n")
+                #expect(meeting.arrived.wait(until: .now + Self.deadline))
+            }
+            #expect(meeting.ended.wait(until: .now + Self.deadline))
+            #expect(server.drain(within: Self.deadline))
+        }
+    }
+
     @Test("A drain lets a running request finish, closes idle connections and refuses new ones")
     func drain() throws {
         let meeting = Meeting()

@@ -219,6 +219,20 @@ struct LiveTests {
         }
     }
 
+    @Test("A client that waits long after it has finished sending is asked whether it is there, and gets its reply")
+    func halfClosedWaiting() throws {
+        let meeting = Meeting()
+        try withServer(meeting) { _, port in
+            let client = try RawClient(port)
+            try client.send("GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+            client.finishSending()
+            #expect(try client.reply().status == 100)
+            meeting.letGo()
+            #expect(try client.reply().status == 200)
+            #expect(client.isAtEnd)
+        }
+    }
+
     @Test("A stream that fails ends without its last chunk")
     func truncation() throws {
         try withServer { _, port in

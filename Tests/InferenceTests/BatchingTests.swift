@@ -57,13 +57,17 @@ struct BatchingTests {
         var random = SeededGenerator(seed: UInt64(seed))
         var other = RandomModel(seed: UInt64(seed + 40))
         (other.inputSize, other.outputSize, other.layers) = (nil, nil, 2)
-        let models = [try smallModel(), try vectorModel(), try served(other, as: "other")]
+        let models = [
+            try smallModel(), try vectorModel(), try served(other, as: "other", weights: WeightType.allCases[seed % 3]),
+        ]
+        var limits = Scheduler.Limits()
+        (limits.threads, limits.batchRows) = (1 + seed % 4, seed % 2 == 0 ? nil : 128)
         var plans: [Plan] = []
         for index in 0..<60 {
             plans.append(plan(models[index % 3], index % 5 == 0 ? nil : "s\(index)", &random))
         }
         let all = plans
-        try await withServer(models) { server in
+        try await withServer(models, limits: limits) { server in
             let wrong = try await withThrowingTaskGroup(of: [String].self) { group in
                 for (index, plan) in all.enumerated() {
                     group.addTask {

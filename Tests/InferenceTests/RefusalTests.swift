@@ -142,10 +142,12 @@ struct RefusalTests {
         let model = try smallModel()
         try await withServer([model]) { server in
             try await server.create("s", .tokens([1]))
-            let cancellation = Cancellation()
-            cancellation.cancel()
             let all = works(3, .session("s"), model) + works(2, .create(id: nil), model)
-            let results = await server.scheduler.run(all, cancellation: cancellation)
+            let results = await withTaskGroup(of: [Result<Completion, InferenceError>].self) { group in
+                group.cancelAll()
+                group.addTask { await server.scheduler.run(all) }
+                return await group.next()!
+            }
             #expect(results.map(\.error) == Array(repeating: .cancelled, count: 5))
             #expect(try server.sessions.record("s").step == 1 && server.sessions.count == 1)
         }

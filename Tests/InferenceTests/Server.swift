@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import Recurrent
 import Sessions
@@ -13,7 +14,7 @@ final class Server: Sendable {
 
     init(_ models: [ServedModel], limits: Scheduler.Limits = .init(), budget: Int = 64 << 20) {
         sessions = SessionTable(budget: budget) { 0 }
-        scheduler = Scheduler(models, sessions: sessions, limits: limits)
+        scheduler = Scheduler(models, sessions: sessions, limits: limits, clock: monotonicNanoseconds)
         self.models = models
     }
 
@@ -30,6 +31,12 @@ final class Server: Sendable {
     }
 }
 
+@Sendable func monotonicNanoseconds() -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
 /// Runs `body` with a server, which is stopped behind it.
 func withServer(
     _ models: [ServedModel], limits: Scheduler.Limits = .init(), _ body: (Server) async throws -> Void
@@ -39,10 +46,12 @@ func withServer(
     try await body(server)
 }
 
-func served(_ random: RandomModel, as id: String = "tokens", characters: String? = nil) throws -> ServedModel {
+func served(
+    _ random: RandomModel, as id: String = "tokens", characters: String? = nil, weights: WeightType? = nil
+) throws -> ServedModel {
     let folder = TemporaryFolder()
-    return ServedModel(
-        try ModelFolder(path: random.write(to: folder, name: id, characters: characters)), created: 0)
+    let path = random.write(to: folder, name: id, characters: characters)
+    return ServedModel(try ModelFolder(path: path, weights: weights), created: 0)
 }
 
 /// A small token model with a tokenizer of eight characters.

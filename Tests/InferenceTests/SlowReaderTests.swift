@@ -8,6 +8,11 @@ import Testing
 struct SlowReaderTests {
     /// More than a batch has rows.
     private static let readers = 250
+    private static var limits: Scheduler.Limits {
+        var limits = Scheduler.Limits()
+        limits.batchRows = 192
+        return limits
+    }
 
     private func work(_ target: Work.Target, tokens: Int? = nil) -> Work {
         var work = Work(model: "random", target: target, input: .tokens([1, 2, 3]))
@@ -20,7 +25,7 @@ struct SlowReaderTests {
     }
 
     @Test("hold up nobody else, and their generations go on when they are read") func slow() async throws {
-        try await withServer([try served(RandomModel(), as: "random")]) { server in
+        try await withServer([try served(RandomModel(), as: "random")], limits: Self.limits) { server in
             let (sessions, scheduler) = (server.sessions, server.scheduler)
             var streams: [GenerationStream] = []
             for index in 0..<Self.readers {
@@ -41,7 +46,7 @@ struct SlowReaderTests {
     }
 
     @Test("end when they leave or their session does") func leaving() async throws {
-        try await withServer([try served(RandomModel(), as: "random")]) { server in
+        try await withServer([try served(RandomModel(), as: "random")], limits: Self.limits) { server in
             let (sessions, scheduler) = (server.sessions, server.scheduler)
             var streams: [GenerationStream] = []
             for index in 0..<Self.readers {

@@ -39,8 +39,10 @@ struct StreamTests {
 
     @Test("more unread streams than a batch has rows do not stop the others") func parking() async throws {
         let model = try smallModel()
-        try await withServer([model]) { server in
-            let count = Lane.rows + 20
+        var limits = Scheduler.Limits()
+        limits.batchRows = 192
+        try await withServer([model], limits: limits) { server in
+            let count = 192 + 20
             for index in 0..<count { try await server.create("s\(index)", .tokens([index % 8])) }
             let streams = (0..<count).map { server.scheduler.stream(work("s\($0)", 150, model)) }
             try await ticks(300, server)

@@ -7,7 +7,7 @@ struct BadOptionTests {
     static let prefills: [BadRequest] =
         [
             (#""return":"some""#, "return"), (#""return":1"#, "return"), (#""logits":"yes""#, "logits"),
-            (#""top_logprobs":1.5"#, "top_logprobs"), (#""scan":"associative""#, "scan"), (#""scan":true"#, "scan"),
+            (#""top_logprobs":1.5"#, "top_logprobs"), (#""scan":"fast""#, "scan"), (#""scan":true"#, "scan"),
             (#""score":1"#, "score"),
         ].flatMap { option, word in
             [

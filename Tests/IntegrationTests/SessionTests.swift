@@ -4,6 +4,21 @@ import Testing
 
 @Suite("Sessions", .server(LiveModels.both))
 struct SessionTests {
+    @Test("the scan is the request's or else the model's, and replies tell it") func scans() throws {
+        let client = try LiveServer.client()
+        #expect(try client.get("/v1/models/letters").string("scan") == "exact")
+        for (asked, used) in [
+            ("", "exact"), (",\"scan\":\"exact\"", "exact"), (",\"scan\":\"associative\"", "associative"),
+        ] {
+            let made = try client.post("/v1/sessions", "{\"model\":\"letters\",\"text\":\"abcabc\"\(asked)}")
+            #expect(try made.string("scan") == used)
+            #expect(try client.act("prefill", on: made.string("id"), "\"text\":\"abc\"\(asked)").string("scan") == used)
+            let body = "{\"model\":\"letters\",\"sequences\":[{\"text\":\"abcabc\"}]\(asked)}"
+            let results = try client.post("/v1/prefill", body).raw("results")
+            #expect(RawJSON.member("scan", of: RawJSON.elements(results)[0]) == "\"\(used)\"")
+        }
+    }
+
     @Test("a session without an id gets one of 128 random bits and an address")
     func serverMadeID() throws {
         let client = try LiveServer.client()

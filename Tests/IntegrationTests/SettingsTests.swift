@@ -11,11 +11,14 @@ struct SettingsTests {
             arguments: ["serve"],
             environment: [
                 "SCANSTEP_MODELS": folder.path, "SCANSTEP_PORT": "0", "SCANSTEP_HOST": "127.0.0.1",
-                "SCANSTEP_LOOPS": "2",
+                "SCANSTEP_LOOPS": "2", "SCANSTEP_MAX_TICK": "5ms", "SCANSTEP_THREADS": "2",
+                "SCANSTEP_WEIGHTS": "int8", "SCANSTEP_SCAN": "associative",
                 "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_MAX_BODY": "1KiB", "SCANSTEP_DRAIN_TIMEOUT": "5s",
                 "SCANSTEP_LOG_LEVEL": "debug",
             ])
         let client = server.client()
+        let model = try client.get("/v1/models/letters")
+        #expect(try model.string("weights") == "int8" && model.string("scan") == "associative")
         try client.post("/v1/sessions", #"{"model":"letters"}"#).expectProblem(507, "session-store-full")
         try client.post("/v1/sessions", String(repeating: " ", count: 1025)).expectProblem(413, "body-too-large")
         #expect(server.terminate() == 0)
@@ -45,7 +48,8 @@ struct SettingsTests {
             ("--session-memory", "0"), ("--session-memory", "1GB"), ("--session-memory", "-1GiB"),
             ("--session-memory", "99999999999TiB"), ("--session-memory", ""), ("--max-body", "many"),
             ("--max-body", "1.5MiB"), ("--drain-timeout", "5"), ("--drain-timeout", "1d"), ("--drain-timeout", "-1s"),
-            ("--log-level", "loud"),
+            ("--log-level", "loud"), ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
+            ("--threads", "0"), ("--threads", "1025"), ("--weights", "f64"), ("--scan", "fast"),
         ])
     func badValues(option: String, value: String) throws {
         let folder = TemporaryFolder()

@@ -122,7 +122,10 @@ struct PackedMatrixTests {
     }
 
     @Test("int8 keeps a row of zeros, of tiny and of huge weights") func int8Extremes() {
-        let rows: [[Float]] = [[0, 0, 0], [.leastNonzeroMagnitude, -.leastNonzeroMagnitude, 0], [3e38, -3e38, 1.5e38], [1e-30, -1e-30, 5e-31]]
+        let rows: [[Float]] = [
+            [0, 0, 0], [.leastNonzeroMagnitude, -.leastNonzeroMagnitude, 0], [3e38, -3e38, 1.5e38],
+            [1e-30, -1e-30, 5e-31],
+        ]
         let packed = PackedMatrix(.int8, outputs: 4, inputs: 3) { $1 = rows[$0] }
         let (x, y) = (Matrix(rows: 1, columns: 3), Matrix(rows: 1, columns: 4))
         for k in 0..<3 {

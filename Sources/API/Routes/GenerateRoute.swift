@@ -19,7 +19,9 @@ extension Service {
             model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
         work.outputs = .none
         work.serial = record.serial
+        work.scan = served.model.scan
         work.expectedStep = try fields.expectedStep()
+        work.deadline = try deadline(of: request)
         let generation = Generation(
             maximumTokens: try fields.int("max_tokens", in: 1...100_000) ?? 256,
             temperature: try fields.float("temperature", in: 0...100) ?? 1,
@@ -28,7 +30,7 @@ extension Service {
             stop: try fields.stop(served))
         work.generation = generation
         guard try fields.bool("stream") else {
-            let completion = try await run(work, for: request)
+            let completion = try await run(work)
             var json = JSONWriter(capacity: 1024)
             json.beginObject()
             json.field("session", record.id)

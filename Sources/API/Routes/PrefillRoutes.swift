@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Kernels
 import Recurrent
 import Sessions
 
@@ -9,18 +10,16 @@ private struct PrefillOptions {
     static let fields: Set<String> = OutputOptions.fields.union(["return", "score", "scan"])
 
     var outputs = Work.Outputs.last
+    let scan: ScanMode
 
-    init(_ fields: Fields) throws(Problem) {
+    init(_ fields: Fields, _ served: ServedModel) throws(Problem) {
         switch try fields.string("return") {
         case nil, "last": outputs = .last
         case "all": outputs = .all
         case "none": outputs = .none
         default: throw .invalid("return must be one of last, all, none.")
         }
-        switch try fields.string("scan") {
-        case nil, "exact": break
-        default: throw .invalid("scan must be exact: this server has no other.")
-        }
+        scan = try fields.scan(served)
     }
 }
 
@@ -34,16 +33,19 @@ extension Service {
         let input = try fields.requiredInput(for: served)
         var work = Work(model: served.id, target: .session(record.id), input: input)
         work.serial = record.serial
-        work.outputs = try PrefillOptions(fields).outputs
+        work.deadline = try deadline(of: request)
+        let common = try PrefillOptions(fields, served)
+        (work.outputs, work.scan) = (common.outputs, common.scan)
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
         try OutputOptions.check(work, served)
-        let completion = try await run(work, for: request)
+        let completion = try await run(work)
         var json = JSONWriter()
         json.beginObject()
         json.field("session", record.id)
         json.field("step", completion.step)
         options.writeOutputs(completion, work, served, to: &json)
+        json.field("scan", work.scan.rawValue)
         Self.writeUsage(completion, to: &json)
         Self.writeTimings([completion], to: &json)
         json.endObject()
@@ -56,7 +58,8 @@ extension Service {
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let options = try OutputOptions(fields, served)
-        let common = try PrefillOptions(fields)
+        let common = try PrefillOptions(fields, served)
+        let deadline = try deadline(of: request)
         var works: [Work] = []
         var values = 0
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
@@ -66,8 +69,8 @@ extension Service {
             let input = try sequence.requiredInput(for: served)
             let (target, serial) = try target(of: sequence, served)
             var work = Work(model: served.id, target: target, input: input)
-            work.serial = serial
-            work.outputs = common.outputs
+            (work.serial, work.deadline) = (serial, deadline)
+            (work.outputs, work.scan) = (common.outputs, common.scan)
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
             try OutputOptions.check(work, served)
@@ -80,11 +83,9 @@ extension Service {
                 "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
             ).with("limit", OutputOptions.valueLimit)
         }
-        if try fields.bool("stream") { return stream(works, served, options, for: request) }
+        if try fields.bool("stream") { return stream(works, served, options) }
 
-        let results = await scheduler.run(works, cancellation: cancellation(for: request))
-        if case .failure(.queueFull(let limit)) = results[0] { throw Problem(InferenceError.queueFull(limit: limit)) }
-        if case .failure(.draining) = results[0] { throw Problem.draining }
+        let results = try await run(works)
         var json = JSONWriter(capacity: 4096)
         json.beginObject()
         json.field("model", served.id)
@@ -100,10 +101,8 @@ extension Service {
     }
 
     /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
-    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions, for request: Request)
-        -> Response
-    {
-        let results = scheduler.results(works, cancellation: cancellation(for: request))
+    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions) -> Response {
+        let results = scheduler.results(works)
         let body = Response.Body.stream { writer in
             for await (index, result) in results {
                 var json = JSONWriter()
@@ -154,6 +153,7 @@ extension Service {
             if let session = completion.session { json.string(session.id) } else { json.null() }
             json.field("step", completion.step)
             options.writeOutputs(completion, work, served, to: &json)
+            json.field("scan", work.scan.rawValue)
             writeUsage(completion, to: &json)
         case .failure(let error):
             json.key("error")

@@ -1,13 +1,14 @@
 import HTTP
 import Inference
 import JSON
+import Kernels
 import Recurrent
 import Sessions
 
 extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
-        let known: Set<String> = ["model", "id", "score"]
+        let known: Set<String> = ["model", "id", "score", "scan"]
         let fields = try await Fields(body: request, allowed: known.union(Fields.input).union(OutputOptions.fields))
         let served = try model(fields.required("model"))
         let id = try fields.string("id")
@@ -17,11 +18,14 @@ extension Service {
         var work = Work(model: served.id, target: .create(id: id), input: input ?? .empty)
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
-        let completion = try await run(work, for: request)
+        work.scan = try fields.scan(served)
+        work.deadline = try deadline(of: request)
+        let completion = try await run(work)
         var json = JSONWriter()
         json.beginObject()
         Self.writeMembers(of: completion.session!, to: &json)
         options.writeOutputs(completion, work, served, to: &json)
+        if input != nil { json.field("scan", work.scan.rawValue) }
         json.endObject()
         var response = Response(.created, json: json)
         response.fields["location"] = "/v1/sessions/" + completion.session!.id
@@ -102,6 +106,15 @@ extension Service {
 }
 
 extension Fields {
+    /// How time steps are combined: as asked, else as the model has it.
+    func scan(_ served: ServedModel) throws(Problem) -> ScanMode {
+        guard let name = try string("scan") else { return served.model.scan }
+        guard let scan = ScanMode(rawValue: name) else {
+            throw .invalid("\(place)scan must be one of \(ScanMode.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        return scan
+    }
+
     /// Whether the input is to be scored; only tokens have probabilities.
     func score(_ served: ServedModel, _ input: InputSequence?) throws(Problem) -> Bool {
         guard try bool("score") else { return false }

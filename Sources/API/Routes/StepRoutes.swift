@@ -9,8 +9,8 @@ extension Service {
     @Sendable func stepSession(_ request: Request) async throws -> Response {
         let known: Set<String> = ["token", "vector", "expected_step"]
         let fields = try await Fields(body: request, allowed: known.union(OutputOptions.fields))
-        let step = try stepWork(fields, request.parameters["id"])
-        let completion = try await run(step.work, for: request)
+        let step = try stepWork(fields, request.parameters["id"], deadline(of: request))
+        let completion = try await run(step.work)
         var json = JSONWriter()
         Self.write(.success(completion), step, to: &json)
         return Response(json: json)
@@ -20,16 +20,17 @@ extension Service {
     @Sendable func step(_ request: Request) async throws -> Response {
         let fields = try await Fields(body: request, allowed: ["steps"])
         let known = OutputOptions.fields.union(["session", "token", "vector", "expected_step"])
+        let deadline = try deadline(of: request)
         var steps: [Result<StepWork, Problem>] = []
         var sessions: [String] = []
         for (index, element) in try fields.array("steps", limit: Self.batchLimit).enumerated() {
             let item = try Fields(element, at: "steps[\(index)].", allowed: known)
             let id = try item.required("session")
             sessions.append(id)
-            steps.append(Result { () throws(Problem) in try stepWork(item, id) })
+            steps.append(Result { () throws(Problem) in try stepWork(item, id, deadline) })
         }
         let works = steps.compactMap { try? $0.get().work }
-        var results = await scheduler.run(works, cancellation: cancellation(for: request))[...]
+        var results = try await run(works)[...]
         var json = JSONWriter(capacity: 4096)
         json.beginObject()
         json.key("results")
@@ -52,11 +53,12 @@ extension Service {
         let options: OutputOptions
     }
 
-    private func stepWork(_ fields: Fields, _ id: String) throws(Problem) -> StepWork {
+    private func stepWork(_ fields: Fields, _ id: String, _ deadline: Int64?) throws(Problem) -> StepWork {
         let (record, served) = try session(id)
         var work = Work(model: served.id, target: .session(record.id), input: try fields.stepInput(for: served))
         work.serial = record.serial
         work.expectedStep = try fields.expectedStep()
+        work.deadline = deadline
         return StepWork(work: work, session: id, served: served, options: try OutputOptions(fields, served))
     }
 

@@ -37,3 +37,6 @@ static inline void linux_pause(void) {
     __asm__ volatile("yield");
 #endif
 }
+
+/// Has a cache line brought near before it is needed.
+static inline void linux_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }

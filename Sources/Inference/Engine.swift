@@ -1,0 +1,162 @@
+import DequeModule
+import Sessions
+import Threading
+
+/// What the scheduler's thread does: it keeps works on one session in order, shares the time among the models and lets
+/// each make its batches.
+///
+/// Works on one session run one at a time in order of arrival; all others share batches. Time goes to the model that
+/// has had the least of it, batch by batch; a model that had nothing to do has saved nothing up. Between two such
+/// batches every other model with steps has a turn, so that a step waits for one long batch at most. While anybody
+/// steps, and for `quietTime` after, a batch has rows of prefills for `maxTick` only.
+final class Engine {
+    /// How long after a step its client is taken to be still there, about to step again.
+    static let quietTime: Int64 = 1_000_000_000
+    /// A batch of prefills that delay nobody may take this many times `maxTick`.
+    static let calmTicks: Int64 = 25
+
+    private final class Turn {
+        let lane: Lane
+        /// Nanoseconds of computing that the model has had.
+        var time: Int64 = 0
+        /// When it last had a turn, in turns.
+        var last = 0
+        /// Whether it had something to do when turns were last given.
+        var isContending = false
+        /// Whether it had a turn for its steps since time was last given by who has had least.
+        var hasStepped = false
+
+        init(_ lane: Lane) { self.lane = lane }
+    }
+
+    private let limits: Scheduler.Limits
+    private let maxTick: Int64
+    private let clock: @Sendable () -> Int64
+    private var turns: [Turn] = []
+    private var lanes: [String: Lane] = [:]
+    /// Sessions with a work under way, and the works that wait for it.
+    private var queues: [String: Deque<Operation>] = [:]
+    private var finished: [Operation] = []
+    private var turn = 0
+    private var lastStep = Int64.min
+    /// No deadline is earlier.
+    private(set) var earliestDeadline = Int64.max
+    /// Told of each batch before it is computed.
+    var willCompute: (BatchSummary) -> Void = { _ in }
+
+    init(
+        _ models: [ServedModel], sessions: SessionTable, limits: Scheduler.Limits,
+        clock: @escaping @Sendable () -> Int64
+    ) {
+        (self.limits, self.clock) = (limits, clock)
+        maxTick = Int64(limits.maxTick / .nanoseconds(1))
+        let team = Team(threads: limits.threads)
+        for served in models {
+            let lane = Lane(
+                served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
+                willCompute: { [unowned self] in willCompute($0) }, ended: { [unowned self] in ended($0) })
+            lanes[served.id] = lane
+            turns.append(Turn(lane))
+        }
+    }
+
+    /// Takes a work in.
+    func admit(_ operation: Operation) {
+        if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
+        if let id = operation.sessionID {
+            if let waiting = queues[id] {
+                guard waiting.count < limits.worksPerSession else {
+                    operation.result = .failure(.sessionQueueFull(limit: limits.worksPerSession))
+                    finished.append(operation)
+                    return
+                }
+                queues[id]!.append(operation)
+                return
+            }
+            queues[id] = Deque()
+        }
+        lanes[operation.work.model]!.add(operation)
+    }
+
+    /// Whether a tick would do anything now.
+    var isRunnable: Bool { turns.contains { $0.lane.isRunnable } }
+
+    /// Makes one batch of one model.
+    func tick() {
+        let now = clock()
+        if now >= earliestDeadline { sweep(at: now) }
+        guard let turn = nextTurn() else { return }
+        let isCalm = lastStep == .min || now - lastStep > Self.quietTime
+        let (steps, end) = turn.lane.tick(at: now, prefillTime: isCalm ? maxTick * Self.calmTicks : maxTick)
+        turn.time += end - now
+        if steps > 0 { lastStep = end }
+    }
+
+    /// Ends works that nobody waits for, or whose time is over, wherever they wait.
+    func sweep() { sweep(at: clock()) }
+
+    private func sweep(at now: Int64) {
+        var earliest = Int64.max
+        for index in queues.indices where !queues.values[index].isEmpty {
+            queues.values[index].removeAll { operation in
+                if let reason = operation.dropReason(at: now) {
+                    operation.result = .failure(reason)
+                    finished.append(operation)
+                    return true
+                }
+                earliest = min(earliest, operation.work.deadline ?? .max)
+                return false
+            }
+        }
+        // Behind the queues: what ends here lets the next of its queue, which has been looked at, into a lane.
+        for turn in turns { earliest = min(earliest, turn.lane.sweep(at: now)) }
+        earliestDeadline = earliest
+    }
+
+    /// Ends all works with `error`.
+    func abandon(_ error: InferenceError) {
+        for index in queues.indices {
+            for operation in queues.values[index] {
+                operation.result = .failure(error)
+                finished.append(operation)
+            }
+            queues.values[index].removeAll()
+        }
+        for turn in turns { turn.lane.abandon(error) }
+    }
+
+    /// The works that have ended since the last call, in order.
+    func takeFinished() -> [Operation] {
+        defer { finished.removeAll(keepingCapacity: true) }
+        return finished
+    }
+
+    private func ended(_ operation: Operation) {
+        finished.append(operation)
+        guard let id = operation.sessionID else { return }
+        if let next = queues[id]!.popFirst() { lanes[next.work.model]!.add(next) } else { queues[id] = nil }
+    }
+
+    private func nextTurn() -> Turn? {
+        var least = Int64.max
+        for turn in turns where turn.isContending && turn.lane.isRunnable { least = min(least, turn.time) }
+        var (neediest, stepping): (Turn?, Turn?)
+        for turn in turns {
+            guard turn.lane.isRunnable else {
+                turn.isContending = false
+                continue
+            }
+            if !turn.isContending, least < .max { turn.time = max(turn.time, least) }
+            turn.isContending = true
+            if neediest.map({ (turn.time, turn.last) < ($0.time, $0.last) }) ?? true { neediest = turn }
+            guard !turn.hasStepped, turn.last != self.turn, turn.lane.hasSteps else { continue }
+            if stepping.map({ turn.last < $0.last }) ?? true { stepping = turn }
+        }
+        if stepping == nil { for turn in turns { turn.hasStepped = false } }
+        stepping?.hasStepped = true
+        let chosen = stepping ?? neediest
+        turn += 1
+        chosen?.last = turn
+        return chosen
+    }
+}
