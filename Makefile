@@ -9,20 +9,27 @@ PYTHON ?= python3
 DATA ?=
 AT_MOST ?= 1.65
 
+# Parts of `make bench`, separated by commas, and anything for a short one.
+ONLY ?=
+QUICK ?=
+
 SCANSTEP := .build/release/scanstep
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libssl-dev pkg-config
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-venv
+# torch.compile needs the C++ compiler and Python's headers.
+BENCH_PACKAGES := $(RUN_PACKAGES) python3 python3-dev python3-venv wrk
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test evaluate golden train-shakespeare lint clean
-.PHONY: build unit-test integration-test spec-test curl-test link-test swift-found run-packages test-packages
+.PHONY: help run test bench evaluate golden train-shakespeare lint clean
+.PHONY: build unit-test integration-test spec-test curl-test link-test swift-found run-packages test-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
 	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl'
+	@echo 'make bench                          measure against PyTorch and others, into Benchmarks/results; ONLY=prefill,step QUICK=1'
 	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
 	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
@@ -68,6 +75,10 @@ evaluate: run-packages build
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }
 	$(PYTHON) Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' --data '$(DATA)' --at-most $(AT_MOST)
 
+bench: bench-packages build .venv-bench/ready
+	.venv-bench/bin/python Benchmarks/bench.py --scanstep $(SCANSTEP) $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(QUICK),--quick --results Benchmarks/results-quick,--results Benchmarks/results)
+
 golden: test-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
 
@@ -75,7 +86,7 @@ train-shakespeare: test-packages .venv-training/ready
 	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
 
 clean:
-	rm -rf .build .build-test .venv .venv-golden .venv-training
+	rm -rf .build .build-test .venv .venv-bench .venv-golden .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }
@@ -86,15 +97,19 @@ run-packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 
+bench-packages:
+	@deploy/packages.sh $(BENCH_PACKAGES)
+
 .venv/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 # The CPU build of PyTorch is the smaller download; an index without one has the plain build.
+.venv-bench/ready: Benchmarks/requirements.txt
 .venv-golden/ready: Tests/Golden/requirements.txt
 .venv-training/ready: Models/training/requirements.txt
-.venv-golden/ready .venv-training/ready:
+.venv-bench/ready .venv-golden/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
 	sed '/^torch==/s/$$/+cpu/' $< > $(@D)/cpu.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \

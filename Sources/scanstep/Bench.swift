@@ -85,12 +85,14 @@ struct Bench: ParsableCommand {
         try requireProcessor()
         let team = Team(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
         let model = try scanOnly ? nil : load()
+        let residentLoaded = BenchMemory.now
         let works = if let model { try works(model, team) } else { scans(team) }
         guard !works.isEmpty else { throw Failure("nothing to measure") }
         var timer = BenchTimer(team: team, runs: runs, limit: .seconds(seconds))
         let results = timer.measure(works)
         let report = BenchReport(
-            threads: team.count, rows: rows, model: model.map { (name, $0) }, peaks: timer.peaks, results: results)
+            threads: team.count, rows: rows, model: model.map { (name, $0) }, residentLoaded: residentLoaded,
+            peaks: timer.peaks, results: results)
         print(json ? report.json : report.table)
     }
 

@@ -8,10 +8,15 @@ enum BenchMemory {
     }
 
     /// The largest size since the peak was forgotten, in bytes; 0 where it cannot be read.
-    static var peak: Int {
+    static var peak: Int { size("VmHWM:") }
+
+    /// The size now.
+    static var now: Int { size("VmRSS:") }
+
+    private static func size(_ name: String) -> Int {
         guard let status = FileManager.default.contents(atPath: "/proc/self/status") else { return 0 }
         let text = String(decoding: status, as: UTF8.self)
-        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }) else { return 0 }
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return 0 }
         return (line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
     }
 }

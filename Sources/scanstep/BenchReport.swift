@@ -9,6 +9,8 @@ struct BenchReport {
     let rows: Int
     /// Its name and the model; nil for scans alone.
     let model: (name: String, RecurrentModel)?
+    /// Bytes the process had resident when the model was loaded, before memory to compute in was taken.
+    let residentLoaded: Int
     /// GFLOP/s of the multiply-add loop.
     let peaks: [Double]
     let results: [BenchTimer.Result]
@@ -82,6 +84,7 @@ struct BenchReport {
         }
         writer.field("threads", threads)
         writer.field("rows", rows)
+        writer.field("resident_loaded_bytes", residentLoaded)
         writer.key("multiply_add_peak_gflops")
         writer.distribution(peaks)
         writer.key("works")

@@ -1,0 +1,60 @@
+"""Figures of the table: what was measured in each round, and what it had to reach."""
+
+from dataclasses import asdict, dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Target:
+    bound: float
+    at_least: bool = True
+
+    def reached(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ours against something else, measured once per round each."""
+
+    work: str
+    against: str
+    ours: list[float]
+    theirs: list[float]
+    unit: str
+    """Of both sides."""
+    inverse: bool = False
+    """Theirs divided by ours: of times, so that more is better there too."""
+    target: Target | None = None
+
+    def record(self) -> dict:
+        """For the JSON file, with what follows from the measurements."""
+        pairs = zip(self.ours, self.theirs, strict=True)
+        ratios = [theirs / ours if self.inverse else ours / theirs for ours, theirs in pairs]
+        return _record(self, ratios)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that has a bound of its own."""
+
+    work: str
+    what: str
+    values: list[float]
+    unit: str
+    target: Target
+
+    def record(self) -> dict:
+        """For the JSON file, with what follows from the measurements."""
+        return _record(self, self.values)
+
+
+def _record(figure: Ratio | Measure, values: list[float]) -> dict:
+    middle = median(values)
+    return asdict(figure) | {
+        "median": middle,
+        "min": min(values),
+        "max": max(values),
+        "runs": len(values),
+        "reached": figure.target and figure.target.reached(middle),
+    }

@@ -1,0 +1,57 @@
+"""Scanstep, as a command and as a server."""
+
+import http.client
+import json
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from settings import Settings
+
+
+def bench(settings: Settings, model: Path | None, *options: str) -> dict[str, Any]:
+    """What `scanstep bench --json` says, of a model's folder or of what the options make up."""
+    command = [str(settings.scanstep), "bench", *([str(model)] if model else []), "--json", *options]
+    if "--threads" not in options:
+        command += ["--threads", str(settings.threads)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+class Server:
+    """`scanstep serve` on a free port of the loopback interface, for as long as the context lasts."""
+
+    def __init__(self, settings: Settings, models: Path, *options: str) -> None:
+        command = [str(settings.scanstep), "serve", "--models", str(models), "--port", "0", "--log-level", "error"]
+        self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+        line = self._process.stdout.readline()
+        if "listening on" not in line:
+            raise RuntimeError("the server did not start")
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Sends JSON on a connection of its own."""
+        return post(self.port, path, body)
+
+
+def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Sends JSON to a server on this machine and returns what it answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        text = reply.read()
+        if reply.status >= 300:
+            raise RuntimeError(f"{path}: {reply.status} {text[:500]!r}")
+        return json.loads(text)
+    finally:
+        connection.close()

@@ -1,0 +1,100 @@
+"""The results as Markdown."""
+
+from pathlib import Path
+from statistics import median
+
+TITLES = {
+    "prefill": "Prefill, 11.3 M parameters, two threads each",
+    "million": "A long prefill",
+    "step": "Steps, 11.3 M parameters, two threads each",
+    "http": "Steps over HTTP, tiny model (dim 64, 2 layers)",
+    "beside": "Steps beside a long prefill, over HTTP",
+    "absorb": "Absorbing inputs: recurrent layers of equal width",
+    "scan": "Associative against exact scan",
+}
+
+NOTES = {
+    "prefill": """\
+Both sides compute the logits of every position. The fraction of the peak counts the multiply-adds of matrix products
+only, against a loop of fused multiply-adds on registers that runs on as many threads in the same process just before and
+after each run.""",
+    "million": """\
+The time of both includes the logits of every position. Memory is the largest resident size of the process during the
+run.""",
+    "step": """\
+Every step computes the logits of every session. PyTorch and ONNX Runtime compute in float32; `f16` and `int8` are our
+weights, whose outputs after steps and after a prefill are equal to the bit in each type, as in float32.""",
+    "http": """\
+One thread of wrk, connections kept alive, as many sessions as connections; the peer keeps its sessions in a dict and
+computes each request by itself, or, *batching*, all requests that one turn of its event loop has read.""",
+    "beside": "The clients step as fast as they are answered. Here the ratio is with the prefill to without it; lower is better.",
+    "absorb": """\
+Embedding, layers with norms and residual connections, logits of every position. ![Time and memory](absorb.png)""",
+    "scan": """\
+Above 1 the associative scan is faster. A *scan alone* is one layer whose product has eight inputs only; a *prefill* is
+one layer without MLP, where the scan weighs most. ![Exact and associative](scan.png)""",
+}
+
+HEAD = """\
+# Results
+
+Written by `make bench`; [Benchmarks/README.md](../README.md) says how. Both sides of a ratio were measured in the same
+minutes, in turns; a ratio is the median over the rounds of the quotient within a round, with the smallest and the largest
+in brackets. Above 1 we are better, unless a note says otherwise. Ours and theirs are medians.
+
+![Ratios and targets](ratios.png)
+"""
+
+
+def write(results: dict, file: Path, order: list[str]) -> None:
+    sections = [HEAD]
+    for name in order:
+        if name not in results:
+            continue
+        part = results[name]
+        sections.append(f"## {TITLES[name]}\n\n{NOTES[name]}\n\n{of_part(part)}\n{_footer(part)}")
+    file.write_text("\n".join(sections))
+
+
+def of_part(part: dict) -> str:
+    """The table of one part's figures."""
+    lines = [
+        "| work | against | ours | theirs | ratio (min–max) | runs | target | reached |",
+        "|---|---|---:|---:|---|---:|---|---|",
+    ]
+    for figure in part["figures"]:
+        target = figure["target"]
+        goal = f"{'≥' if target['at_least'] else '≤'} {number(target['bound'])}" if target else ""
+        reached = {None: "", True: "yes", False: "**no**"}[figure["reached"]]
+        spread = f"({number(figure['min'])}–{number(figure['max'])})"
+        if "against" in figure:
+            unit = figure["unit"]
+            sides = [f"{number(median(figure[side]))} {unit}" for side in ("ours", "theirs")]
+            cells = [figure["work"], figure["against"], *sides, f"{number(figure['median'])} {spread}"]
+        else:
+            value = f"{number(figure['median'])} {spread} {figure['unit']}"
+            cells = [f"{figure['work']}: {figure['what']}", "", value, "", ""]
+        lines.append(f"| {' | '.join([*cells, str(figure['runs']), goal, reached])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _footer(part: dict) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in part["machine"].items())
+    text = f"{part['date']}, {part['minutes']} minutes; {versions}."
+    if "largest_difference_of_logits" in part:
+        differences = part["largest_difference_of_logits"].items()
+        found = ", ".join(f"{name} {value:.1e}" for name, value in differences)
+        text += f"\nLargest difference of any logit to ours, in float32: {found}."
+    if "multiply_add_peak_gflops" in part:
+        peaks = part["multiply_add_peak_gflops"]
+        text += f"\nMultiply-add peak: {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s, measured {len(peaks)} times."
+    if part["quick"]:
+        text += "\n**A quick run: these figures mean little.**"
+    return f"\n<sub>{text}</sub>\n"
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
