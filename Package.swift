@@ -84,7 +84,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: settings),
+        .testTarget(
+            name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "Threading"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop", "Threading"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(

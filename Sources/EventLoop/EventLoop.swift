@@ -32,6 +32,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     // The loop's own.
     private var ready: [Work] = []
     private var running: [Work] = []
+    private var afterthoughts: [Afterthought] = []
     private var timers = TimerHeap()
     private var registrations: [Registration?] = []
     private var lastNumber: UInt32 = 0
@@ -77,6 +78,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         thread?.join()
     }
 
+    /// The loop on whose thread the caller runs.
+    static var current: EventLoop? { CurrentLoop.get() }
+
     /// Whether the caller runs on the loop's thread.
     public var isCurrent: Bool { threadNumber.load(ordering: .relaxed) == Thread.current }
 
@@ -102,6 +106,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             return isAsleep
         }
         if mustWake { Syscall.wake(waker) }
+    }
+
+    func add(_ afterthought: Afterthought) {
+        if !afterthoughts.contains(where: { $0 === afterthought }) { afterthoughts.append(afterthought) }
+    }
+
+    private func performAfterthoughts() {
+        for afterthought in afterthoughts { afterthought.perform() }
+        afterthoughts.removeAll(keepingCapacity: true)
     }
 
     // MARK: Deadlines
@@ -170,15 +183,21 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     private func turn() {
         threadNumber.store(Thread.current, ordering: .relaxed)
+        CurrentLoop.set(self)
         while !isStopping.load(ordering: .sequentiallyConsistent) {
             poll()
             fireTimers(until: now)
             runReady(rounds: 16)
+            performAfterthoughts()
         }
         for registration in registrations { registration?.close() }
         fireTimers(until: .never)
-        repeat { runReady(rounds: 16) } while !ready.isEmpty
+        repeat {
+            runReady(rounds: 16)
+            performAfterthoughts()
+        } while !ready.isEmpty
         threadNumber.store(0, ordering: .relaxed)
+        CurrentLoop.set(nil)
     }
 
     private func poll() {

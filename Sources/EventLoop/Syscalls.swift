@@ -128,6 +128,25 @@ enum Syscall {
     }
 }
 
+/// The loop of the calling thread. Each loop's thread holds its loop for as long as it stands here.
+enum CurrentLoop {
+    private static let key: pthread_key_t = {
+        var key = pthread_key_t()
+        let code = unsafe pthread_key_create(&key, nil)
+        precondition(code == 0, "pthread_key_create: \(code)")
+        return key
+    }()
+
+    static func get() -> EventLoop? {
+        guard let pointer = unsafe pthread_getspecific(key) else { return nil }
+        return unsafe Unmanaged<EventLoop>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    static func set(_ loop: EventLoop?) {
+        unsafe pthread_setspecific(key, loop.map { unsafe UnsafeRawPointer(Unmanaged.passUnretained($0).toOpaque()) })
+    }
+}
+
 /// What the kernel says about one descriptor.
 struct Readiness {
     let token: UInt64

@@ -28,21 +28,31 @@ public final class Scheduler: @unchecked Sendable {
     private let limits: Limits
     private let clock: @Sendable () -> Int64
     private let lock = Lock()
-    private let condition = Condition()
+    private let condition: Condition
+    private let wakeUp: @Sendable () -> Void
     private var inbox: [Operation] = []
     private var works = 0
     private var inputBytes = 0
     private var isPoked = false
+    /// Whether the thread must be woken for what comes.
+    private var isAsleep = false
     private var isStopping = false
     private var isAbandoning = false
     private var thread: Thread?
 
-    /// - Parameter clock: nanoseconds on the machine's monotonic clock, as in `Work.deadline`.
+    /// - Parameters:
+    ///   - clock: nanoseconds on the machine's monotonic clock, as in `Work.deadline`.
+    ///   - deferring: makes of the scheduler's wake-up one that may come a little later, when the submitting thread has
+    ///     submitted all that it has: what arrives together then makes one batch.
     public init(
         _ models: [ServedModel], sessions: SessionTable, limits: Limits = Limits(),
-        clock: @escaping @Sendable () -> Int64
+        clock: @escaping @Sendable () -> Int64,
+        deferring: (@escaping @Sendable () -> Void) -> @Sendable () -> Void = { $0 }
     ) {
         (self.limits, self.clock) = (limits, clock)
+        let condition = Condition()
+        self.condition = condition
+        wakeUp = deferring { condition.signal() }
         thread = Thread { [unowned self] in
             loop(Engine(models, sessions: sessions, limits: limits, clock: clock))
         }
@@ -143,6 +153,7 @@ public final class Scheduler: @unchecked Sendable {
 
     private func submit(_ operations: [Operation]) {
         var refusal: InferenceError?
+        var mustWake = false
         let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
             if isStopping {
@@ -155,6 +166,7 @@ public final class Scheduler: @unchecked Sendable {
                 works += operations.count
                 inputBytes += bytes
                 inbox.append(contentsOf: operations)
+                mustWake = isAsleep
             }
         }
         if let refusal {
@@ -162,15 +174,15 @@ public final class Scheduler: @unchecked Sendable {
                 operation.result = .failure(refusal)
                 operation.report()
             }
-        } else {
-            condition.signal()
+        } else if mustWake {
+            wakeUp()
         }
     }
 
     // MARK: The scheduler's thread
 
     private func loop(_ engine: Engine) {
-        var arrived: [Operation] = []
+        var (arrived, finished): ([Operation], [Operation]) = ([], [])
         while let signals = wait(for: engine, &arrived) {
             for operation in arrived { engine.admit(operation) }
             arrived.removeAll(keepingCapacity: true)
@@ -180,7 +192,9 @@ public final class Scheduler: @unchecked Sendable {
                 if signals.isPoked { engine.sweep() }
                 engine.tick()
             }
-            finish(engine.takeFinished())
+            engine.takeFinished(into: &finished)
+            finish(finished)
+            finished.removeAll(keepingCapacity: true)
         }
     }
 
@@ -193,6 +207,8 @@ public final class Scheduler: @unchecked Sendable {
             while inbox.isEmpty && !isRunnable && !isPoked {
                 if isStopping && works == 0 { return nil }
                 if isAbandoning { break }
+                isAsleep = true
+                defer { isAsleep = false }
                 if engine.earliestDeadline == .max {
                     condition.wait(lock)
                 } else if !condition.wait(lock, untilMonotonic: engine.earliestDeadline) {

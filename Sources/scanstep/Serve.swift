@@ -69,7 +69,12 @@ struct Serve: ParsableCommand {
         var works = Scheduler.Limits()
         works.maxTick = settings.maxTick
         works.threads = settings.threads
-        let scheduler = Scheduler(loaded, sessions: sessions, limits: works) { MonotonicInstant.now.nanoseconds }
+        let scheduler = Scheduler(
+            loaded, sessions: sessions, limits: works, clock: { MonotonicInstant.now.nanoseconds },
+            deferring: { wakeUp in
+                let afterthought = Afterthought(wakeUp)
+                return { afterthought.request() }
+            })
         let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 import Testing
+import Threading
 
 @testable import EventLoop
 
@@ -53,6 +54,28 @@ struct EventLoopTests {
         }
         #expect(done.wait(until: .now + .seconds(20)))
         loop.shutdown()
+    }
+
+    @Test("An afterthought comes once behind the work that asked for it, and at once on other threads")
+    func afterthoughts() async throws {
+        let counter = Counter()
+        let afterthought = Afterthought { counter.value.add(1, ordering: .relaxed) }
+        try await withLoop { loop in
+            for _ in 0..<5 { afterthought.request() }
+            #expect(counter.value.load(ordering: .relaxed) == 0)
+            await loop.sleep(for: .milliseconds(1))
+            #expect(counter.value.load(ordering: .relaxed) == 1)
+            afterthought.request()
+            await loop.sleep(for: .milliseconds(1))
+            #expect(counter.value.load(ordering: .relaxed) == 2)
+            await withCheckedContinuation { continuation in
+                Thread {
+                    for _ in 0..<3 { afterthought.request() }
+                    continuation.resume()
+                }.join()
+            }
+            #expect(counter.value.load(ordering: .relaxed) == 5)
+        }
     }
 
     @Test("Timers fire in order on the loop, and a cancelled one does not")
