@@ -4,11 +4,11 @@ public struct SessionRecord: Sendable, Equatable {
     /// The served model's id.
     public let model: String
     /// Inputs absorbed.
-    public let step: Int
+    public internal(set) var step: Int
     public let stateBytes: Int
     /// Seconds since 1970, UTC.
     public let createdAt: Double
-    public let lastUsedAt: Double
+    public internal(set) var lastUsedAt: Double
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64
 }

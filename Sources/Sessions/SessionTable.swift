@@ -18,9 +18,6 @@ public final class SessionTable: @unchecked Sendable {
     private struct Entry {
         var record: SessionRecord
         var slot: Int
-        /// Neighbours in order of use and in order of creation; −1 at the ends.
-        var use = Links()
-        var creation = Links()
     }
 
     private var entries: [Entry?] = []
@@ -77,8 +74,8 @@ public final class SessionTable: @unchecked Sendable {
             if index == entries.count { entries.append(nil) }
             entries[index] = Entry(record: record, slot: slot)
             indices[id] = index
-            append(index, to: &uses, \.use)
-            append(index, to: &creations, \.creation)
+            uses.append(index)
+            creations.append(index)
             return record
         }
     }
@@ -94,9 +91,9 @@ public final class SessionTable: @unchecked Sendable {
             var at = creations.first
             if let after {
                 if let index = indices[after] {
-                    at = entries[index]!.creation.next
+                    at = creations.next(after: index)
                 } else if let stone = tombstones[after] {
-                    while at >= 0, entries[at]!.record.serial <= stone.serial { at = entries[at]!.creation.next }
+                    while at >= 0, entries[at]!.record.serial <= stone.serial { at = creations.next(after: at) }
                 } else {
                     throw .unknown(id: after)
                 }
@@ -104,7 +101,7 @@ public final class SessionTable: @unchecked Sendable {
             var records: [SessionRecord] = []
             while at >= 0, records.count < limit {
                 records.append(entries[at]!.record)
-                at = entries[at]!.creation.next
+                at = creations.next(after: at)
             }
             return (records, at >= 0)
         }
@@ -160,19 +157,19 @@ public final class SessionTable: @unchecked Sendable {
     }
 
     private func touch(_ index: Int, step: Int? = nil) {
-        let old = entries[index]!.record
-        entries[index]!.record = SessionRecord(
-            id: old.id, model: old.model, step: step ?? old.step, stateBytes: old.stateBytes, createdAt: old.createdAt,
-            lastUsedAt: clock(), serial: old.serial)
-        unlink(index, from: &uses, \.use)
-        append(index, to: &uses, \.use)
+        let now = clock()
+        entries[index]!.record.lastUsedAt = now
+        if let step { entries[index]!.record.step = step }
+        guard uses.last != index else { return }
+        uses.remove(index)
+        uses.append(index)
     }
 
     private func remove(_ index: Int, _ reason: SessionError.GoneReason) {
         removed.add(1, ordering: .releasing)
         let entry = entries[index]!
-        unlink(index, from: &uses, \.use)
-        unlink(index, from: &creations, \.creation)
+        uses.remove(index)
+        creations.remove(index)
         slabs[entry.record.model]!.giveBack(entry.slot)
         usedBytes -= entry.record.stateBytes + Self.overheadBytes
         indices[entry.record.id] = nil
@@ -182,32 +179,4 @@ public final class SessionTable: @unchecked Sendable {
             .init(
                 id: entry.record.id, reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
     }
-
-    private func append(_ index: Int, to order: inout LinkedOrder, _ links: WritableKeyPath<Entry, Links>) {
-        entries[index]![keyPath: links] = Links(previous: order.last, next: -1)
-        if order.last >= 0 { entries[order.last]![keyPath: links].next = index } else { order.first = index }
-        order.last = index
-    }
-
-    private func unlink(_ index: Int, from order: inout LinkedOrder, _ links: WritableKeyPath<Entry, Links>) {
-        let own = entries[index]![keyPath: links]
-        if own.previous >= 0 { entries[own.previous]![keyPath: links].next = own.next } else { order.first = own.next }
-        if own.next >= 0 {
-            entries[own.next]![keyPath: links].previous = own.previous
-        } else {
-            order.last = own.previous
-        }
-    }
-}
-
-/// Neighbours of an entry in one order; −1 at the ends.
-private struct Links {
-    var previous = -1
-    var next = -1
-}
-
-/// The ends of an order.
-private struct LinkedOrder {
-    var first = -1
-    var last = -1
 }
