@@ -2,7 +2,7 @@ import HTTP
 import JSON
 
 /// A refusal in the shape of RFC 9457: `application/problem+json`.
-public struct Problem: Error, Sendable {
+public struct Problem: RespondingError, Sendable {
     /// A member beside the standard ones, for programs.
     public enum Member: Sendable {
         case int(Int)

@@ -3,8 +3,8 @@ import Inference
 import JSON
 import Sessions
 
-/// The routes of the native API over the models, sessions and the scheduler.
-public struct Service: Sendable {
+/// The routes of the native API over the models, sessions and the scheduler. One reference, which all handlers share.
+public final class Service: Sendable {
     /// Sequences of one prefill and steps of one batched step.
     static let batchLimit = 4096
 
@@ -23,31 +23,20 @@ public struct Service: Sendable {
     /// All routes.
     public func router() -> Router {
         var router = Router()
-        func on(
-            _ method: Method, _ pattern: String, _ handler: @escaping @Sendable (Request) async throws -> Response
-        ) {
-            router.on(method, pattern) { request in
-                do {
-                    return try await handler(request)
-                } catch let problem as Problem {
-                    return problem.response
-                }
-            }
-        }
-        on(.get, "/v1/models", listModels)
-        on(.get, "/v1/models/{model}", getModel)
-        on(.post, "/v1/prefill", prefill)
-        on(.post, "/v1/step", step)
-        on(.post, "/v1/sessions", createSession)
-        on(.get, "/v1/sessions", listSessions)
-        on(.get, "/v1/sessions/{id}", getSession)
-        on(.delete, "/v1/sessions/{id}", deleteSession)
-        on(.post, "/v1/sessions/{id}/prefill", prefillSession)
-        on(.post, "/v1/sessions/{id}/step", stepSession)
-        on(.post, "/v1/sessions/{id}/generate", generate)
-        on(.get, "/livez", live)
-        on(.get, "/readyz", ready)
-        on(.get, "/openapi.yaml", openAPI)
+        router.on(.get, "/v1/models", listModels)
+        router.on(.get, "/v1/models/{model}", getModel)
+        router.on(.post, "/v1/prefill", prefill)
+        router.on(.post, "/v1/step", step)
+        router.on(.post, "/v1/sessions", createSession)
+        router.on(.get, "/v1/sessions", listSessions)
+        router.on(.get, "/v1/sessions/{id}", getSession)
+        router.on(.delete, "/v1/sessions/{id}", deleteSession)
+        router.on(.post, "/v1/sessions/{id}/prefill", prefillSession)
+        router.on(.post, "/v1/sessions/{id}/step", stepSession)
+        router.on(.post, "/v1/sessions/{id}/generate", generate)
+        router.on(.get, "/livez", live)
+        router.on(.get, "/readyz", ready)
+        router.on(.get, "/openapi.yaml", openAPI)
         return router
     }
 
@@ -100,6 +89,8 @@ public struct Service: Sendable {
 extension Response {
     /// A JSON reply.
     init(_ status: HTTPStatus = .ok, json: JSONWriter) {
-        self.init(status, type: "application/json", json.bytes)
+        self.init(status, fields: Self.jsonFields, body: .bytes(json.bytes))
     }
+
+    private static let jsonFields: HeaderFields = ["content-type": "application/json"]
 }

@@ -119,6 +119,8 @@ final class Connection: @unchecked Sendable {
             return try await handler(request)
         } catch let error as HTTPError {
             return render(error, request.head, request.identifier)
+        } catch let error as any RespondingError {
+            return error.response
         } catch {
             service.observer.failed?(error, ErrorContext(requestID: request.id, head: request.head))
             return render(.unexpected, request.head, request.identifier)

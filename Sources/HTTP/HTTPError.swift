@@ -29,6 +29,11 @@ public struct HTTPError: Error, Sendable {
         .internalServerError, "internal", "The server failed to handle the request.")
 }
 
+/// An error of a handler that knows the reply it is to have.
+public protocol RespondingError: Error {
+    var response: Response { get }
+}
+
 /// What is known of the request that failed.
 public struct ErrorContext: Sendable {
     /// The id that the reply will carry as `X-Request-Id`.

@@ -37,6 +37,8 @@ enum PercentDecoding {
     }
 
     static func text(_ bytes: [UInt8], _ range: Range<Int>, plusIsSpace: Bool = false) -> String {
-        String(decoding: decoded(bytes, range, plusIsSpace: plusIsSpace), as: UTF8.self)
+        let isPlain = !bytes[range].contains { $0 == UInt8(ascii: "%") || plusIsSpace && $0 == UInt8(ascii: "+") }
+        if isPlain { return String(decoding: bytes[range], as: UTF8.self) }
+        return String(decoding: decoded(bytes, range, plusIsSpace: plusIsSpace), as: UTF8.self)
     }
 }

@@ -48,6 +48,11 @@ public final class Request: @unchecked Sendable {
             connection.mustClose = true
             throw tooLarge
         }
+        if content.declared != nil, !content.awaitsContinue, let connection = self.connection,
+            let whole = content.takeWhole(&connection.input)
+        {
+            return whole
+        }
         var whole: [UInt8] = []
         while let part = try await nextBodyPart() {
             if part.count > limit - whole.count {
@@ -150,6 +155,13 @@ struct RequestContent {
     /// Bytes to come, where that is known.
     var declared: Int? {
         if case .length(let count) = state { count } else { nil }
+    }
+
+    /// Takes all of a body out of `input`, if all of it has come; nil else, and nothing is taken.
+    mutating func takeWhole(_ input: inout InputBuffer) -> [UInt8]? {
+        guard case .length(let count) = state, input.count >= count else { return nil }
+        state = .complete
+        return input.take(count)
     }
 
     /// Takes the next piece out of `input`; nil means that either the body is complete or more input is needed.

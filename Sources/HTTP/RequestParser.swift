@@ -46,6 +46,7 @@ public struct RequestParser {
             }
             let range = line..<(feed - 1)
             if draft.isEmpty {
+                draft.entries.reserveCapacity(16)
                 try draft.readRequestLine(input.bytes, range, origin: origin)
             } else if range.isEmpty {
                 draft.end = feed + 1 - origin

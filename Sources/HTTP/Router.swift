@@ -10,14 +10,14 @@ public struct Router: Sendable {
         let handler: Handler
     }
 
-    private struct Node {
+    /// A place in the tree of segments. Only changed while the router is built, by its one owner: so `@unchecked Sendable`.
+    private final class Node: @unchecked Sendable {
         var literals: [(segment: [UInt8], node: Node)] = []
-        /// None or one.
-        var parameter: [Node] = []
+        var parameter: Node?
         var routes: [Route] = []
     }
 
-    private var root = Node()
+    private let root = Node()
 
     public init() {}
 
@@ -27,12 +27,12 @@ public struct Router: Sendable {
         precondition(pattern.hasPrefix("/"), "\(pattern) does not begin with /")
         let segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         var names: [String] = []
-        Self.add(method, Array(segments.map(Array.init)[...]), 0, &names, handler, to: &root, pattern)
+        Self.add(method, segments.map(Array.init), 0, &names, handler, to: root, pattern)
     }
 
     private static func add(
         _ method: Method, _ segments: [[UInt8]], _ index: Int, _ names: inout [String], _ handler: @escaping Handler,
-        to node: inout Node, _ pattern: String
+        to node: Node, _ pattern: String
     ) {
         guard index < segments.count else {
             let isNew = !node.routes.contains { $0.method == method }
@@ -43,12 +43,13 @@ public struct Router: Sendable {
         let segment = segments[index]
         if segment.first == UInt8(ascii: "{"), segment.last == UInt8(ascii: "}") {
             names.append(String(decoding: segment.dropFirst().dropLast(), as: UTF8.self))
-            if node.parameter.isEmpty { node.parameter.append(Node()) }
-            add(method, segments, index + 1, &names, handler, to: &node.parameter[0], pattern)
+            let next = node.parameter ?? Node()
+            node.parameter = next
+            add(method, segments, index + 1, &names, handler, to: next, pattern)
         } else {
             if !node.literals.contains(where: { $0.segment == segment }) { node.literals.append((segment, Node())) }
             let place = node.literals.firstIndex { $0.segment == segment }!
-            add(method, segments, index + 1, &names, handler, to: &node.literals[place].node, pattern)
+            add(method, segments, index + 1, &names, handler, to: node.literals[place].node, pattern)
         }
     }
 
@@ -73,9 +74,7 @@ public struct Router: Sendable {
                 .methodNotAllowed, "method-not-allowed", "The path does not have the method \(method.rawValue).",
                 fields: ["allow": allowed.sorted().joined(separator: ", ")])
         }
-        if values.isEmpty { return (route.handler, PathParameters()) }
-        let texts = values.map { PercentDecoding.text(bytes, $0) }
-        return (route.handler, PathParameters(names: route.names, values: texts))
+        return (route.handler, PathParameters(names: route.names, bytes: bytes, ranges: values))
     }
 
     private static func match(
@@ -84,14 +83,15 @@ public struct Router: Sendable {
         var stop = start
         while stop < end, bytes[stop] != UInt8(ascii: "/") { stop += 1 }
         let isLast = stop == end
-        for literal in node.literals where equals(bytes, start..<stop, literal.segment) {
+        for index in node.literals.indices where equals(bytes, start..<stop, node.literals[index].segment) {
+            let next = node.literals[index].node
             if isLast {
-                if !literal.node.routes.isEmpty { return literal.node.routes }
-            } else if let routes = match(literal.node, bytes, stop + 1, end, &values) {
+                if !next.routes.isEmpty { return next.routes }
+            } else if let routes = match(next, bytes, stop + 1, end, &values) {
                 return routes
             }
         }
-        guard let parameter = node.parameter.first, stop > start else { return nil }
+        guard let parameter = node.parameter, stop > start else { return nil }
         values.append(start..<stop)
         if isLast {
             if !parameter.routes.isEmpty { return parameter.routes }
@@ -103,8 +103,18 @@ public struct Router: Sendable {
     }
 
     private static func equals(_ bytes: [UInt8], _ range: Range<Int>, _ literal: [UInt8]) -> Bool {
-        if bytes[range].elementsEqual(literal) { return true }
-        return range.count > literal.count && bytes[range].contains(UInt8(ascii: "%"))
+        if range.count < literal.count { return false }
+        var index = range.lowerBound
+        for byte in literal {
+            if bytes[index] != byte { return maySpell(bytes, range, literal) }
+            index += 1
+        }
+        return index == range.upperBound || maySpell(bytes, range, literal)
+    }
+
+    /// Whether `range` is another way to write the literal, with escapes.
+    private static func maySpell(_ bytes: [UInt8], _ range: Range<Int>, _ literal: [UInt8]) -> Bool {
+        range.count > literal.count && bytes[range].contains(UInt8(ascii: "%"))
             && PercentDecoding.decoded(bytes, range, plusIsSpace: false) == literal
     }
 }
@@ -112,11 +122,15 @@ public struct Router: Sendable {
 /// The values of a pattern's segments in braces, decoded.
 public struct PathParameters: Sendable {
     var names: [String] = []
-    var values: [String] = []
+    var bytes: [UInt8] = []
+    var ranges: [Range<Int>] = []
+
+    /// All values, in the order of the pattern.
+    var values: [String] { ranges.map { PercentDecoding.text(bytes, $0) } }
 
     /// The value of `{name}`; a name that the pattern does not have is a programmer's error.
     public subscript(name: String) -> String {
         guard let index = names.firstIndex(of: name) else { preconditionFailure("the pattern has no {\(name)}") }
-        return values[index]
+        return PercentDecoding.text(bytes, ranges[index])
     }
 }
