@@ -5,11 +5,11 @@ import Recurrent
 
 extension Fields {
     /// Names of the fields that an input may stand in.
-    static let input: Set<String> = ["text", "tokens", "vectors"]
+    static let input = ["text", "tokens", "vectors"]
 
     /// The input among the fields, or nil when there is none.
     func input(for served: ServedModel) throws(Problem) -> InputSequence? {
-        let given = Self.input.filter { self[$0] != nil }.sorted()
+        let given = Self.input.filter { self[$0] != nil }
         guard given.count <= 1 else {
             throw .invalid("Give one of \(given.map { place + $0 }.joined(separator: ", ")), not several.")
         }
@@ -56,7 +56,7 @@ extension Fields {
     func requiredInput(for served: ServedModel) throws(Problem) -> InputSequence {
         guard let input = try input(for: served) else {
             throw .invalid(
-                "An input is missing: give one of \(Self.input.sorted().map { place + $0 }.joined(separator: ", ")).")
+                "An input is missing: give one of \(Self.input.map { place + $0 }.joined(separator: ", ")).")
         }
         return input
     }

@@ -9,13 +9,13 @@ struct Fields {
     /// Where the object stands in the body, for messages: empty for the body itself, else like `steps[3].`.
     let place: String
 
-    init(_ value: JSONValue, at place: String = "", allowed: Set<String>) throws(Problem) {
+    init(_ value: JSONValue, at place: String = "", allowed: [String]) throws(Problem) {
         self.value = value
         self.place = place
         guard value.kind == .object else {
             throw .invalid(place.isEmpty ? "The body must be a JSON object." : "\(place.dropLast()) must be an object.")
         }
-        for (name, _) in value.members where !allowed.contains(name) {
+        if let name = value.firstKey(notIn: allowed) {
             throw .invalid(
                 "There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).")
         }
@@ -23,10 +23,14 @@ struct Fields {
     }
 
     /// Reads the body of a request.
-    init(body request: Request, allowed: Set<String>) async throws {
-        let bytes = try await request.body()
+    init(body request: Request, allowed: [String]) async throws {
+        try self.init(bytes: try await request.body(), allowed: allowed)
+    }
+
+    /// Reads a body.
+    init(bytes: [UInt8], allowed: [String]) throws(Problem) {
         let document: JSONDocument
-        do {
+        do throws(JSONError) {
             document = try JSONDocument(parsing: bytes)
         } catch {
             throw Problem(.badRequest, "invalid-json", "The body is not JSON: \(error)")

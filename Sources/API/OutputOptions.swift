@@ -5,7 +5,7 @@ import Recurrent
 
 /// Which outputs of a work a client wants to see, and how.
 struct OutputOptions: Sendable {
-    static let fields: Set<String> = ["logits", "top_logprobs"]
+    static let fields = ["logits", "top_logprobs"]
     /// Values that one reply may hold, all its outputs together.
     static let valueLimit = 1 << 20
 
@@ -44,12 +44,10 @@ struct OutputOptions: Sendable {
             if let top {
                 json.key("top")
                 json.beginArray()
-                for ranked in RankedToken.best(top, of: values) {
-                    json.beginObject()
-                    json.field("token", ranked.token)
-                    if let tokenizer = served.tokenizer { json.field("text", tokenizer.decode(ranked.token)) }
-                    json.field("logprob", ranked.logprob)
-                    json.endObject()
+                if top == 1 {
+                    Self.write(RankedToken.best(of: values), served, to: &json)
+                } else {
+                    for ranked in RankedToken.best(top, of: values) { Self.write(ranked, served, to: &json) }
                 }
                 json.endArray()
             }
@@ -57,6 +55,14 @@ struct OutputOptions: Sendable {
             json.key("vector")
             json.floats(values)
         }
+        json.endObject()
+    }
+
+    private static func write(_ ranked: RankedToken, _ served: ServedModel, to json: inout JSONWriter) {
+        json.beginObject()
+        json.field("token", ranked.token)
+        if let tokenizer = served.tokenizer { json.field("text", tokenizer.decode(ranked.token)) }
+        json.field("logprob", ranked.logprob)
         json.endObject()
     }
 

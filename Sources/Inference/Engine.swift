@@ -64,8 +64,8 @@ final class Engine {
     func admit(_ operation: Operation) {
         if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
         if let id = operation.sessionID {
-            if let waiting = queues[id] {
-                guard waiting.count < limits.worksPerSession else {
+            if let waiting = queues[id]?.count {
+                guard waiting < limits.worksPerSession else {
                     operation.result = .failure(.sessionQueueFull(limit: limits.worksPerSession))
                     finished.append(operation)
                     return
@@ -125,16 +125,19 @@ final class Engine {
         for turn in turns { turn.lane.abandon(error) }
     }
 
-    /// The works that have ended since the last call, in order.
-    func takeFinished() -> [Operation] {
-        defer { finished.removeAll(keepingCapacity: true) }
-        return finished
-    }
+    /// The works that have ended since the last call, in order, into the empty `list`.
+    func takeFinished(into list: inout [Operation]) { swap(&finished, &list) }
 
     private func ended(_ operation: Operation) {
         finished.append(operation)
         guard let id = operation.sessionID else { return }
-        if let next = queues[id]!.popFirst() { lanes[next.work.model]!.add(next) } else { queues[id] = nil }
+        // Most queues are empty: taking nothing out of one would allocate.
+        if queues[id]!.isEmpty {
+            queues[id] = nil
+        } else {
+            let next = queues[id]!.removeFirst()
+            lanes[next.work.model]!.add(next)
+        }
     }
 
     private func nextTurn() -> Turn? {

@@ -9,12 +9,15 @@ public struct RankedToken: Sendable, Equatable {
     public static func best(_ count: Int, of logits: ArraySlice<Float>) -> [RankedToken] {
         let total = logSumExp(logits)
         let first = logits.startIndex
-        let tokens: [Int]
-        if count == 1 {
-            tokens = logits.indices.max { (logits[$0], $1) < (logits[$1], $0) }.map { [$0] } ?? []
-        } else {
-            tokens = Array(logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }.prefix(count))
-        }
+        let tokens = Array(logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }.prefix(count))
         return tokens.map { RankedToken(token: $0 - first, logprob: logits[$0] - total) }
+    }
+
+    /// The likeliest token after an output, which must not be empty; of equals the lowest id.
+    public static func best(of logits: ArraySlice<Float>) -> RankedToken {
+        let values = logits.span
+        var best = 0
+        for index in values.indices where values[index] > values[best] { best = index }
+        return RankedToken(token: best, logprob: values[best] - logSumExp(logits))
     }
 }

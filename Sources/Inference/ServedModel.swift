@@ -1,7 +1,7 @@
 import Recurrent
 
-/// A model that clients may ask for.
-public struct ServedModel: Sendable {
+/// A model that clients may ask for. One reference, so that every request passes it on for little.
+public final class ServedModel: Sendable {
     public let id: String
     public let model: RecurrentModel
     public let tokenizer: CharacterTokenizer?

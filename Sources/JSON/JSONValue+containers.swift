@@ -28,8 +28,25 @@ extension JSONValue {
         return nil
     }
 
+    /// The first name in this object that is none of `names`, nil if all are; compared byte for byte.
+    public func firstKey(notIn names: [String]) -> String? {
+        guard document.tape.type(at: position) == UInt8(ascii: "{") else { return nil }
+        let end = document.tape.end(at: position) - 1
+        var key = position + 1
+        while key < end {
+            var isKnown = false
+            for name in names where !isKnown { isKnown = document.tape.isString(at: key, equalTo: name.utf8.span) }
+            if !isKnown { return document.tape.string(at: key) }
+            key = document.next(after: key + 1)
+        }
+        return nil
+    }
+
     /// A name that this object itself has more than once, nil if there is none.
     public var duplicateKey: String? {
+        if document.tape.shortCount(at: position) == 1, document.tape.type(at: position) == UInt8(ascii: "{") {
+            return nil
+        }
         let keys = keyPositions
         if keys.count <= 16 {
             for (index, key) in keys.enumerated() {

@@ -1,7 +1,7 @@
 /// Appends JSON text to a byte buffer. Commas are its own business; that brackets match and members have names is the
 /// caller's.
 ///
-/// Literal names cost no allocation.
+/// Names cost no allocation.
 public struct JSONWriter: Sendable {
     /// The text so far.
     public private(set) var bytes: [UInt8]
@@ -37,9 +37,6 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
-
-    /// The name of the member whose value comes next.
-    public mutating func key(_ name: StaticString) { key(name.description) }
 
     public mutating func string(_ text: String) {
         separate()
@@ -101,8 +98,8 @@ public struct JSONWriter: Sendable {
 
     private mutating func quote(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        if text.utf8.contains(where: Self.needsEscape) {
-            for byte in text.utf8 { appendEscaped(byte) }
+        if Self.needsEscape(text.utf8.span) {
+            for byte in text.utf8 { if Self.needsEscape(byte) { appendEscaped(byte) } else { bytes.append(byte) } }
         } else {
             bytes.append(contentsOf: text.utf8)
         }
@@ -114,8 +111,12 @@ public struct JSONWriter: Sendable {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
+    private static func needsEscape(_ text: borrowing Span<UInt8>) -> Bool {
+        for index in text.indices where needsEscape(text[index]) { return true }
+        return false
+    }
+
     private mutating func appendEscaped(_ byte: UInt8) {
-        guard Self.needsEscape(byte) else { return bytes.append(byte) }
         bytes.append(UInt8(ascii: "\\"))
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
@@ -131,13 +132,13 @@ public struct JSONWriter: Sendable {
     }
 
     private mutating func appendDigits(of number: Int) {
-        var rest = number.magnitude
+        let magnitude = number.magnitude
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        let first = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        bytes[first...].reverse()
+        var place: UInt = 1
+        while magnitude / place >= 10 { place *= 10 }
+        while place > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude / place % 10))
+            place /= 10
+        }
     }
 }

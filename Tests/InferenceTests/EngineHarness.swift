@@ -60,7 +60,9 @@ final class EngineHarness {
     /// Makes one batch, if there is anything to do.
     func tick() {
         engine.tick()
-        ended += engine.takeFinished()
+        var finished: [Operation] = []
+        engine.takeFinished(into: &finished)
+        ended += finished
     }
 
     /// Makes batches until there is nothing to do.

@@ -141,6 +141,7 @@ struct SamplerTests {
             #expect(best.map(\.token) == Array([1, 2, 4, 0, 5, 3].prefix(count)))
             let all = softmax(Array(values[1...]))
             for ranked in best { #expect(abs(Double(ranked.logprob) - log(all[ranked.token])) < 1e-5) }
+            if count == 1 { #expect(best == [RankedToken.best(of: values[1...])]) }
         }
     }
 }

@@ -116,6 +116,9 @@ func parse(_ text: String) throws(JSONError) -> JSONValue { try JSONDocument(par
     @Test("A repeated name is found in small and large objects at any depth, and the first member wins a lookup")
     func duplicateKeys() throws {
         let root = try parse(#"{"a":1,"b":{"x":1,"y":[{"z":0,"\u007a":1}]},"c":2}"#)
+        #expect(try parse(#"{"a":{"b":1},"c":[2],"é":3}"#).firstKey(notIn: ["é", "c", "a"]) == nil)
+        #expect(try parse(#"{"a":{"b":1},"c":[2],"d":3}"#).firstKey(notIn: ["a", "b", "d"]) == "c")
+        #expect(try parse("{}").firstKey(notIn: []) == nil && parse("[1]").firstKey(notIn: []) == nil)
         #expect(root.duplicateKey == nil && root.document.firstDuplicateKey == "z")
         #expect(try parse(#"{"a":1,"b":2,"a":3}"#).duplicateKey == "a")
         #expect(try parse(#"{"a":1,"b":2,"a":3}"#)["a"]?.int == 1)

@@ -65,7 +65,14 @@ import Testing
             written { $0.string("a\"b\\c\n\r\t\u{8}\0\u{1f}\u{7f}é😀/\u{2028}") }
                 == "\"a\\\"b\\\\c\\n\\r\\t\\u0008\\u0000\\u001f\u{7f}é😀/\u{2028}\"")
         #expect(written { $0.key("k\"\n") } == "\"k\\\"\\n\":")
-        #expect(written { $0.key("plain" as StaticString) } == "\"plain\":")
+        #expect(written { $0.key("plain") } == "\"plain\":")
+    }
+
+    @Test("Integers are written with all their digits and no others")
+    func digits() {
+        for number in [0, 1, 9, 10, 11, 99, 100, 101, 1_000_000, -1, -10, .max, .min, .max - 7] {
+            #expect(written { $0.int(number) } == "\(number)")
+        }
     }
 
     @Test("Any string reads back as it was written, as a value and as a name")

@@ -7,10 +7,10 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions/{id}/generate`: samples tokens and absorbs each, at once or streamed.
     @Sendable func generate(_ request: Request) async throws -> Response {
-        let known: Set<String> = [
+        let known = [
             "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "expected_step",
         ]
-        let fields = try await Fields(body: request, allowed: known.union(Fields.input))
+        let fields = try await Fields(body: request, allowed: known + Fields.input)
         let (record, served) = try session(request.parameters["id"])
         guard served.model.configuration.output == .logits else {
             throw Problem.invalid("Model \"\(served.id)\" gives vectors: there are no tokens to generate.")

@@ -7,7 +7,7 @@ import Sessions
 
 /// What all sequences of a prefill have in common.
 private struct PrefillOptions {
-    static let fields: Set<String> = OutputOptions.fields.union(["return", "score", "scan"])
+    static let fields = OutputOptions.fields + ["return", "score", "scan"]
 
     var outputs = Work.Outputs.last
     let scan: ScanMode
@@ -26,7 +26,7 @@ private struct PrefillOptions {
 extension Service {
     /// `POST /v1/sessions/{id}/prefill`: absorbs an input of any length in one go.
     @Sendable func prefillSession(_ request: Request) async throws -> Response {
-        let known = PrefillOptions.fields.union(Fields.input).union(["expected_step"])
+        let known = PrefillOptions.fields + Fields.input + ["expected_step"]
         let fields = try await Fields(body: request, allowed: known)
         let (record, served) = try session(request.parameters["id"])
         let options = try OutputOptions(fields, served)
@@ -54,7 +54,7 @@ extension Service {
 
     /// `POST /v1/prefill`: absorbs many sequences in one batch, each into a session, a new session or nothing.
     @Sendable func prefill(_ request: Request) async throws -> Response {
-        let known = PrefillOptions.fields.union(["model", "sequences", "stream"])
+        let known = PrefillOptions.fields + ["model", "sequences", "stream"]
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let options = try OutputOptions(fields, served)
@@ -65,7 +65,7 @@ extension Service {
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
             let place = "sequences[\(index)]."
             let sequence = try Fields(
-                element, at: place, allowed: Fields.input.union(["session", "create", "expected_step"]))
+                element, at: place, allowed: Fields.input + ["session", "create", "expected_step"])
             let input = try sequence.requiredInput(for: served)
             let (target, serial) = try target(of: sequence, served)
             var work = Work(model: served.id, target: target, input: input)

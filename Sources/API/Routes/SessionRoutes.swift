@@ -8,8 +8,8 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
-        let known: Set<String> = ["model", "id", "score", "scan"]
-        let fields = try await Fields(body: request, allowed: known.union(Fields.input).union(OutputOptions.fields))
+        let known = ["model", "id", "score", "scan"] + Fields.input + OutputOptions.fields
+        let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let id = try fields.string("id")
         if let id { try checkSessionID(id, "id") }

@@ -7,19 +7,22 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions/{id}/step`: absorbs one input.
     @Sendable func stepSession(_ request: Request) async throws -> Response {
-        let known: Set<String> = ["token", "vector", "expected_step"]
-        let fields = try await Fields(body: request, allowed: known.union(OutputOptions.fields))
-        let step = try stepWork(fields, request.parameters["id"], deadline(of: request))
-        let completion = try await run(step.work)
+        let step = try stepWork(try await request.body(), request)
+        let completion: Completion
+        do throws(InferenceError) {
+            completion = try await scheduler.run(step.work)
+        } catch {
+            throw Problem(error)
+        }
         var json = JSONWriter()
-        Self.write(.success(completion), step, to: &json)
+        Self.write(completion, step, to: &json)
         return Response(json: json)
     }
 
     /// `POST /v1/step`: one input for each of many sessions, which share a batch.
     @Sendable func step(_ request: Request) async throws -> Response {
         let fields = try await Fields(body: request, allowed: ["steps"])
-        let known = OutputOptions.fields.union(["session", "token", "vector", "expected_step"])
+        let known = Self.stepFields + ["session"]
         let deadline = try deadline(of: request)
         var steps: [Result<StepWork, Problem>] = []
         var sessions: [String] = []
@@ -46,11 +49,19 @@ extension Service {
         return Response(json: json)
     }
 
+    private static let stepFields = ["token", "vector", "expected_step"] + OutputOptions.fields
+
     private struct StepWork {
         let work: Work
         let session: String
         let served: ServedModel
         let options: OutputOptions
+    }
+
+    /// Not part of the handler, so that the document is given back before the wait.
+    private func stepWork(_ body: [UInt8], _ request: Request) throws(Problem) -> StepWork {
+        let fields = try Fields(bytes: body, allowed: Self.stepFields)
+        return try stepWork(fields, request.parameters["id"], deadline(of: request))
     }
 
     private func stepWork(_ fields: Fields, _ id: String, _ deadline: Int64?) throws(Problem) -> StepWork {
@@ -66,14 +77,17 @@ extension Service {
         _ result: Result<Completion, InferenceError>, _ step: StepWork, to json: inout JSONWriter
     ) {
         switch result {
-        case .success(let completion):
-            json.beginObject()
-            json.field("session", step.session)
-            json.field("step", completion.step)
-            step.options.writeOutputs(completion, step.work, step.served, to: &json)
-            json.endObject()
+        case .success(let completion): write(completion, step, to: &json)
         case .failure(let error): write(Problem(error), step.session, to: &json)
         }
+    }
+
+    private static func write(_ completion: Completion, _ step: StepWork, to json: inout JSONWriter) {
+        json.beginObject()
+        json.field("session", step.session)
+        json.field("step", completion.step)
+        step.options.writeOutputs(completion, step.work, step.served, to: &json)
+        json.endObject()
     }
 
     private static func write(_ problem: Problem, _ session: String, to json: inout JSONWriter) {
