@@ -48,12 +48,14 @@ def main() -> None:
     try:
         settings = Settings(arguments.scanstep.resolve(), scratch, arguments.quick)
         for name in names:
-            print(f"measuring: {name}", flush=True)
+            busy = machine.busy()
+            print(f"measuring: {name}; others keep the machine {busy:.0%} busy", flush=True)
             start = time.monotonic()
             part = PARTS[name](settings)
             part["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             part["minutes"] = round((time.monotonic() - start) / 60, 1)
             part["machine"] = machine.describe()
+            part["busy_before"] = round(busy, 3)
             part["quick"] = arguments.quick
             results[name] = part
             # After each part: an interruption loses no more than one.

@@ -6,10 +6,26 @@ import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from time import sleep
 
 from settings import ROOT
 
+IDLE, WAITING = 3, 4
+"""Places in the first line of /proc/stat, proc_stat(5)."""
+
 PACKAGES = ("torch", "minGRU-pytorch", "onnxruntime", "fastapi", "uvicorn")
+
+
+def busy(seconds: float = 2) -> float:
+    """The share of the processors' time that whatever else runs takes."""
+
+    def times() -> list[int]:
+        return [int(time) for time in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+    before = times()
+    sleep(seconds)
+    spent = [after - start for after, start in zip(times(), before, strict=True)]
+    return 1 - (spent[IDLE] + spent[WAITING]) / sum(spent)
 
 
 def describe() -> dict[str, str]:

@@ -21,9 +21,10 @@ def bench(settings: Settings, model: Path | None, *options: str) -> dict[str, An
 class Server:
     """`scanstep serve` on a free port of the loopback interface, for as long as the context lasts."""
 
-    def __init__(self, settings: Settings, models: Path, *options: str) -> None:
+    def __init__(self, settings: Settings, models: Path) -> None:
         command = [str(settings.scanstep), "serve", "--models", str(models), "--port", "0", "--log-level", "error"]
-        self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+        command += ["--threads", str(settings.threads)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline()
         if "listening on" not in line:
             raise RuntimeError("the server did not start")

@@ -49,7 +49,8 @@ def _ratios(figures: list[dict], file: Path) -> None:
             bound = figure["target"]["bound"]
             axes.plot([bound, bound], [row - 0.45, row + 0.45], color=PEER_COLOURS["gru"], linewidth=2.5)
         label = f" {figure['median']:.2f}" if figure["median"] < 10 else f" {figure['median']:.1f}"
-        axes.text(figure["max"] * 1.03, row, label, va="center")
+        end = max(figure["max"], figure["target"]["bound"] if figure["target"] else 0)
+        axes.text(end * 1.03, row, label, va="center")
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
     ticks = [tick for tick in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if tick <= 2 * max(middles)]
@@ -79,12 +80,14 @@ def _absorb(part: dict, file: Path) -> None:
             )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xticks(lengths, [f"{length:,}" for length in lengths], rotation=45, ha="right")
         axes.set_xlabel("steps absorbed")
         axes.grid(alpha=0.25)
     time.set_title("milliseconds", loc="left")
     memory.set_title("MiB of memory beyond the loaded model", loc="left")
-    time.legend(frameon=False)
+    time.legend(frameon=False, loc="upper left")
     canvas.suptitle(f"Absorbing one sequence: {part['layers']} layers of width {part['width']}, 2 threads", fontsize=11)
     canvas.savefig(file, dpi=130)
     plt.close(canvas)
@@ -115,9 +118,12 @@ def _scan_panel(axes: Axes, pairs: list[dict]) -> None:
         mine = sorted((pair for pair in pairs if pair["threads"] == threads), key=lambda pair: pair["steps"])
         steps = [pair["steps"] for pair in mine]
         speedups = [median(pair["exact"]) / median(pair["associative"]) for pair in mine]
-        axes.plot(steps, speedups, marker="o", markersize=3, color=shade, label=f"{threads} threads")
+        axes.plot(steps, speedups, marker="o", markersize=3, color=shade, label=f"{threads} thread{'s' * (threads > 1)}")
     axes.axhline(1, color=GREY, linewidth=0.8)
     axes.set_xscale("log", base=4)
     axes.set_xticks(steps, [f"{step:,}" for step in steps], rotation=45, ha="right")
     axes.set_yscale("log", base=2)
+    axes.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    axes.set_ylim(0.25, 4)
+    axes.minorticks_off()
     axes.grid(alpha=0.25)

@@ -19,8 +19,8 @@ Both sides compute the logits of every position. The fraction of the peak counts
 only, against a loop of fused multiply-adds on registers that runs on as many threads in the same process just before and
 after each run.""",
     "million": """\
-The time of both includes the logits of every position. Memory is the largest resident size of the process during the
-run.""",
+Both include the logits of every position. Memory is the largest resident size of the process during the run, beyond that
+of the short one.""",
     "step": """\
 Every step computes the logits of every session. PyTorch and ONNX Runtime compute in float32; `f16` and `int8` are our
 weights, whose outputs after steps and after a prefill are equal to the bit in each type, as in float32.""",
@@ -29,10 +29,17 @@ One thread of wrk, connections kept alive, as many sessions as connections; the 
 computes each request by itself, or, *batching*, all requests that one turn of its event loop has read.""",
     "beside": "The clients step as fast as they are answered. Here the ratio is with the prefill to without it; lower is better.",
     "absorb": """\
-Embedding, layers with norms and residual connections, logits of every position. ![Time and memory](absorb.png)""",
+What the paper compares in training, for serving: one sequence through an embedding, layers with norms and residual
+connections, and the logits of every position, in float32. Memory is what the process needed at most beyond its size with
+the model loaded; PyTorch had absorbed a few tokens by then, Scanstep nothing.
+
+![Time and memory](absorb.png)""",
     "scan": """\
 Above 1 the associative scan is faster. A *scan alone* is one layer whose product has eight inputs only; a *prefill* is
-one layer without MLP, where the scan weighs most. ![Exact and associative](scan.png)""",
+a model of one layer without MLP, where the scan weighs most. The table has the longest inputs, the picture all; more
+threads than cores share them.
+
+![Exact and associative](scan.png)""",
 }
 
 HEAD = """\
@@ -81,6 +88,7 @@ def of_part(part: dict) -> str:
 def _footer(part: dict) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in part["machine"].items())
     text = f"{part['date']}, {part['minutes']} minutes; {versions}."
+    text += f"\nOther programs kept the processors {part['busy_before']:.0%} busy just before."
     if "largest_difference_of_logits" in part:
         differences = part["largest_difference_of_logits"].items()
         found = ", ".join(f"{name} {value:.1e}" for name, value in differences)
