@@ -1,4 +1,4 @@
-/// erf x, error below 2 ulp at the scale of 1 (2e-7), and some 3 ulp of the value up to |x| = 0.5; odd to the bit, ±1
+/// erf x, error below 2 ulp at the scale of 1 (2e-7), and below 2 ulp of the value up to |x| = 0.5; odd to the bit, ±1
 /// beyond ±3.93, NaN for NaN.
 @inline(__always)
 func erf(_ x: Vector) -> Vector {

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("erf, GELU and the logarithm against double precision")
 struct ErrorFunctionTests {
-    @Test("erf has an absolute error below 2 ulp at the scale of 1 over all floats") func erfError() {
+    @Test("erf has an absolute error below 2e-7 over all floats") func erfError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = erf(x)
@@ -15,18 +15,21 @@ struct ErrorFunctionTests {
         }
         sweep(stride: 1021, check)
         ramp(-5, 5, count: 4_000_000, check)
-        #expect(worst.error < 0x2p-23, "at \(worst.at)")
+        #expect(worst.error < 2e-7, "at \(worst.at)")
     }
 
-    @Test("erf keeps its relative precision near zero, denormals included") func erfSmall() {
+    @Test("erf has a relative error below 2.1e-7 near zero, denormals included") func erfSmall() {
         var worst = Worst()
-        sweep(stride: 4093) { x in
+        sweep(stride: 1021) { x in
             let y = erf(x)
-            for lane in 0..<8 where abs(x[lane]) < 0.5 {
-                worst.meet(y[lane], Glibc.erf(Double(x[lane])), at: x[lane])
+            for lane in 0..<8 where abs(x[lane]) < 0.5 && x[lane] != 0 {
+                let truth = Glibc.erf(Double(x[lane]))
+                // Among denormals, the unit that there is.
+                let unit = max(abs(truth), Double(Float.leastNormalMagnitude))
+                worst.meet(abs(Double(y[lane]) - truth) / unit, at: x[lane])
             }
         }
-        #expect(worst.error <= 3.1, "at \(worst.at)")
+        #expect(worst.error < 2.1e-7, "at \(worst.at)")
     }
 
     @Test("erf is odd to the bit, and never beyond one") func erfOdd() {
@@ -46,28 +49,30 @@ struct ErrorFunctionTests {
         #expect(scalar(erf, .nan).isNaN)
     }
 
-    @Test("GELU's error stays below 2.5e-7 times the larger of 1 and |x|") func geluError() {
+    @Test("GELU's error stays below 1.9e-7 times the larger of ½ and |x|") func geluError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = gelu(x)
             for lane in 0..<8 where x[lane].isFinite {
                 let truth = 0.5 * Double(x[lane]) * Glibc.erfc(-Double(x[lane]) * 0.5.squareRoot())
-                worst.meet(abs(Double(y[lane]) - truth) / max(1, abs(Double(x[lane]))), at: x[lane])
+                worst.meet(abs(Double(y[lane]) - truth) / max(0.5, abs(Double(x[lane]))), at: x[lane])
             }
         }
         sweep(stride: 1021, check)
         ramp(-8, 8, count: 4_000_000, check)
-        #expect(worst.error < 2.5e-7, "at \(worst.at)")
+        #expect(worst.error < 1.9e-7, "at \(worst.at)")
     }
 
     @Test("GELU passes large positive numbers through and stops large negative ones") func geluFarOut() {
-        for x: Float in [6, 7.5, 100, 1e10, 1e30, .greatestFiniteMagnitude] {
+        for x: Float in [5.7, 6, 7.5, 100, 1e10, 1e30, .greatestFiniteMagnitude] {
             #expect(scalar(gelu, x) == x)
             #expect(scalar(gelu, -x) == 0)
         }
         #expect(scalar(gelu, 0) == 0)
         #expect(scalar(gelu, .nan).isNaN)
         #expect(scalar(gelu, .infinity) == .infinity)
+        // 0 · ∞, as in PyTorch.
+        #expect(scalar(gelu, -.infinity).isNaN)
     }
 
     @Test("the natural logarithm has a relative error below 1e-12 over the normal doubles") func logarithm() {
