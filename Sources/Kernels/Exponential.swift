@@ -1,19 +1,19 @@
 // e^x and the functions made of it, a vector at a time. They use additions, multiply-adds, one division and bit patterns,
 // never libm and never an approximate reciprocal: every machine with IEEE arithmetic computes the same bytes.
 
-/// e^±x as 2ⁿ · (R ± r) / (R ∓ r), where n is the integer nearest to ±x / ln 2, r = x ∓ n ln 2 and R = r · coth(r / 2).
+/// e^±x as 2ⁿ · (even ± r) / (even ∓ r), where n is the integer nearest to ±x / ln 2, r = x ∓ n ln 2 and even = r · coth(r / 2).
 ///
-/// R is even in r and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such a power
+/// It is even in r and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such a power
 /// needs no quotient of its own: σ, tanh and the cells divide once, at their end.
 struct ExponentialParts {
     /// 1.5·2²³ + `bias` + n: n + `bias` stands in the low bits, what is above them drops out of a shift by 23.
     let shifted: Vector
     let r: Vector
-    let R: Vector
+    let even: Vector
 
     /// - Parameters:
     ///   - sign: 1 or −1. Swift's −x would be a subtraction from zero.
-    ///   - x: within ±2e6. Anything beyond must be clamped; NaN makes r and R NaN.
+    ///   - x: within ±2e6. Anything beyond must be clamped; NaN makes r and even NaN.
     ///   - bias: a small integer to be added to n.
     @inline(__always)
     init(sign: Float = 1, _ x: Vector, bias: Float) {
@@ -22,13 +22,13 @@ struct ExponentialParts {
         let magic = Vector(repeating: 12_582_912 + bias)
         shifted = magic.addingProduct(x, Vector(repeating: sign * 1.442_695_04))
         let n = shifted - magic
-        // ln 2 is the sum of a float and a correction, which is too small to matter for R.
+        // ln 2 is the sum of a float and a correction, which is too small to matter for even.
         let near = x.addingProduct(n, Vector(repeating: sign * -0.693_147_182))
         r = near.addingProduct(n, Vector(repeating: sign * 1.904_654_3e-9))
         let square = near * near
         // Minimax for e^r over |r| ≤ ln 2 / 2, by iteratively weighted least squares; the 2 is kept, for e^0 = 1.
         let slope = Vector(repeating: 0.166_666_18).addingProduct(square, Vector(repeating: -2.765_963_1e-3))
-        R = Vector(repeating: 2).addingProduct(square, slope)
+        even = Vector(repeating: 2).addingProduct(square, slope)
     }
 
     /// 2ⁿ for n in −127…128, if the bias was 127: as far as the bit pattern goes, so 0 for −127 and +∞ for 128.
@@ -40,8 +40,8 @@ struct ExponentialParts {
 @inline(__always)
 func exp(_ x: Vector) -> Vector {
     let e = ExponentialParts(x.clamped(-104, 89), bias: 254)
-    // (R + r) / (R − r) = 1 + 2r / (R − r): the quotient is small, and so is its rounding.
-    let fraction = 1 + (e.r + e.r) / (e.R - e.r)
+    // (even + r) / (even − r) = 1 + 2r / (even − r): the quotient is small, and so is its rounding.
+    let fraction = 1 + (e.r + e.r) / (e.even - e.r)
     // 2ⁿ as a product of two halves, so that results below the normal range round instead of wrapping.
     let exponent = e.shifted.bits
     let half = exponent &>> 1
@@ -58,8 +58,8 @@ func sigmoid(_ x: Vector) -> Vector {
 @inline(__always)
 private func sigmoid(bounded x: Vector) -> Vector {
     let e = ExponentialParts(sign: -1, x, bias: 127)
-    let divisor = e.R + e.r
-    return divisor / divisor.addingProduct(e.power, e.R - e.r)
+    let divisor = e.even + e.r
+    return divisor / divisor.addingProduct(e.power, e.even - e.r)
 }
 
 /// g of the log-space training form (arXiv 2410.01201, appendix B): x + 0.5 for x ≥ 0, else σ(x). Always positive down
@@ -75,10 +75,10 @@ func positive(_ x: Vector) -> Vector {
 /// tanh x, error below 2 ulp everywhere; odd to the bit, ±1 beyond ±9.02, NaN for NaN.
 @inline(__always)
 func tanh(_ x: Vector) -> Vector {
-    // With e^2x = s (R + r) / (R − r), tanh x = (e^2x − 1) / (e^2x + 1). Sorted by s, nothing cancels: near zero s = 1 and
+    // With e^2x = s (even + r) / (even − r), tanh x = (e^2x − 1) / (e^2x + 1). Sorted by s, nothing cancels: near zero s = 1 and
     // the numerator is 2r.
     let y = x.clamped(-9.5, 9.5)
     let e = ExponentialParts(y + y, bias: 127)
     let (minus, plus) = (e.power - 1, e.power + 1)
-    return (plus * e.r).addingProduct(minus, e.R) / (minus * e.r).addingProduct(plus, e.R)
+    return (plus * e.r).addingProduct(minus, e.even) / (minus * e.r).addingProduct(plus, e.even)
 }

@@ -12,10 +12,10 @@ func inputGate(forget: Vector, input: Vector) -> Vector {
     let larger = f.shifted.replacing(with: i.shifted, where: i.shifted .> f.shifted)
     let largest = larger.replacing(with: unit, where: larger .< unit)
     let one = power(unit, below: largest)
-    let (fDivisor, iDivisor) = (f.R + f.r, i.R + i.r)
+    let (fDivisor, iDivisor) = (f.even + f.r, i.even + i.r)
     // 1 + e^−f and 1 + e^−i times their divisors, then each times the other's.
-    let take = (fDivisor * one).addingProduct(power(f.shifted, below: largest), f.R - f.r) * iDivisor
-    let keep = (iDivisor * one).addingProduct(power(i.shifted, below: largest), i.R - i.r)
+    let take = (fDivisor * one).addingProduct(power(f.shifted, below: largest), f.even - f.r) * iDivisor
+    let keep = (iDivisor * one).addingProduct(power(i.shifted, below: largest), i.even - i.r)
     return take / take.addingProduct(keep, fDivisor)
 }
 
