@@ -1,9 +1,10 @@
 // e^x and the functions made of it, a vector at a time. They use additions, multiply-adds, one division and bit patterns,
 // never libm and never an approximate reciprocal: every machine with IEEE arithmetic computes the same bytes.
 
-/// e^±x as 2ⁿ · (even ± r) / (even ∓ r), where n is the integer nearest to ±x / ln 2, r = x ∓ n ln 2 and even = r · coth(r / 2).
+/// e^±x as 2ⁿ · (even ± r) / (even ∓ r), where n is the integer nearest to ±x / ln 2, r = x ∓ n ln 2 and
+/// even = r · coth(r / 2).
 ///
-/// It is even in r and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such a power
+/// That function is even and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such a power
 /// needs no quotient of its own: σ, tanh and the cells divide once, at their end.
 struct ExponentialParts {
     /// 1.5·2²³ + `bias` + n: n + `bias` stands in the low bits, what is above them drops out of a shift by 23.
