@@ -87,7 +87,7 @@ def _absorb(part: dict, file: Path) -> None:
         axes.grid(alpha=0.25)
     time.set_title("milliseconds", loc="left")
     memory.set_title("MiB of memory beyond the loaded model", loc="left")
-    time.legend(frameon=False, loc="upper left")
+    canvas.legend(*time.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=len(SIDES))
     canvas.suptitle(f"Absorbing one sequence: {part['layers']} layers of width {part['width']}, 2 threads", fontsize=11)
     canvas.savefig(file, dpi=130)
     plt.close(canvas)
