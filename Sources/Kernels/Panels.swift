@@ -15,7 +15,7 @@ import CLinux
 
     /// Inputs whose weights stay in the first-level cache while the rows of a batch pass by: 24 KiB of float32.
     static let blockInputs = 384
-    /// Rows whose activations stay in the second-level cache while panels pass by.
+    /// Rows whose activations stay in the second-level cache while panels pass by; whole tiles of either height.
     static let blockRows = 192
     /// Bytes that a tile asks for weights ahead: a quarter of a page.
     private static let prefetch = 1024
@@ -75,6 +75,18 @@ import CLinux
     @inline(__always)
     func multiply(
         _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
+        _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
+    ) {
+        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
+            let block = first..<min(rows.upperBound, first + Self.blockRows)
+            unsafe multiply(x, block: block, panels: range, scratch, epilogue)
+        }
+    }
+
+    /// As `multiply`, for at most `blockRows` rows: the sums of as many tiles have room in `scratch`.
+    @inline(__always)
+    private func multiply(
+        _ x: Matrix, block rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
         _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
     ) {
         let height = Scratch.tileVectors / vectors

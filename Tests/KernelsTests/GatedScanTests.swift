@@ -16,12 +16,13 @@ struct ScanCase {
     let scan: GatedScan
 
     /// Gate biases are drawn from −`reach` … `reach`.
-    init(seed: UInt64, reach: Float = 1, channels wanted: Int? = nil) {
+    init(seed: UInt64, reach: Float = 1, channels wanted: Int? = nil, inputs wantedInputs: Int? = nil) {
         var random = SeededGenerator(seed: seed)
         cell = seed % 2 == 0 ? .minGRU : .minLSTM
         candidate = seed / 2 % 2 == 0 ? .logSpace : .vanilla
         let (channels, inputs) = (
-            wanted ?? Int.random(in: 1...40, using: &random), Int.random(in: 1...30, using: &random)
+            wanted ?? Int.random(in: 1...40, using: &random),
+            wantedInputs ?? Int.random(in: 1...30, using: &random)
         )
         let scale = 2 / Float(inputs).squareRoot()
         let weights = (0..<cell.parts).map { _ in
@@ -141,6 +142,23 @@ struct GatedScanTests {
         for _ in 0..<1000 { scan.scan(x, sequences: [0], states: states, at: 0, into: hidden) }
         #expect(states[0, 0] == 0.1 && states[0, 1] == 0.3)
         #expect(abs(states[0, 2] - 0.3) < 1e-7)
+    }
+
+    @Test("more rows and more inputs than one block of each give the bytes of single rows", arguments: [0, 1])
+    func manyBlocks(seed: Int) {
+        var layer = ScanCase(seed: UInt64(seed), channels: 9, inputs: 2 * Panels.blockInputs + 5)
+        let rows = 3 * Panels.blockRows + 7
+        let (x, hidden) = (Matrix(rows: rows, columns: layer.inputs), Matrix(rows: rows, columns: 9))
+        let (states, alone) = (Matrix(rows: 1, columns: 9), Matrix(rows: 1, columns: 9))
+        let (one, expected) = (Matrix(rows: 1, columns: layer.inputs), Matrix(rows: 1, columns: 9))
+        for row in 0..<rows { x.set(row, to: layer.input()) }
+        layer.scan.scan(x, sequences: Array(repeating: 0, count: rows), states: states, at: 0, into: hidden)
+        for row in 0..<rows {
+            one.set(0, to: x.values(row))
+            layer.scan.scan(one, sequences: [0], states: alone, at: 0, into: expected)
+            #expect(hidden.values(row) == expected.values(0), "row \(row)")
+        }
+        #expect(states.values(0) == alone.values(0))
     }
 
     @Test("a sequence does not notice NaN in another one of its batch", arguments: 0..<24)
