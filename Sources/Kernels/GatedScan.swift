@@ -76,6 +76,9 @@ public final class GatedScan: Sendable {
         precondition(rows == 0 || !batch.segments.isEmpty, "a batch that was not prepared")
         precondition(hidden.columns == channels && rows <= hidden.rows, "hidden of \(hidden.columns) columns")
         precondition(offset >= 0 && offset + channels <= states.columns, "state at \(offset)")
+        for sequence in batch.sequences {
+            precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence)")
+        }
         let place = Place(states: states, offset: offset, hidden: hidden)
         switch (cell, candidate) {
         case (.minGRU, .logSpace):

@@ -118,7 +118,7 @@ struct ExponentialTests {
             let y = sigmoid(x)
             for lane in 0..<8 {
                 let (x, y) = (x[lane], y[lane])
-                let good = x.isNaN ? y.isNaN : x >= 18 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
+                let good = x.isNaN ? y.isNaN : x >= 17.33 ? y == 1 : x <= -89 ? y == 0 : y >= 0 && y <= 1
                 if !good { broken.append(x) }
             }
         }
