@@ -110,11 +110,11 @@ import CLinux
                     let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * Scratch.tileVectors : 0)
                     let from = unsafe UnsafePointer(x.base + row * x.stride + first)
                     let prefetch = tile == 0 && tiles < 4 ? Self.prefetch : 0
-                    if vectors == 2 {
-                        unsafe sixRows(type, from, x.stride, weights, inputs, sums, first > 0, prefetch)
-                    } else {
-                        unsafe fourRows(type, from, x.stride, weights, inputs, sums, first > 0, prefetch)
-                    }
+                    unsafe multiplyRows(
+                        type, vectors, rows: height, panels: 1,
+                        TileOperands(
+                            x: from, xStride: x.stride, weights: weights, panelBytes: 0, count: inputs, tile: sums,
+                            continues: first > 0, prefetch: prefetch))
                     for line in stride(from: tile * part, to: min(bytes, tile * part + part), by: 64) {
                         unsafe linux_prefetch(next + line)
                     }
@@ -135,11 +135,11 @@ import CLinux
         while panel < range.upperBound {
             let width = panelsAtOnce(rows: rest, left: range.upperBound - panel)
             let weights = unsafe UnsafeRawPointer(weights(panel, from: 0))
-            if vectors == 2 {
-                unsafe fewRows2(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums, ahead)
-            } else {
-                unsafe fewRows3(type, rest, width, from, x.stride, weights, panelBytes, inputs, scratch.sums, ahead)
-            }
+            unsafe multiplyRows(
+                type, vectors, rows: rest, panels: width,
+                TileOperands(
+                    x: from, xStride: x.stride, weights: weights, panelBytes: panelBytes, count: inputs,
+                    tile: scratch.sums, continues: false, prefetch: ahead))
             unsafe scale(panel, width, rest, scratch.sums)
             for index in 0..<width {
                 let sums = unsafe scratch.sums + index * vectors
@@ -204,8 +204,6 @@ extension WeightType {
     }
 }
 
-private typealias Sums = UnsafeMutablePointer<Vector>
-
 @inline(never)
 private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, into: UnsafeMutablePointer<Vector>) {
     switch type {
@@ -215,104 +213,33 @@ private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, i
     }
 }
 
-@inline(never)
-private func sixRows(
-    _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
-    _ sums: Sums, _ continues: Bool, _ prefetch: Int
-) {
-    switch type {
-    case .f32:
-        unsafe multiplyTile(
-            TileShape<Float, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch
-        )
-    case .f16:
-        unsafe multiplyTile(
-            TileShape<Float16, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues,
-            prefetch: prefetch)
-    case .int8:
-        unsafe multiplyTile(
-            TileShape<Int8, 6, 1, 2>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch)
+/// One tile of `rows` × `panels`, of the sizes that `Panels.multiply` asks for.
+private func multiplyRows(_ type: WeightType, _ vectors: Int, rows: Int, panels: Int, _ operands: TileOperands) {
+    switch (type, vectors) {
+    case (.f32, 2): unsafe multiplyRows(PanelShape<Float, 2>.self, rows, panels, operands)
+    case (.f32, _): unsafe multiplyRows(PanelShape<Float, 3>.self, rows, panels, operands)
+    case (.f16, 2): unsafe multiplyRows(PanelShape<Float16, 2>.self, rows, panels, operands)
+    case (.f16, _): unsafe multiplyRows(PanelShape<Float16, 3>.self, rows, panels, operands)
+    case (.int8, 2): unsafe multiplyRows(PanelShape<Int8, 2>.self, rows, panels, operands)
+    case (.int8, _): unsafe multiplyRows(PanelShape<Int8, 3>.self, rows, panels, operands)
     }
 }
 
 @inline(never)
-private func fourRows(
-    _ type: WeightType, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer, _ count: Int,
-    _ sums: Sums, _ continues: Bool, _ prefetch: Int
-) {
-    switch type {
-    case .f32:
-        unsafe multiplyTile(
-            TileShape<Float, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch
-        )
-    case .f16:
-        unsafe multiplyTile(
-            TileShape<Float16, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues,
-            prefetch: prefetch)
-    case .int8:
-        unsafe multiplyTile(
-            TileShape<Int8, 4, 1, 3>.self, x, stride, weights, 0, count, sums, continues: continues, prefetch: prefetch)
-    }
-}
-
-private func fewRows2(
-    _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
-) {
-    switch type {
-    case .f32: unsafe fewRows2(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    case .f16: unsafe fewRows2(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    case .int8: unsafe fewRows2(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    }
-}
-
-@inline(never)
-private func fewRows2<W: PackedWeight>(
-    _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
-    _ bytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
+private func multiplyRows<W: PackedWeight, let vectors: Int>(
+    _ shape: PanelShape<W, vectors>.Type, _ rows: Int, _ panels: Int, _ operands: TileOperands
 ) {
     switch (rows, panels) {
-    case (1, 4):
-        unsafe multiplyTile(TileShape<W, 1, 4, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (1, _):
-        unsafe multiplyTile(TileShape<W, 1, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (2, 2):
-        unsafe multiplyTile(TileShape<W, 2, 2, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (2, _):
-        unsafe multiplyTile(TileShape<W, 2, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (3, _):
-        unsafe multiplyTile(TileShape<W, 3, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (4, _):
-        unsafe multiplyTile(TileShape<W, 4, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    default: unsafe multiplyTile(TileShape<W, 5, 1, 2>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
+    case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, vectors>.self, operands)
+    case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, vectors>.self, operands)
+    case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, vectors>.self, operands)
+    case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, vectors>.self, operands)
+    case (3, _): unsafe multiplyTile(TileShape<W, 3, 1, vectors>.self, operands)
+    case (4, _): unsafe multiplyTile(TileShape<W, 4, 1, vectors>.self, operands)
+    case (5, _): unsafe multiplyTile(TileShape<W, 5, 1, vectors>.self, operands)
+    default: unsafe multiplyTile(TileShape<W, 6, 1, vectors>.self, operands)
     }
 }
 
-private func fewRows3(
-    _ type: WeightType, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
-) {
-    switch type {
-    case .f32: unsafe fewRows3(Float.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    case .f16: unsafe fewRows3(Float16.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    case .int8: unsafe fewRows3(Int8.self, rows, panels, x, stride, weights, panelBytes, count, sums, ahead)
-    }
-}
-
-@inline(never)
-private func fewRows3<W: PackedWeight>(
-    _ type: W.Type, _ rows: Int, _ panels: Int, _ x: UnsafePointer<Float>, _ stride: Int, _ weights: UnsafeRawPointer,
-    _ bytes: Int, _ count: Int, _ sums: Sums, _ ahead: Int
-) {
-    switch (rows, panels) {
-    case (1, 4):
-        unsafe multiplyTile(TileShape<W, 1, 4, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (1, _):
-        unsafe multiplyTile(TileShape<W, 1, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (2, 2):
-        unsafe multiplyTile(TileShape<W, 2, 2, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    case (2, _):
-        unsafe multiplyTile(TileShape<W, 2, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    default: unsafe multiplyTile(TileShape<W, 3, 1, 3>.self, x, stride, weights, bytes, count, sums, prefetch: ahead)
-    }
-}
+/// Names what a panel is made of at compile time.
+private enum PanelShape<W: PackedWeight, let vectors: Int> {}

@@ -5,24 +5,16 @@ import CLinux
 /// Each element is one chain of fused multiply-adds over the inputs, in order, from zero; a chain may pause in memory
 /// between two blocks of inputs and is never split. Whether a row is computed among six or alone, its chain is the same:
 /// this is what makes prefill and single steps agree to the byte.
-///
-/// - Parameters:
-///   - x: the first of `rows` rows, `xStride` values apart, at the first input of the block.
-///   - weights: the first of `panels` panels, `panelBytes` apart, at the same input; `vectors` × 8 weights per input.
-///   - count: inputs of the block.
-///   - tile: where row r leaves its vectors: `panels` · `vectors` of them, from `tile + r · panels · vectors` on.
-///   - continues: whether the chains go on from what lies in `tile`.
-///   - prefetch: bytes that weights are asked for ahead of their use, where they come from memory and the processor's own
-///     guesses, which end with each page, are not enough; 0 where they are near.
 @inline(__always)
 func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: Int>(
-    _ shape: TileShape<W, rows, panels, vectors>.Type, _ x: UnsafePointer<Float>, _ xStride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ count: Int, _ tile: UnsafeMutablePointer<Vector>,
-    continues: Bool = false, prefetch: Int = 0
+    _ shape: TileShape<W, rows, panels, vectors>.Type, _ operands: TileOperands
 ) {
+    let (x, xStride, tile) = unsafe (operands.x, operands.xStride, operands.tile)
+    let (weights, panelBytes) = unsafe (operands.weights, operands.panelBytes)
+    let (count, prefetch) = unsafe (operands.count, operands.prefetch)
     var sums = InlineArray<rows, InlineArray<panels, InlineArray<vectors, Vector>>>(
         repeating: .init(repeating: .init(repeating: .zero)))
-    if continues {
+    if unsafe operands.continues {
         for row in 0..<rows {
             for panel in 0..<panels {
                 for vector in 0..<vectors {
@@ -71,6 +63,25 @@ private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let ve
             }
         }
     }
+}
+
+/// What a tile is computed of, and where it goes.
+@unsafe struct TileOperands {
+    /// The first row at the first input of the block; the others are `xStride` values apart.
+    let x: UnsafePointer<Float>
+    let xStride: Int
+    /// The first panel at the same input, with so many vectors of weights for each input; the others are `panelBytes` apart.
+    let weights: UnsafeRawPointer
+    let panelBytes: Int
+    /// Inputs of the block.
+    let count: Int
+    /// Where row r leaves its vectors: `panels` · `vectors` of them, from `tile + r · panels · vectors` on.
+    let tile: UnsafeMutablePointer<Vector>
+    /// Whether the chains go on from what lies in `tile`.
+    let continues: Bool
+    /// Bytes that weights are asked for ahead of their use, where they come from memory and the processor's own guesses,
+    /// which end with each page, are not enough; 0 where they are near.
+    let prefetch: Int
 }
 
 /// Names the sizes of a tile at compile time.
