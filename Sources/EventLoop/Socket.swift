@@ -42,7 +42,8 @@ public final class Socket: @unchecked Sendable {
     /// Whether the peer has said that it will send no more.
     public var peerFinished: Bool { registration.peerFinished }
 
-    /// Hands a few bytes to the kernel without waiting, while nobody else writes; false when it did not take them whole.
+    /// Hands a few bytes to the kernel without waiting, while nobody else writes; false when it did not take them
+    /// whole.
     public func writeAtOnce(_ bytes: [UInt8]) -> Bool {
         loop.preconditionCurrent()
         guard registration.isOpen else { return false }

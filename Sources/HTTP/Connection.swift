@@ -54,7 +54,8 @@ final class Connection: @unchecked Sendable {
     }
 
     /// A client that has finished sending may wait for its reply or be gone altogether, and only an answer to something
-    /// sent tells: a reset. An interim reply harms nobody (RFC 9110 §15.2); HTTP/1.0 has none. Most replies are quicker.
+    /// sent tells: a reset. An interim reply harms nobody (RFC 9110 §15.2); HTTP/1.0 has none. Most replies are
+    /// quicker.
     private func probe(_ request: Request) {
         guard request.head.minorVersion > 0 else { return }
         _ = loop.schedule(after: service.limits.probeDelay) { [weak self, weak request] in
@@ -101,7 +102,8 @@ final class Connection: @unchecked Sendable {
         request.connection = nil
         service.observer.replied?(head, status, loop.now - request.arrival)
         if endsHere {
-            // Closing with unread input would reset the connection, and the client could lose the reply (RFC 9112 §9.6).
+            // Closing with unread input would reset the connection, and the client could lose the reply (RFC 9112
+            // §9.6).
             if !request.content.isComplete || !input.isEmpty { await linger() }
             return false
         }

@@ -13,8 +13,8 @@ enum HTTPDate {
             + "\(pad(time / 3600)):\(pad(time / 60 % 60)):\(pad(time % 60)) GMT"
     }
 
-    /// The Gregorian date of a day since 1970. Years are counted from March, so that the leap day comes last, in eras of
-    /// 400 years, which all have 146097 days.
+    /// The Gregorian date of a day since 1970. Years are counted from March, so that the leap day comes last, in eras
+    /// of 400 years, which all have 146097 days.
     private static func civil(_ day: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = day + 719_468
         let (era, ofEra) = (shifted / 146_097, shifted % 146_097)

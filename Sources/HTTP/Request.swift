@@ -81,8 +81,9 @@ public final class Request: @unchecked Sendable {
     }
 
     /// Has `action` called on the loop when the connection dies before the reply is complete; at once if it has. A
-    /// client that has only finished sending may still want its reply, so no end of its bytes counts, only a reset or an
-    /// error of the connection; the connection itself finds out which of them is gone. The handler's task is cancelled at the same time.
+    /// client that has only finished sending may still want its reply, so no end of its bytes counts, only a reset or
+    /// an error of the connection; the connection itself finds out which of them is gone. The handler's task is
+    /// cancelled at the same time.
     public func whenClientGone(_ action: @escaping @Sendable () -> Void) {
         loop.preconditionCurrent()
         guard let connection, !connection.socket.hungUp else { return action() }

@@ -4,7 +4,8 @@ import Threading
 /// One emitted token.
 public struct GenerationEvent: Sendable, Equatable {
     public let token: Int
-    /// Text that has become certain with it: empty while it may be the beginning of a stop text; nil without a tokenizer.
+    /// Text that has become certain with it: empty while it may be the beginning of a stop text; nil without a
+    /// tokenizer.
     public let text: String?
     /// The step of the session once it has absorbed the token.
     public let step: Int

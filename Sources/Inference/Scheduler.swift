@@ -73,8 +73,8 @@ public final class Scheduler: @unchecked Sendable {
         }.get()
     }
 
-    /// Does all of `works`, which may share batches, and gives their results in order; they are dropped when the task is
-    /// cancelled.
+    /// Does all of `works`, which may share batches, and gives their results in order; they are dropped when the task
+    /// is cancelled.
     public func run(_ works: [Work]) async -> [Result<Completion, InferenceError>] {
         guard !works.isEmpty else { return [] }
         let now = clock()

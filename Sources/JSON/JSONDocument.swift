@@ -1,10 +1,10 @@
 /// An immutable parsed JSON text (RFC 8259).
 ///
-/// Any number of threads may read it. Its memory, about 14 times the text, comes from a pool and goes back there with the
-/// last reference to the document or to a ``JSONValue`` of it.
+/// Any number of threads may read it. Its memory, about 14 times the text, comes from a pool and goes back there with
+/// the last reference to the document or to a ``JSONValue`` of it.
 ///
-/// Numbers are 64-bit: an integer literal outside `Int64` and `UInt64` and a literal that overflows `Double` are errors.
-/// Names that repeat within an object are not: see ``firstDuplicateKey``.
+/// Numbers are 64-bit: an integer literal outside `Int64` and `UInt64` and a literal that overflows `Double` are
+/// errors. Names that repeat within an object are not: see ``firstDuplicateKey``.
 public final class JSONDocument: Sendable {
     /// How deep arrays and objects may nest; an empty one inside the deepest is still allowed.
     public static let maximumDepth = 64

@@ -2,8 +2,8 @@ import CSimdJSON
 
 /// What simdjson makes of a text: a flat list of 64-bit words, and the strings they point to.
 ///
-/// Every position handed to a method must be the first word of a value on this tape; `JSONValue` and its sequences see to
-/// that. The top byte of a word is its type, the other 56 bits are its payload:
+/// Every position handed to a method must be the first word of a value on this tape; `JSONValue` and its sequences see
+/// to that. The top byte of a word is its type, the other 56 bits are its payload:
 ///
 /// | type | payload |
 /// |---|---|

@@ -2,7 +2,8 @@
 public enum ScanMode: String, Sendable, CaseIterable {
     /// In order of time; gives the bytes of single steps.
     case exact
-    /// Blocks of `Batch.scanBlock` steps from a state of zero, at the same time; then the carries are combined and added.
+    /// Blocks of `Batch.scanBlock` steps from a state of zero, at the same time; then the carries are combined and
+    /// added.
     case associative
 }
 

@@ -1,11 +1,11 @@
-// e^x and the functions made of it, a vector at a time. They use additions, multiply-adds, one division and bit patterns,
-// never libm and never an approximate reciprocal: every machine with IEEE arithmetic computes the same bytes.
+// e^x and the functions made of it, a vector at a time. They use additions, multiply-adds, one division and bit
+// patterns, never libm and never an approximate reciprocal: every machine with IEEE arithmetic computes the same bytes.
 
 /// e^±x as 2ⁿ · (even ± r) / (even ∓ r), where n is the integer nearest to ±x / ln 2, r = x ∓ n ln 2 and
 /// even = r · coth(r / 2).
 ///
-/// That function is even and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such a power
-/// needs no quotient of its own: σ, tanh and the cells divide once, at their end.
+/// That function is even and so nearly constant that 2 + r²/6 and one small term give e^r to 5e-10. A sum made of such
+/// a power needs no quotient of its own: σ, tanh and the cells divide once, at their end.
 struct ExponentialParts {
     /// 1.5·2²³ + `bias` + n: n + `bias` stands in the low bits, what is above them drops out of a shift by 23.
     let shifted: Vector
@@ -18,8 +18,8 @@ struct ExponentialParts {
     ///   - bias: a small integer to be added to n.
     @inline(__always)
     init(sign: Float = 1, _ x: Vector, bias: Float) {
-        // Adding 1.5·2²³ rounds to an integer and leaves it in the low bits: a vector conversion to Int32 would be eight
-        // scalar calls.
+        // Adding 1.5·2²³ rounds to an integer and leaves it in the low bits: a vector conversion to Int32 would be
+        // eight scalar calls.
         let magic = Vector(repeating: 12_582_912 + bias)
         shifted = magic.addingProduct(x, Vector(repeating: sign * 1.442_695_04))
         let n = shifted - magic
@@ -49,7 +49,8 @@ func exp(_ x: Vector) -> Vector {
     return fraction * Vector(bits: half &<< 23) * Vector(bits: (exponent &- half) &<< 23)
 }
 
-/// σ(x) = 1 / (1 + e^−x), relative error below 1.8e-7 wherever it is a normal number (x ≥ −87.33); 0 below −88.4, NaN for NaN.
+/// σ(x) = 1 / (1 + e^−x), relative error below 1.8e-7 wherever it is a normal number (x ≥ −87.33); 0 below −88.4, NaN
+/// for NaN.
 @inline(__always)
 func sigmoid(_ x: Vector) -> Vector {
     sigmoid(bounded: x.clamped(-89, 87))
@@ -76,8 +77,8 @@ func positive(_ x: Vector) -> Vector {
 /// tanh x, relative error below 1.8e-7; odd to the bit, ±1 beyond ±9.02, NaN for NaN.
 @inline(__always)
 func tanh(_ x: Vector) -> Vector {
-    // With e^2x = s (even + r) / (even − r), tanh x = (e^2x − 1) / (e^2x + 1). Sorted by s, nothing cancels: near zero s = 1 and
-    // the numerator is 2r.
+    // With e^2x = s (even + r) / (even − r), tanh x = (e^2x − 1) / (e^2x + 1). Sorted by s, nothing cancels: near zero
+    // s = 1 and the numerator is 2r.
     let y = x.clamped(-9.5, 9.5)
     let e = ExponentialParts(y + y, bias: 127)
     let (minus, plus) = (e.power - 1, e.power + 1)

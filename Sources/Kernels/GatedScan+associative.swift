@@ -3,8 +3,8 @@ import Threading
 /// What associative scans of one batch leave between their two passes.
 ///
 /// A block of `Batch.scanBlock` steps is scanned from a state of zero, and beside each local hidden state stands the
-/// product of what all gates up to there keep: h_t = local_t + product_t · carry, where the carry is the state before the
-/// block. Carries are combined in order of blocks; then every row is mended.
+/// product of what all gates up to there keep: h_t = local_t + product_t · carry, where the carry is the state before
+/// the block. Carries are combined in order of blocks; then every row is mended.
 public final class ScanBlocks {
     /// Rows × channels: products of 1 − z.
     let decay: Matrix

@@ -1,7 +1,7 @@
 import Threading
 
-/// The recurrent product of a minimal cell, fused with its scan: gates and candidate of the same eight channels come out
-/// of one register tile, the activations and the carry follow at once, and only the hidden state is written.
+/// The recurrent product of a minimal cell, fused with its scan: gates and candidate of the same eight channels come
+/// out of one register tile, the activations and the carry follow at once, and only the hidden state is written.
 ///
 /// A row is one time step of one sequence. Rows of a sequence follow each other in time order and carry the state from
 /// row to row; different sequences stand in one batch in any mixture. The arithmetic of a row does not depend on which
@@ -11,7 +11,8 @@ public final class GatedScan: Sendable {
     public enum Cell: Sendable {
         /// h ← h + z·(h̃ − h), z = σ(gate). Parts: candidate, gate.
         case minGRU
-        /// h ← f'·h + i'·h̃ with i' = i/(f + i) and f' = 1 − i', so h ← h + i'·(h̃ − h). Parts: candidate, forget, input.
+        /// h ← f'·h + i'·h̃ with i' = i/(f + i) and f' = 1 − i', so h ← h + i'·(h̃ − h). Parts: candidate, forget,
+        /// input.
         case minLSTM
 
         /// Linear maps of the input that one channel needs.
@@ -35,7 +36,8 @@ public final class GatedScan: Sendable {
     /// channels (padded to 8) × parts vectors, in the order of the tile.
     private let bias: [Vector]
 
-    /// Packs the parts of the cell. `row` fills its last argument (`inputs` values) with the weights of (part, channel).
+    /// Packs the parts of the cell. `row` fills its last argument (`inputs` values) with the weights of (part,
+    /// channel).
     public init<E: Error>(
         _ type: WeightType = .f32, cell: Cell, candidate: Candidate, channels: Int, inputs: Int, bias: [[Float]?],
         row: (_ part: Int, _ channel: Int, inout [Float]) throws(E) -> Void

@@ -1,9 +1,9 @@
-/// i' of a minLSTM, its gates normalised: i / (f + i) of the sigmoids f and i of `forget` and `input` (arXiv 2410.01201,
-/// section 3.2). f' is 1 − i', so a step is h + i'·(h̃ − h).
+/// i' of a minLSTM, its gates normalised: i / (f + i) of the sigmoids f and i of `forget` and `input` (arXiv
+/// 2410.01201, section 3.2). f' is 1 − i', so a step is h + i'·(h̃ − h).
 ///
-/// The quotient is (1 + e^−f) / ((1 + e^−f) + (1 + e^−i)): 0/0 as written where both gates are below −89, so the largest
-/// of 1 and of the powers of two in both exponentials is taken out of all three; their fractions go into the one quotient.
-/// Gates beyond ±2e6 count as ±2e6, NaN makes NaN.
+/// The quotient is (1 + e^−f) / ((1 + e^−f) + (1 + e^−i)): 0/0 as written where both gates are below −89, so the
+/// largest of 1 and of the powers of two in both exponentials is taken out of all three; their fractions go into the
+/// one quotient. Gates beyond ±2e6 count as ±2e6, NaN makes NaN.
 @inline(__always)
 func inputGate(forget: Vector, input: Vector) -> Vector {
     let f = ExponentialParts(sign: -1, forget.clamped(-2e6, 2e6), bias: 0)

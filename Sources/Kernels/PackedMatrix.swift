@@ -87,8 +87,9 @@ public final class PackedMatrix: Sendable {
     }
 }
 
-/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go round
-/// often enough. Many rows are dealt in smaller portions, so that the team does not wait long for one that was interrupted.
+/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go
+/// round often enough. Many rows are dealt in smaller portions, so that the team does not wait long for one that was
+/// interrupted.
 func panelGroup(_ panels: Int, _ members: Int, rows: Int) -> Int {
     members == 1 ? panels : min(4, max(1, panels / ((rows < 12 ? 2 : 6) * members)))
 }

@@ -2,8 +2,9 @@ import CLinux
 
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
-/// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns, as `type` says. Columns past the last
-/// are zeros. Written only while its owner is being made, read-only from then on: that makes `@unchecked Sendable` true.
+/// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns, as `type` says. Columns past the
+/// last are zeros. Written only while its owner is being made, read-only from then on: that makes `@unchecked Sendable`
+/// true.
 @safe struct Panels: ~Copyable, @unchecked Sendable {
     let type: WeightType
     let inputs: Int
@@ -47,8 +48,8 @@ import CLinux
         unsafe base + (index * inputs + first) * vectors * 8 * type.size
     }
 
-    /// Writes the weights of one output, one from each input, into column `lane` of vector `vector` of a panel. Rounds to
-    /// the nearest value that the type has.
+    /// Writes the weights of one output, one from each input, into column `lane` of vector `vector` of a panel. Rounds
+    /// to the nearest value that the type has.
     func set(panel: Int, vector: Int, lane: Int, to weights: [Float]) {
         precondition(panel < count && vector < vectors && lane < 8 && weights.count == inputs)
         let first = unsafe self.weights(panel, from: 0) + (vector * 8 + lane) * type.size
@@ -70,8 +71,8 @@ import CLinux
         }
     }
 
-    /// Computes the panels of `range` for `rows` of `x` and hands the vectors of some rows at a time to `epilogue`, for any
-    /// panel in ascending order: (panel, rows, the vectors of the first of them, vectors from one row to the next).
+    /// Computes the panels of `range` for `rows` of `x` and hands the vectors of some rows at a time to `epilogue`, for
+    /// any panel in ascending order: (panel, rows, the vectors of the first of them, vectors from one row to the next).
     @inline(__always)
     func multiply(
         _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,

@@ -1,10 +1,11 @@
 import CLinux
 
-/// The only multiplication of activations by weights in the program: `rows` × (`panels` · `vectors`) vectors in registers.
+/// The only multiplication of activations by weights in the program: `rows` × (`panels` · `vectors`) vectors in
+/// registers.
 ///
 /// Each element is one chain of fused multiply-adds over the inputs, in order, from zero; a chain may pause in memory
-/// between two blocks of inputs and is never split. Whether a row is computed among six or alone, its chain is the same:
-/// this is what makes prefill and single steps agree to the byte.
+/// between two blocks of inputs and is never split. Whether a row is computed among six or alone, its chain is the
+/// same: this is what makes prefill and single steps agree to the byte.
 @inline(__always)
 func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: Int>(
     _ shape: TileShape<W, rows, panels, vectors>.Type, _ operands: TileOperands
@@ -70,7 +71,8 @@ private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let ve
     /// The first row at the first input of the block; the others are `xStride` values apart.
     let x: UnsafePointer<Float>
     let xStride: Int
-    /// The first panel at the same input, with so many vectors of weights for each input; the others are `panelBytes` apart.
+    /// The first panel at the same input, with so many vectors of weights for each input; the others are `panelBytes`
+    /// apart.
     let weights: UnsafeRawPointer
     let panelBytes: Int
     /// Inputs of the block.
@@ -79,8 +81,8 @@ private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let ve
     let tile: UnsafeMutablePointer<Vector>
     /// Whether the chains go on from what lies in `tile`.
     let continues: Bool
-    /// Bytes that weights are asked for ahead of their use, where they come from memory and the processor's own guesses,
-    /// which end with each page, are not enough; 0 where they are near.
+    /// Bytes that weights are asked for ahead of their use, where they come from memory and the processor's own
+    /// guesses, which end with each page, are not enough; 0 where they are near.
     let prefetch: Int
 }
 

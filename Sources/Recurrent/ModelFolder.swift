@@ -43,8 +43,8 @@ public struct ModelFolder: Sendable {
         self.tokenizer = tokenizer
     }
 
-    /// Paths of the folders in `directory` that hold a `model.safetensors`, even one that cannot be read, in order of their names; nil when the
-    /// directory cannot be read.
+    /// Paths of the folders in `directory` that hold a `model.safetensors`, even one that cannot be read, in order of
+    /// their names; nil when the directory cannot be read.
     public static func paths(in directory: String) -> [String]? {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else { return nil }
         return names.sorted().map { directory + "/" + $0 }

@@ -2,8 +2,8 @@ import Glibc
 
 /// A mutual exclusion lock over `pthread_mutex_t`, which the thread sanitizer understands.
 ///
-/// Never hold one across an `await`. The mutex lives at a fixed address for the lock's lifetime: that, and pthread's own
-/// rules, make `@unchecked Sendable` true.
+/// Never hold one across an `await`. The mutex lives at a fixed address for the lock's lifetime: that, and pthread's
+/// own rules, make `@unchecked Sendable` true.
 @safe public final class Lock: @unchecked Sendable {
     let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
@@ -50,7 +50,8 @@ import Glibc
         unsafe condition.deallocate()
     }
 
-    /// Gives `lock` up, which the caller holds, until signalled, and takes it again. May return early: check and repeat.
+    /// Gives `lock` up, which the caller holds, until signalled, and takes it again. May return early: check and
+    /// repeat.
     public func wait(_ lock: Lock) { unsafe _ = pthread_cond_wait(condition, lock.mutex) }
 
     /// As `wait`, but false when the monotonic clock has passed `nanoseconds`.

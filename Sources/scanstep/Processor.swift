@@ -2,7 +2,8 @@
     import CLinux
 #endif
 
-/// Ends the program on a processor that lacks what the kernels were compiled for, instead of in the middle of a request.
+/// Ends the program on a processor that lacks what the kernels were compiled for, instead of in the middle of a
+/// request.
 func requireProcessor() throws {
     #if arch(x86_64) && !SCANSTEP_MARCH
         guard linux_has_x86_64_v3() else {

@@ -1,6 +1,7 @@
 @testable import Kernels
 
-/// Every `stride`-th bit pattern of a float, eight at a time: all exponents, both signs, denormals, infinities and NaNs.
+/// Every `stride`-th bit pattern of a float, eight at a time: all exponents, both signs, denormals, infinities and
+/// NaNs.
 func sweep(stride: UInt64, _ body: (Vector) -> Void) {
     var pattern: UInt64 = 0
     while pattern <= UInt64(UInt32.max) {

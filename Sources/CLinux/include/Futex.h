@@ -1,6 +1,7 @@
 #pragma once
 
-// What threads that wait for each other for microseconds need: words that they share, a pause, and the futex to sleep on.
+// What threads that wait for each other for microseconds need: words that they share, a pause, and the futex to sleep
+// on.
 
 #include <limits.h>
 #include <linux/futex.h>

@@ -3,7 +3,8 @@ import Kernels
 
 /// The identity of a model's arithmetic: a state is only valid for the fingerprint it was made under.
 enum Fingerprint {
-    /// Hexadecimal SHA-256 over numerics version, scan mode, weight type, architecture and the bytes of the weights' file.
+    /// Hexadecimal SHA-256 over numerics version, scan mode, weight type, architecture and the bytes of the weights'
+    /// file.
     static func of(
         _ configuration: ModelConfiguration, _ file: TensorFile, _ weights: WeightType, _ scan: ScanMode
     ) -> String {

@@ -2,8 +2,8 @@ import Glibc
 
 /// The bytes of a file, mapped read-only for as long as the value's owner lives.
 ///
-/// Immutable, so any thread may read it. A file that somebody truncates while it is mapped ends the process with SIGBUS,
-/// as it does any program that maps files; models are read at start and unmapped at once.
+/// Immutable, so any thread may read it. A file that somebody truncates while it is mapped ends the process with
+/// SIGBUS, as it does any program that maps files; models are read at start and unmapped at once.
 @safe final class MappedFile: @unchecked Sendable {
     let count: Int
     private let base: UnsafeRawPointer

@@ -1,9 +1,10 @@
 import Kernels
 
-/// The layout of `minLM` in the Python package minGRU-pytorch: recognised from its tensor names, needs no `config.json`.
+/// The layout of `minLM` in the Python package minGRU-pytorch: recognised from its tensor names, needs no
+/// `config.json`.
 ///
-/// Rows of the recurrent weight: candidate, gate; or candidate, forget, input. Expansion, feed-forward width, kernel and
-/// depth follow from the shapes. Its RMSNorm has PyTorch's default ε, its candidate is the log-space g.
+/// Rows of the recurrent weight: candidate, gate; or candidate, forget, input. Expansion, feed-forward width, kernel
+/// and depth follow from the shapes. Its RMSNorm has PyTorch's default ε, its candidate is the log-space g.
 enum MinGRUPyTorchLayout {
     /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
     static let epsilon: Float = 1.192_092_9e-7

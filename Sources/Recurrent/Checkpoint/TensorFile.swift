@@ -3,9 +3,9 @@ import Kernels
 
 /// A safetensors file: eight bytes of header length (little-endian), a JSON header, then the tensors' bytes.
 ///
-/// Everything the header says is checked before a tensor is handed out: the header lies in the file, each tensor's bytes
-/// lie behind it and are as many as its shape and type need, and the tensors cover the rest of the file without overlap
-/// or gap (as the format's description demands).
+/// Everything the header says is checked before a tensor is handed out: the header lies in the file, each tensor's
+/// bytes lie behind it and are as many as its shape and type need, and the tensors cover the rest of the file without
+/// overlap or gap (as the format's description demands).
 struct TensorFile: Sendable {
     let path: String
     let map: MappedFile

@@ -3,8 +3,8 @@ import Threading
 
 /// An immutable minimal recurrent network: a stack of residual blocks between an input and an output map.
 ///
-/// `advance` is the only way to move a state, one row for a step, many for a prefill. A row's arithmetic does not depend
-/// on the rows around it, so any cut of the same inputs into batches ends in the same bytes.
+/// `advance` is the only way to move a state, one row for a step, many for a prefill. A row's arithmetic does not
+/// depend on the rows around it, so any cut of the same inputs into batches ends in the same bytes.
 public final class RecurrentModel: Sendable {
     /// Raised whenever the same weights and inputs may give other bytes than before; part of the fingerprint.
     public static let numericsVersion = 2
@@ -35,8 +35,8 @@ public final class RecurrentModel: Sendable {
     private let norm: Norm?
     private let output: PackedMatrix
 
-    /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file, and
-    /// are float32 elsewhere.
+    /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file,
+    /// and are float32 elsewhere.
     init(
         _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, weights wanted: WeightType?,
         scan: ScanMode
@@ -76,7 +76,8 @@ public final class RecurrentModel: Sendable {
         compute(.blocks, rows, workspace)
     }
 
-    /// Computes the outputs after the given rows of the batch that was just absorbed, into `workspace.outputs`, in order.
+    /// Computes the outputs after the given rows of the batch that was just absorbed, into `workspace.outputs`, in
+    /// order.
     public func outputs(_ workspace: Workspace, rows: [Int]) {
         for (index, row) in rows.enumerated() {
             workspace.a.copy(index, to: workspace.stream, row, 0..<configuration.width)

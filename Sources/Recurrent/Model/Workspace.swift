@@ -1,7 +1,8 @@
 import Kernels
 import Threading
 
-/// The memory a model computes in: states of the sequences that are being absorbed and activations of one batch of rows.
+/// The memory a model computes in: states of the sequences that are being absorbed and activations of one batch of
+/// rows.
 ///
 /// Its size is fixed when it is made, so a prefill of a million steps needs no more than one of a hundred. One thread
 /// uses a workspace, with a team or alone; the model itself is immutable and shared.
@@ -56,14 +57,15 @@ public final class Workspace {
     /// Begins a new batch.
     public func clear() { batch.clear() }
 
-    /// Adds a row that steps `sequence` by `token`, which must be in the vocabulary. The rows of one sequence follow each
-    /// other, in order of time.
+    /// Adds a row that steps `sequence` by `token`, which must be in the vocabulary. The rows of one sequence follow
+    /// each other, in order of time.
     public func append(token: Int, to sequence: Int) {
         model.embedding!.copy(token, to: self, row: batch.sequences.count)
         append(sequence)
     }
 
-    /// Adds a row that steps `sequence` by `range` of `values`, all of them by default: a vector of the model's input size.
+    /// Adds a row that steps `sequence` by `range` of `values`, all of them by default: a vector of the model's input
+    /// size.
     public func append(vector values: [Float], _ range: Range<Int>? = nil, to sequence: Int) {
         let range = range ?? values.indices
         precondition(range.count == vectors!.columns, "vector of \(range.count) values for \(vectors!.columns)")
@@ -76,8 +78,9 @@ public final class Workspace {
         batch.append(sequence)
     }
 
-    /// Has the rows of the sequence that was added last scanned associatively. `firstStep` is the number of inputs that it
-    /// had absorbed before them; but for a sequence's last rows, a batch ends at a multiple of `RecurrentModel.scanBlock`.
+    /// Has the rows of the sequence that was added last scanned associatively. `firstStep` is the number of inputs that
+    /// it had absorbed before them; but for a sequence's last rows, a batch ends at a multiple of
+    /// `RecurrentModel.scanBlock`.
     public func useAssociativeScan(firstStep: Int) {
         if blocks == nil { blocks = ScanBlocks(rows: capacity, channels: model.configuration.innerWidth) }
         batch.useAssociativeScan(firstStep: firstStep)
