@@ -35,29 +35,17 @@ struct LifetimeTests {
         }
     }
 
-    @Test("A reset is reported while the handler waits, and its task is cancelled")
-    func goneWhileWaiting() throws {
+    @Test(
+        "A client that goes while the handler waits, by a reset or in good order, is reported and the task is cancelled",
+        arguments: [true, false])
+    func goneWhileWaiting(reset: Bool) throws {
         let meeting = Meeting()
         try withServer(meeting) { server, port in
             do {
                 let client = try RawClient(port)
                 try client.send("GET /watch HTTP/1.1\r\nHost: t\r\n\r\n")
                 #expect(meeting.arrived.wait(until: .now + Self.deadline))
-                client.resetOnClose()
-            }
-            #expect(meeting.ended.wait(until: .now + Self.deadline))
-            #expect(server.drain(within: Self.deadline))
-        }
-    }
-
-    @Test("A client that closes in good order while the handler waits is found gone")
-    func closedWhileWaiting() throws {
-        let meeting = Meeting()
-        try withServer(meeting) { server, port in
-            do {
-                let client = try RawClient(port)
-                try client.send("GET /watch HTTP/1.1\r\nHost: t\r\n\r\n")
-                #expect(meeting.arrived.wait(until: .now + Self.deadline))
+                if reset { client.resetOnClose() }
             }
             #expect(meeting.ended.wait(until: .now + Self.deadline))
             #expect(server.drain(within: Self.deadline))

@@ -24,14 +24,20 @@ struct SlowReaderTests {
         return work
     }
 
+    /// A generation of `tokens` for each of the readers, in sessions of their own.
+    private func streams(_ scheduler: Scheduler, tokens: Int) async throws -> [GenerationStream] {
+        var streams: [GenerationStream] = []
+        for index in 0..<Self.readers {
+            _ = try await scheduler.run(work(.create(id: "\(index)")))
+            streams.append(scheduler.stream(work(.session("\(index)"), tokens: tokens)))
+        }
+        return streams
+    }
+
     @Test("hold up nobody else, and their generations go on when they are read") func slow() async throws {
         try await withServer([try served(RandomModel(), as: "random")], limits: Self.limits) { server in
             let (sessions, scheduler) = (server.sessions, server.scheduler)
-            var streams: [GenerationStream] = []
-            for index in 0..<Self.readers {
-                _ = try await scheduler.run(work(.create(id: "\(index)")))
-                streams.append(scheduler.stream(work(.session("\(index)"), tokens: 200)))
-            }
+            let streams = try await streams(scheduler, tokens: 200)
             for _ in 0..<3 { #expect(try await scheduler.run(work(.detached)).step == 3) }
 
             _ = try await scheduler.run(work(.create(id: "alone")))
@@ -48,11 +54,7 @@ struct SlowReaderTests {
     @Test("end when they leave or their session does") func leaving() async throws {
         try await withServer([try served(RandomModel(), as: "random")], limits: Self.limits) { server in
             let (sessions, scheduler) = (server.sessions, server.scheduler)
-            var streams: [GenerationStream] = []
-            for index in 0..<Self.readers {
-                _ = try await scheduler.run(work(.create(id: "\(index)")))
-                streams.append(scheduler.stream(work(.session("\(index)"), tokens: 1000)))
-            }
+            let streams = try await streams(scheduler, tokens: 1000)
             _ = try await scheduler.run(work(.detached))
             for stream in streams.dropFirst() { stream.cancel() }
             // Waits behind the generation that was cancelled.
