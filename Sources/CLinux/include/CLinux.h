@@ -3,6 +3,7 @@
 // What the Glibc module of Swift lacks: epoll, eventfd, futex, and the socket calls whose flags it does not import.
 
 #include "Futex.h"
+#include "Processor.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -74,11 +75,3 @@ static inline int linux_local_port(int descriptor) {
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
-
-#if defined(__x86_64__)
-/// Whether the processor has AVX2, FMA and F16C, for which kernels are compiled by default.
-static inline _Bool linux_has_x86_64_v3(void) {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-#endif

@@ -1,7 +1,6 @@
 #pragma once
 
-// What threads that wait for each other for microseconds need: words that they share, a pause, and the futex to sleep
-// on.
+// What threads that wait for each other for microseconds need: words that they share, and the futex to sleep on.
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -29,15 +28,3 @@ static inline void linux_futex_wait(uint32_t *word, uint32_t value) {
 static inline void linux_futex_wake_all(uint32_t *word) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, (void *)0, (void *)0, 0);
 }
-
-/// Tells the processor that this is a loop that waits.
-static inline void linux_pause(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-/// Has a cache line brought near before it is needed.
-static inline void linux_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }
