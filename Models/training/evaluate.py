@@ -4,8 +4,9 @@
     python Models/training/evaluate.py --data tinyshakespeare.txt --server http://127.0.0.1:8080
     python Models/training/evaluate.py --data tinyshakespeare.txt --binary .build/release/scanstep
 
-With a server of its own it does so once for each weight type. The held-out text is cut into consecutive windows, each scored by /v1/prefill from a cold state; the first character of
-a window has nothing before it and is not scored. Needs nothing but Python's standard library.
+With a server of its own it does so once for each weight type. The held-out text is cut into consecutive windows, each
+scored by /v1/prefill from a cold state; the first character of a window has nothing before it and is not scored. Needs
+nothing but Python's standard library.
 """
 
 import argparse
@@ -101,12 +102,17 @@ def main():
     windows = [held_out[i * given.windows : (i + 1) * given.windows] for i in range(count)]
 
     losses = []
-    for weights in [None] if given.server else given.weights:
-        server = contextlib.nullcontext(given.server.rstrip("/")) if given.server else None
-        with server or serving(given.binary, given.models, weights) as address:
-            losses.append(loss(address, given.model, windows, given.batch))
-        name = f"{given.model}, weights {weights}" if weights else given.model
+
+    def measure(server, name):
+        losses.append(loss(server, given.model, windows, given.batch))
         print(f"{name}: {losses[-1]:.4f} nats per character over {count} windows of {given.windows} characters")
+
+    if given.server:
+        measure(given.server.rstrip("/"), given.model)
+    else:
+        for weights in given.weights:
+            with serving(given.binary, given.models, weights) as server:
+                measure(server, f"{given.model}, weights {weights}")
     # Written so that a loss that is not a number fails too.
     if given.at_most is not None and not all(value <= given.at_most for value in losses):
         print(f"above {given.at_most}", file=sys.stderr)
