@@ -10,8 +10,8 @@ public struct Router: Sendable {
         let handler: Handler
     }
 
-    /// A place in the tree of segments. Only changed while the router is built, by its one owner: so `@unchecked
-    /// Sendable`.
+    /// A place in the tree of segments. Only changed while the router is built, by its one owner: so
+    /// `@unchecked Sendable`.
     private final class Node: @unchecked Sendable {
         var literals: [(segment: [UInt8], node: Node)] = []
         var parameter: Node?

@@ -1,8 +1,8 @@
 /// Float32 values in rows, the unit in which activations and states move between kernels.
 ///
 /// Rows are padded to whole SIMD vectors, so that kernels may read (never trust) a few elements past the columns. The
-/// padding starts as zero.
-/// One thread uses a matrix at a time; it is not `Sendable`, and whoever owns the model's work owns its matrices.
+/// padding starts as zero. A matrix is not `Sendable`: whoever owns the model's work owns its matrices. The members of a
+/// team that do this work together each write other elements, and read what another wrote only behind a barrier.
 @safe public final class Matrix {
     /// Rows that hold values.
     public let rows: Int

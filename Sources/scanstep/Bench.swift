@@ -27,11 +27,11 @@ struct Bench: ParsableCommand {
     @Option(help: "Threads that compute (default: one per core).")
     var threads: Int?
 
-    @Option(help: "How weights are kept: auto, f32, f16 or int8.")
-    var weights = "auto"
+    @Option(help: "How weights are kept: \(WeightChoice.names).")
+    var weights = WeightChoice.auto
 
     @Option(help: "How prefills are scanned: exact or associative.")
-    var scan = "exact"
+    var scan = ScanMode.exact
 
     @Option(help: "Prefills, sequences x steps each, or none.")
     var prefill = CommaList([BenchSize(1, 2048), BenchSize(8, 512), BenchSize(32, 256)])
@@ -61,7 +61,10 @@ struct Bench: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (1...1024).contains(threads ?? 1) else { throw ValidationError("--threads must be from 1 to 1024.") }
+        let most = Settings.threads.upperBound
+        guard Settings.threads.contains(threads ?? 1) else {
+            throw ValidationError("--threads must be from 1 to \(most).")
+        }
         guard (1...1_000_000).contains(runs) else { throw ValidationError("--runs must be from 1 to 1000000.") }
         guard (0...1e6).contains(seconds) else { throw ValidationError("--seconds must be from 0 to 1000000.") }
         guard (Batch.scanBlock...65_536).contains(rows) else {
@@ -70,12 +73,6 @@ struct Bench: ParsableCommand {
         guard (step.elements + channels.elements).allSatisfy((1...65_536).contains) else {
             throw ValidationError("--step and --channels must be from 1 to 65536.")
         }
-        guard weights == "auto" || WeightType(rawValue: weights) != nil else {
-            throw ValidationError("--weights must be auto, f32, f16 or int8, not \"\(weights)\".")
-        }
-        guard ScanMode(rawValue: scan) != nil else {
-            throw ValidationError("--scan must be exact or associative, not \"\(scan)\".")
-        }
         guard [model != nil, shape != nil, scanOnly].filter(\.self).count == 1 else {
             throw ValidationError("Give the folder of a model, a --shape or --scan-only.")
         }
@@ -83,7 +80,7 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         try requireProcessor()
-        let team = Team(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let team = Team(threads: threads ?? Settings.defaultThreads)
         let model = try scanOnly ? nil : load()
         let residentLoaded = BenchMemory.now
         let works = if let model { try works(model, team) } else { scans(team) }
@@ -117,11 +114,9 @@ struct Bench: ParsableCommand {
     }
 
     private func load() throws -> RecurrentModel {
-        let weights = WeightType(rawValue: weights)
-        let scan = ScanMode(rawValue: scan)!
-        if let shape { return try shape.load(weights: weights, scan: scan) }
+        if let shape { return try shape.load(weights: weights.type, scan: scan) }
         do throws(CheckpointError) {
-            return try ModelFolder(path: model!, weights: weights, scan: scan).model
+            return try ModelFolder(path: model!, weights: weights.type, scan: scan).model
         } catch {
             throw Failure("\(error)")
         }

@@ -47,13 +47,13 @@ struct Settings {
         host = try text(options.host, "host", "127.0.0.1")
         port = try number(options.port, "port", 8080, 0...65_535)
         loops = try number(options.loops, "loops", 1, 1...256)
-        weights = try parsed(try text(options.weights, "weights", "auto"), "weights", "auto, f32, f16 or int8") {
-            $0 == "auto" ? .some(nil) : WeightType(rawValue: $0).map(Optional.some)
-        }
+        weights = try parsed(
+            try text(options.weights, "weights", "auto"), "weights", WeightChoice.names, WeightChoice.init(argument:)
+        ).type
         scan = try parsed(try text(options.scan, "scan", "exact"), "scan", "exact or associative") {
             ScanMode(rawValue: $0)
         }
-        threads = try number(options.threads, "threads", ProcessInfo.processInfo.activeProcessorCount, 1...1024)
+        threads = try number(options.threads, "threads", Self.defaultThreads, Self.threads)
         maxTick = try parsed(
             try text(options.maxTick, "max-tick", "2ms"), "max-tick", "a time such as 2ms", Self.duration)
         let size = "a size such as 512MiB"
@@ -69,19 +69,22 @@ struct Settings {
         unknownVariables = Self.unknownVariables()
     }
 
+    /// Threads that may compute; one per core unless told.
+    static let threads = 1...1024
+    static var defaultThreads: Int { ProcessInfo.processInfo.activeProcessorCount }
+
     /// Names in the environment that begin like a setting's, without those of the build and those that Kubernetes makes
     /// for a service called scanstep.
     private static func unknownVariables() -> [String] {
         let settings = [
             "MODELS", "HOST", "PORT", "LOOPS", "WEIGHTS", "SCAN", "THREADS", "MAX_TICK", "SESSION_MEMORY", "MAX_BODY",
             "DRAIN_TIMEOUT", "LOG_LEVEL",
-            "MARCH",
-            "STRICT",
         ]
+        let build = ["MARCH", "STRICT"]
         return ProcessInfo.processInfo.environment.keys.filter { name in
             guard name.hasPrefix("SCANSTEP_") else { return false }
             let rest = name.dropFirst("SCANSTEP_".count)
-            return !settings.contains(String(rest)) && !rest.hasPrefix("SERVICE_") && !rest.hasPrefix("PORT_")
+            return !(settings + build).contains(String(rest)) && !rest.hasPrefix("SERVICE_") && !rest.hasPrefix("PORT_")
         }.sorted()
     }
 

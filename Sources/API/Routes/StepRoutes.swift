@@ -8,12 +8,7 @@ extension Service {
     /// `POST /v1/sessions/{id}/step`: absorbs one input.
     @Sendable func stepSession(_ request: Request) async throws -> Response {
         let step = try stepWork(try await request.body(), request)
-        let completion: Completion
-        do throws(InferenceError) {
-            completion = try await scheduler.run(step.work)
-        } catch {
-            throw Problem(error)
-        }
+        let completion = try await run(step.work)
         var json = JSONWriter()
         Self.write(completion, step, to: &json)
         return Response(json: json)
