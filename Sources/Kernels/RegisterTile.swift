@@ -24,16 +24,37 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
             }
         }
     }
+    let inputBytes = vectors &* MemoryLayout<W>.size &* 8
+    // Where another thread shares the core, each has three instructions a cycle, of which two should be multiply-adds: a
+    // loop's own would bind. Tiles of fewer chains keep it, or in the order that the compiler gives four inputs the
+    // additions of a chain would wait for each other.
+    let unrolled = rows &* panels &* vectors < 12 ? 0 : count & ~3
+    var k = 0
     if prefetch > 0 {
-        for k in 0..<count {
-            let at = unsafe weights + k &* vectors &* MemoryLayout<W>.size &* 8
-            for panel in 0..<panels { unsafe linux_prefetch(at + (panel &* panelBytes &+ prefetch)) }
-            unsafe multiplyAdd(shape, x + k, xStride, at, panelBytes, &sums)
+        while k < unrolled {
+            let (x, at) = unsafe (x + k, weights + k &* inputBytes)
+            unsafe multiplyAdd(shape, x, xStride, at, panelBytes, prefetch, &sums)
+            unsafe multiplyAdd(shape, x + 1, xStride, at + inputBytes, panelBytes, prefetch, &sums)
+            unsafe multiplyAdd(shape, x + 2, xStride, at + 2 &* inputBytes, panelBytes, prefetch, &sums)
+            unsafe multiplyAdd(shape, x + 3, xStride, at + 3 &* inputBytes, panelBytes, prefetch, &sums)
+            k &+= 4
+        }
+        while k < count {
+            unsafe multiplyAdd(shape, x + k, xStride, weights + k &* inputBytes, panelBytes, prefetch, &sums)
+            k &+= 1
         }
     } else {
-        for k in 0..<count {
-            let at = unsafe weights + k &* vectors &* MemoryLayout<W>.size &* 8
-            unsafe multiplyAdd(shape, x + k, xStride, at, panelBytes, &sums)
+        while k < unrolled {
+            let (x, at) = unsafe (x + k, weights + k &* inputBytes)
+            unsafe multiplyAdd(shape, x, xStride, at, panelBytes, 0, &sums)
+            unsafe multiplyAdd(shape, x + 1, xStride, at + inputBytes, panelBytes, 0, &sums)
+            unsafe multiplyAdd(shape, x + 2, xStride, at + 2 &* inputBytes, panelBytes, 0, &sums)
+            unsafe multiplyAdd(shape, x + 3, xStride, at + 3 &* inputBytes, panelBytes, 0, &sums)
+            k &+= 4
+        }
+        while k < count {
+            unsafe multiplyAdd(shape, x + k, xStride, weights + k &* inputBytes, panelBytes, 0, &sums)
+            k &+= 1
         }
     }
     for row in 0..<rows {
@@ -49,10 +70,11 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
 @inline(__always)
 private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let vectors: Int>(
     _ shape: TileShape<W, rows, panels, vectors>.Type, _ x: UnsafePointer<Float>, _ xStride: Int,
-    _ weights: UnsafeRawPointer, _ panelBytes: Int,
+    _ weights: UnsafeRawPointer, _ panelBytes: Int, _ prefetch: Int,
     _ sums: inout InlineArray<rows, InlineArray<panels, InlineArray<vectors, Vector>>>
 ) {
     for panel in 0..<panels {
+        if prefetch > 0 { unsafe linux_prefetch(weights + (panel &* panelBytes &+ prefetch)) }
         var w = InlineArray<vectors, Vector>(repeating: .zero)
         for vector in 0..<vectors {
             w[vector] = unsafe W.widen(weights + (panel &* panelBytes &+ vector &* MemoryLayout<W>.size &* 8))
