@@ -16,8 +16,9 @@ public final class Workspace {
     /// Outputs that `RecurrentModel.outputs` left: one row each, `outputSize` values.
     public let outputs: Matrix
 
-    /// Multiply-adds below which a batch is not worth waking the team for: some tens of microseconds of one thread.
-    var worthSharing = 1_000_000
+    /// Multiply-adds below which a batch is not worth waking the team for: some 100 microseconds of one thread. Where
+    /// connections need the other cores, members wait for one another longer than they help.
+    var worthSharing = 8_000_000
 
     let model: RecurrentModel
     let team: Team?
