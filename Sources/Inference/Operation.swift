@@ -30,8 +30,6 @@ final class Operation: @unchecked Sendable {
     var step = 0
     /// Inputs of this work absorbed so far.
     var consumed = 0
-    /// Whether the output that the state stands at is needed before the first row.
-    var needsStateOutput = false
     /// Sampled, not yet absorbed.
     var nextToken: Int?
     var generator: Generator?
@@ -83,10 +81,12 @@ final class Operation: @unchecked Sendable {
     /// Whether it goes on only when its stream is read.
     var isPaused: Bool { remaining == 0 && nextToken != nil && !(stream?.hasRoom ?? true) }
 
-    /// Tells whoever waits for it.
+    /// Tells whoever waits for it, and lets go of them: they may hold the work in turn.
     func report() {
         let result = result!
-        switch reporter {
+        let told = reporter
+        reporter = .nobody
+        switch told {
         case .waiter(let continuation): continuation.resume(returning: result)
         case .stream(let stream): stream.end(result)
         case .call(let call): call(result)

@@ -39,6 +39,18 @@ struct DroppingTests {
         #expect(try harness.step(of: "s") == 3 && other.result?.get().step == 10_003)
     }
 
+    @Test("a work that has been reported is let go, though whoever was told holds it") func letGo() {
+        weak var seen: Operation?
+        do {
+            let operation = Operation(Work(model: "tokens", target: .detached, input: .tokens([1])), submitted: 0)
+            operation.reporter = .call { _ in _ = operation }
+            operation.result = .failure(.cancelled)
+            operation.report()
+            seen = operation
+        }
+        #expect(seen == nil)
+    }
+
     @Test("works behind another of their session are dropped where they wait, the others keep their order")
     func behind()
         throws
