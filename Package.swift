@@ -80,7 +80,7 @@ let package = Package(
             name: "KernelsTests", dependencies: ["Kernels", "Threading", "TestSupport"],
             swiftSettings: settings + kernelSettings),
         .testTarget(
-            name: "RecurrentTests", dependencies: ["Recurrent", "Threading", "CAllocations", "TestSupport"],
+            name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Threading", "CAllocations", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),

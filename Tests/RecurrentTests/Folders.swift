@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import TestSupport
 
 @testable import Recurrent
@@ -6,16 +7,20 @@ import TestSupport
 typealias NamedTensor = (name: String, shape: [Int], values: [Float])
 
 /// Loads a folder of these tensors; `configuration` nil leaves `config.json` out.
-func load(_ configuration: String?, _ tensors: [NamedTensor]) throws -> ModelFolder {
-    try load(configuration, Safetensors.data(tensors))
+func load(
+    _ configuration: String?, _ tensors: [NamedTensor], weights: WeightType? = nil
+) throws -> ModelFolder {
+    try load(configuration, Safetensors.data(tensors), weights: weights)
 }
 
-func load(_ configuration: String?, _ data: Data, tokenizer: String? = nil) throws -> ModelFolder {
+func load(
+    _ configuration: String?, _ data: Data, tokenizer: String? = nil, weights: WeightType? = nil
+) throws -> ModelFolder {
     let folder = TemporaryFolder()
     if let configuration { folder.write("model/config.json", configuration) }
     if let tokenizer { folder.write("model/tokenizer.json", tokenizer) }
     folder.write("model/model.safetensors", data)
-    return try ModelFolder(path: folder.path + "/model")
+    return try ModelFolder(path: folder.path + "/model", weights: weights)
 }
 
 /// Opens a file of these bytes.

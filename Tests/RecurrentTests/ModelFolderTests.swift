@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 
@@ -45,6 +46,23 @@ struct ModelFolderTests {
                 tensors[index].values[(place + count) % count] = bad
                 let error = failure { _ = try load(full.configuration, tensors) }
                 #expect(error == .nonFinite(tensor: tensors[index].name))
+            }
+        }
+    }
+
+    @Test("a weight that float16 cannot hold is refused where weights are kept so, and only there") func tooLarge() {
+        let matrices = full.tensors.indices.filter { full.tensors[$0].name.contains("rnn.gate.weight") }
+        #expect(!matrices.isEmpty)
+        for index in matrices {
+            for (weight, isHeld) in [(65_504, true), (65_519, true), (65_520, false), (-70_000, false)] {
+                var tensors = full.tensors
+                tensors[index].values[1] = Float(weight)
+                let name = tensors[index].name
+                for type in WeightType.allCases {
+                    let error = failure { _ = try load(full.configuration, tensors, weights: type) }
+                    let expected = CheckpointError.tooLarge(tensor: name, weight: Float(weight))
+                    #expect(error == (isHeld || type != .f16 ? nil : expected))
+                }
             }
         }
     }

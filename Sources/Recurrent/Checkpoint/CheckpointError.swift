@@ -12,6 +12,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case wrongShape(tensor: String, expected: [Int], found: [Int])
     case wrongType(tensor: String, found: String)
     case nonFinite(tensor: String)
+    /// A weight is beyond the largest number of float16, as which it was to be kept.
+    case tooLarge(tensor: String, weight: Float)
 
     public var description: String {
         switch self {
@@ -25,6 +27,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
             "tensor \(tensor) has shape \(found), expected \(expected)"
         case .wrongType(let tensor, let found): "tensor \(tensor) has type \(found), expected F32, F16 or BF16"
         case .nonFinite(let tensor): "tensor \(tensor) holds NaN or infinity"
+        case .tooLarge(let tensor, let weight):
+            "tensor \(tensor) holds \(weight), which float16 cannot: keep its weights as f32 or int8"
         }
     }
 }

@@ -29,7 +29,9 @@ extension Block {
         rnn = try GatedScan(
             weights, cell: configuration.cell, candidate: configuration.candidate,
             channels: configuration.innerWidth, inputs: configuration.width, bias: biases
-        ) { (part, channel, row) throws(CheckpointError) in try parts[part].weight.read(row: channel, into: &row) }
+        ) { (part, channel, row) throws(CheckpointError) in
+            try parts[part].weight.read(row: channel, into: &row, for: weights)
+        }
     }
 }
 
@@ -46,6 +48,17 @@ extension PackedMatrix {
         let weight = tensors.weight
         return try PackedMatrix(
             type, outputs: weight.rows.count, inputs: weight.width, bias: try tensors.bias?.values()
-        ) { (output, row) throws(CheckpointError) in try weight.read(row: output, into: &row) }
+        ) { (output, row) throws(CheckpointError) in try weight.read(row: output, into: &row, for: type) }
+    }
+}
+
+extension TensorRows {
+    /// Reads row `index`, whose values are to be kept as `type`.
+    fileprivate func read(
+        row index: Int, into values: inout [Float], for type: WeightType
+    ) throws(CheckpointError) {
+        try read(row: index, into: &values)
+        guard type == .f16 else { return }
+        for value in values where !Float16(value).isFinite { throw .tooLarge(tensor: tensor.name, weight: value) }
     }
 }
