@@ -66,7 +66,9 @@ struct Bench: ParsableCommand {
             throw ValidationError("--threads must be from 1 to \(most).")
         }
         guard (1...1_000_000).contains(runs) else { throw ValidationError("--runs must be from 1 to 1000000.") }
-        guard (0...1e6).contains(seconds) else { throw ValidationError("--seconds must be from 0 to 1000000.") }
+        guard seconds > 0, seconds <= 1e6 else {
+            throw ValidationError("--seconds must be above 0, and 1000000 at most.")
+        }
         guard (Batch.scanBlock...65_536).contains(rows) else {
             throw ValidationError("--rows must be from \(Batch.scanBlock) to 65536.")
         }

@@ -49,6 +49,7 @@ struct SettingsTests {
             ("--session-memory", "99999999999TiB"), ("--session-memory", ""), ("--max-body", "many"),
             ("--max-body", "1.5MiB"), ("--drain-timeout", "5"), ("--drain-timeout", "1d"), ("--drain-timeout", "-1s"),
             ("--log-level", "loud"), ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
+            ("--max-tick", "200000h"),
             ("--threads", "0"), ("--threads", "1025"), ("--weights", "f64"), ("--scan", "fast"),
         ])
     func badValues(option: String, value: String) throws {
