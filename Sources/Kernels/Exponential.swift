@@ -37,7 +37,7 @@ struct ExponentialParts {
     var power: Vector { Vector(bits: shifted.bits &<< 23) }
 }
 
-/// e^x, error below 1.1 ulp; +∞ above 88.73, gradually to 0 below the normal range, 0 below −104, NaN for NaN.
+/// e^x, error below 1.5 ulp; +∞ above 88.73, gradually to 0 below the normal range, 0 below −104, NaN for NaN.
 @inline(__always)
 func exp(_ x: Vector) -> Vector {
     let e = ExponentialParts(x.clamped(-104, 89), bias: 254)

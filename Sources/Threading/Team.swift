@@ -9,7 +9,7 @@ public protocol Teamwork: AnyObject {
 
 /// A fixed number of threads, the caller's among them, that compute one thing together and wait for each other.
 ///
-/// Who waits spins for a few microseconds and then sleeps on a futex. Nothing is allocated by a run. One thread runs a
+/// Who waits spins for some 40 microseconds and then sleeps on a futex. Nothing is allocated by a run. One thread runs a
 /// team at a time; what members share lies in words of its own that are only touched atomically, and the work's
 /// reference is written before and read after such a word changes: so `@unchecked Sendable`.
 @safe public final class Team: @unchecked Sendable {
