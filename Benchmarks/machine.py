@@ -32,9 +32,10 @@ def describe() -> dict[str, str]:
     """Processor, cores, memory, system and versions."""
     processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    commit = _git("describe", "--always").stdout.strip()
+    # The results of the parts that were measured before are no change of what is measured.
+    if commit and _git("diff", "--quiet", "HEAD", "--", ".", ":!Benchmarks/results").returncode:
+        commit += "-dirty"
     return {
         "processor": processor.group(1) if processor else platform.machine(),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -44,3 +45,7 @@ def describe() -> dict[str, str]:
         "scanstep": commit or "unknown",
         **{package: version(package) for package in PACKAGES},
     }
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
