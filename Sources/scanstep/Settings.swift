@@ -97,11 +97,11 @@ struct Settings {
         return number << shift
     }
 
-    /// A whole number of a unit, a year at most: ms, s, m or h.
+    /// A whole number of a unit, at most a million and a year: ms, s, m or h.
     static func duration(_ text: String) -> Duration? {
         let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
         guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
-            let number = Int(text.dropLast(unit.count)), number >= 0, number <= 31_536_000_000 / factor
+            let number = Int(text.dropLast(unit.count)), number >= 0, number <= min(1_000_000, 31_536_000_000 / factor)
         else { return nil }
         return .milliseconds(number * factor)
     }
