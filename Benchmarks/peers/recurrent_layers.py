@@ -7,11 +7,11 @@ MLPs, so that the recurrent layers are what counts.
 import re
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import torch
 from minGRU_pytorch.minGRU import minGRU
 from peers.process import answer
+from peers.timing import Timed
 from torch import Tensor, nn
 
 
@@ -50,13 +50,11 @@ class Absorption:
         self._resident = self._memory("VmRSS")
 
     def absorb(self, steps: int) -> dict[str, float]:
-        """Seconds, and the bytes by which the process was larger than at rest."""
+        """Seconds of one pass, and the bytes by which the process was larger than at rest."""
         Path("/proc/self/clear_refs").write_text("5")
         self._absorb(steps)
         peak = self._memory("VmHWM")
-        start = perf_counter()
-        self._absorb(steps)
-        return {"seconds": perf_counter() - start, "bytes": peak - self._resident}
+        return {"seconds": Timed(lambda: self._absorb(steps)).seconds(), "bytes": peak - self._resident}
 
     def _absorb(self, steps: int) -> None:
         self._network(torch.randint(0, self._vocabulary, (1, steps)))
