@@ -13,7 +13,7 @@ final class Engine {
     /// How long after a step its client is taken to be still there, about to step again.
     static let quietTime: Int64 = 1_000_000_000
     /// A batch of prefills that delay nobody may take this many times `maxTick`.
-    static let calmTicks: Int64 = 25
+    static let calmTicks: Int64 = 10
 
     private final class Turn {
         let lane: Lane

@@ -27,6 +27,8 @@ final class Lane {
 
     /// Rows of prefills that a batch has in any case: the weights are read for one row as for many.
     static let leastPrefill = 24
+    /// Ticks for which a work of several keeps its slot while others wait for one.
+    static let slotTicks = 16
 
     let served: ServedModel
     let sessions: SessionTable
@@ -39,18 +41,20 @@ final class Lane {
     private let willCompute: (BatchSummary) -> Void
 
     private var waitingSteps = Deque<Operation>()
+    /// Those that are new, and those that have given their slots to works that waited.
     private var waitingLong = Deque<Operation>()
     /// With a slot, one row a tick: single steps, and works that generate.
     private var stepping: [Operation] = []
     /// With a slot, absorbing long inputs; the next to get rows first.
     private var absorbing: [Operation] = []
-    /// Streams that are not read and have given their slots to works that waited.
+    /// Streams that are not read and have given their slots to works that waited: in no line until they are.
     private var parked: [Operation] = []
     /// Just begun, and in need of the output that the state stands at.
     private var needing: [Operation] = []
     private var freeSlots: [Int]
     /// Slots of works that take more than one tick.
     private var longSlots = 0
+    private var ticks = 0
     private var seenRemovals = 0
 
     // The present batch, kept for their memory:
@@ -94,6 +98,7 @@ final class Lane {
     ///   - prefillTime: nanoseconds that prefills may add to the batch, beyond `leastPrefill` rows.
     /// - Returns: rows of steps, and the time when the results were there.
     func tick(at now: Int64, prefillTime: Int64) -> (steps: Int, end: Int64) {
+        ticks += 1
         dropEndedSessions()
         admit(at: now)
         computeStateOutputs(at: now)
@@ -130,22 +135,11 @@ final class Lane {
     /// Ends works that nobody waits for, or whose time is over. Returns the earliest deadline of the others.
     func sweep(at now: Int64) -> Int64 {
         var earliest = Int64.max
-        var dropped: [(Operation, InferenceError)] = []
-        func isPointless(_ operation: Operation) -> Bool {
-            if let reason = operation.dropReason(at: now) {
-                dropped.append((operation, reason))
-                return true
-            }
+        removeAll { operation in
+            if let reason = operation.dropReason(at: now) { return reason }
             if let deadline = operation.work.deadline { earliest = min(earliest, deadline) }
-            return false
+            return nil
         }
-        waitingSteps.removeAll(where: isPointless)
-        waitingLong.removeAll(where: isPointless)
-        stepping.removeAll(where: isPointless)
-        absorbing.removeAll(where: isPointless)
-        parked.removeAll(where: isPointless)
-        // Not while a queue is gone through: the end of a work lets the next of its session in.
-        for (operation, reason) in dropped { end(operation, .failure(reason)) }
         return earliest
     }
 
@@ -154,19 +148,32 @@ final class Lane {
         let removals = sessions.removals
         guard removals != seenRemovals else { return }
         seenRemovals = removals
-        func hasLost(_ operation: Operation) -> Bool {
-            guard let session = operation.session else { return false }
+        removeAll { operation in
+            guard let session = operation.session else { return nil }
             do throws(SessionError) {
                 try sessions.check(session.id, serial: session.serial)
-                return false
+                return nil
             } catch {
-                end(operation, .failure(.session(error)))
-                return true
+                return .session(error)
             }
         }
-        stepping.removeAll(where: hasLost)
-        absorbing.removeAll(where: hasLost)
-        parked.removeAll(where: hasLost)
+    }
+
+    /// Ends those for which there is a reason.
+    private func removeAll(_ reason: (Operation) -> InferenceError?) {
+        var removed: [(Operation, InferenceError)] = []
+        func mustGo(_ operation: Operation) -> Bool {
+            guard let reason = reason(operation) else { return false }
+            removed.append((operation, reason))
+            return true
+        }
+        waitingSteps.removeAll(where: mustGo)
+        waitingLong.removeAll(where: mustGo)
+        stepping.removeAll(where: mustGo)
+        absorbing.removeAll(where: mustGo)
+        parked.removeAll(where: mustGo)
+        // Not while a queue is gone through: the end of a work lets the next of its session in.
+        for (operation, reason) in removed { end(operation, .failure(reason)) }
     }
 
     // MARK: Slots
@@ -182,13 +189,31 @@ final class Lane {
         while !waitingLong.isEmpty, let slot = longSlot() { start(waitingLong.removeFirst(), slot, at: now) }
     }
 
-    /// A slot for a work of more than one tick: perhaps that of a stream that is not read, whose state is put aside.
+    /// A slot for a work of more than one tick: perhaps that of a stream that is not read, or of a work that has had its
+    /// ticks. Their states are put aside.
     private func longSlot() -> Int? {
         if longSlots < slots.long, let slot = freeSlots.popLast() { return slot }
-        guard let index = stepping.firstIndex(where: \.isPaused) else { return nil }
-        let operation = stepping.remove(at: index)
+        if let index = stepping.firstIndex(where: \.isPaused) {
+            parked.append(stepping[index])
+            return takeSlot(of: stepping.remove(at: index))
+        }
+        func hasHadItsTicks(_ operation: Operation) -> Bool {
+            !operation.isSingleStep && ticks - operation.slotTick >= Self.slotTicks
+        }
+        if let index = stepping.firstIndex(where: hasHadItsTicks) {
+            waitingLong.append(stepping[index])
+            return takeSlot(of: stepping.remove(at: index))
+        }
+        // The last in line have had rows since the first had any.
+        if let index = absorbing.lastIndex(where: hasHadItsTicks) {
+            waitingLong.append(absorbing[index])
+            return takeSlot(of: absorbing.remove(at: index))
+        }
+        return nil
+    }
+
+    private func takeSlot(of operation: Operation) -> Int {
         operation.parkedState = workspace.states.values(operation.slot)
-        parked.append(operation)
         longSlots -= 1
         defer { operation.slot = -1 }
         return operation.slot
@@ -196,12 +221,13 @@ final class Lane {
 
     private func start(_ operation: Operation, _ slot: Int, at now: Int64) {
         operation.slot = slot
+        operation.slotTick = ticks
         if !operation.isSingleStep { longSlots += 1 }
         if let reason = operation.dropReason(at: now) { return end(operation, .failure(reason)) }
         if let state = operation.parkedState {
             workspace.states.set(slot, to: state)
             operation.parkedState = nil
-            return stepping.append(operation)
+            return resume(operation)
         }
         operation.started = now
         do throws(SessionError) {
@@ -236,7 +262,11 @@ final class Lane {
             return
         }
         if work.input.count == 0 || work.score && operation.step > 0 { needing.append(operation) }
-        if work.input.count > 1 { absorbing.append(operation) } else { stepping.append(operation) }
+        resume(operation)
+    }
+
+    private func resume(_ operation: Operation) {
+        if operation.remaining > 1 { absorbing.append(operation) } else { stepping.append(operation) }
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {

@@ -24,6 +24,8 @@ final class Operation: @unchecked Sendable {
 
     /// Set when it gets a slot of the workspace.
     var slot = -1
+    /// Its lane's tick at which it got that.
+    var slotTick = 0
     var started: Int64?
     var session: SessionRecord?
     /// Inputs that the state has absorbed in its life.
@@ -38,7 +40,7 @@ final class Operation: @unchecked Sendable {
     /// The output from which the next token is drawn.
     var logits: [Float] = []
     var failure: InferenceError?
-    /// Its state while it has no slot because its stream is not read.
+    /// Its state while others have its slot.
     var parkedState: [Float]?
     /// Set when it has ended.
     var result: Result<Completion, InferenceError>?

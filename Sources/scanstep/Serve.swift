@@ -40,7 +40,10 @@ struct Serve: ParsableCommand {
     var threads: Int?
 
     @Option(
-        help: "Computing that long inputs may add to a batch while somebody steps, as in 2ms or 10ms (default: 2ms).")
+        help: """
+            Computing that long inputs may add to a batch while somebody steps, as in 2ms or 10ms; ten times that when \
+            nobody has for a second (default: 2ms).
+            """)
     var maxTick: String?
 
     @Option(help: "Memory for session states, as in 512MiB or 4GiB (default: 1GiB).")

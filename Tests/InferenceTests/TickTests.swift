@@ -1,3 +1,4 @@
+import Sessions
 import TestSupport
 import Testing
 
@@ -84,6 +85,57 @@ struct TickTests {
         #expect(long.allSatisfy { $0.result == nil })
         harness.finish()
         #expect(long.allSatisfy { $0.error == nil && $0.step == 1000 })
+    }
+
+    @Test("what holds all the places hands them on: a short work waits for neither generations nor long inputs")
+    func placesInTurn() throws {
+        for isGenerating in [true, false] {
+            let harness = EngineHarness([try smallModel()], limits: limits(rows: 128)) { 1000 * Int64($0.prefill) }
+            let long = (0..<100).map { index in
+                var work = harness.work(.create(id: "\(index)"), isGenerating ? 2 : 1000)
+                if isGenerating { work.generation = generation(300, seed: 5) }
+                return harness.submit(work)
+            }
+            for _ in 0..<5 { harness.tick() }
+            let short = harness.absorb(2)
+            for _ in 0..<(2 * Lane.slotTicks) { harness.tick() }
+            #expect(short.result != nil && !long.contains { $0.result != nil })
+            harness.finish()
+
+            let alone = EngineHarness([try smallModel()])
+            var work = alone.work(.create(id: "0"), isGenerating ? 2 : 1000)
+            if isGenerating { work.generation = generation(300, seed: 5) }
+            let one = alone.submit(work)
+            alone.finish()
+            for (index, operation) in long.enumerated() {
+                let (done, expected) = (try operation.result!.get(), try one.result!.get())
+                #expect(done.generated?.tokens == expected.generated?.tokens && done.outputs == expected.outputs)
+                #expect(try harness.state("\(index)") == alone.state("0"))
+            }
+        }
+    }
+
+    @Test("a work that has handed its place on ends with its session, or when nobody waits for it")
+    func endsWithoutPlace() throws {
+        let harness = EngineHarness([try smallModel()], limits: limits(rows: 128)) { 1000 * Int64($0.prefill) }
+        let long = (0..<100).map { index in
+            harness.absorb(1, .create(id: "\(index)"))
+            var work = harness.work(.session("\(index)"), 1)
+            work.generation = generation(300, seed: 5)
+            return harness.submit(work)
+        }
+        while !long.contains(where: { $0.parkedState != nil }) { harness.tick() }
+        let parked = long.filter { $0.parkedState != nil }
+        try harness.sessions.delete(parked[0].sessionID!)
+        parked[1].cancel()
+        harness.tick()
+        harness.engine.sweep()
+        guard case .session? = parked[0].error else { throw parked[0].error ?? .cancelled }
+        #expect(parked[1].error == .cancelled)
+        harness.finish()
+        for operation in long where operation !== parked[0] && operation !== parked[1] {
+            #expect(try operation.result?.get().step == 302)
+        }
     }
 
     @Test("prefills in line get their rows in turn") func rotation() throws {
