@@ -250,8 +250,10 @@ check 'a stream is events when asked' 'kind == "text/event-stream" and len(event
 check 'of the same tokens too' '[e["token"] for e in events[:-1]] == generated["tokens"]'
 check 'each ended by an empty line' 'text.count("\n\n") == 61 or text.count("\r\n\r\n") == 61'
 call POST /v1/sessions/t-a/generate '{"text": "\nROMEO:", "max_tokens": 3, "temperature": 0}'
-check 'an input may come first' 'body["step"] == 77 and body["usage"] == {"input_steps": 7, "output_steps": 3}'
+check 'an input may come first' 'body["step"] == 77 and body["usage"] == {"input_steps": 7, "output_steps": 3} and body["scan"] == "exact"'
 check 'a seed is chosen where none is given' 'isinstance(body["seed"], int) and body["seed"] >= 0'
+call POST /v1/sessions/t-a/generate '{"text": "\nROMEO:", "max_tokens": 2, "scan": "associative", "stream": true}'
+check 'absorbed as it asks' 'lines[-1]["step"] == 86 and lines[-1]["scan"] == "associative"'
 call POST /v1/sessions/t-b/generate '{"max_tokens": 5000, "temperature": 0.8, "seed": 1, "stop": [" ", "\n"]}'
 check 'a stop string ends it' 'body["finish_reason"] == "stop" and len(body["tokens"]) < 5000'
 call POST /v1/sessions "{\"model\": \"$model\", \"id\": \"t-cold\"}"

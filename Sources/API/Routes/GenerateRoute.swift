@@ -1,6 +1,7 @@
 import HTTP
 import Inference
 import JSON
+import Kernels
 import Recurrent
 import Sessions
 
@@ -9,6 +10,7 @@ extension Service {
     @Sendable func generate(_ request: Request) async throws -> Response {
         let known = [
             "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "expected_step",
+            "scan",
         ]
         let fields = try await Fields(body: request, allowed: known + Fields.input)
         let (record, served) = try session(request.parameters["id"])
@@ -19,16 +21,15 @@ extension Service {
             model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
         work.outputs = .none
         work.serial = record.serial
-        work.scan = served.model.scan
+        work.scan = try fields.scan(served)
         work.expectedStep = try fields.expectedStep()
         work.deadline = try deadline(of: request)
-        let generation = Generation(
+        work.generation = Generation(
             maximumTokens: try fields.int("max_tokens", in: 1...100_000) ?? 256,
             temperature: try fields.float("temperature", in: 0...100) ?? 1,
             topK: try fields.int("top_k", in: 0...Int.max) ?? 0, topP: try fields.float("top_p", in: 0...1) ?? 1,
             seed: UInt64(try fields.int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
             stop: try fields.stop(served))
-        work.generation = generation
         guard try fields.bool("stream") else {
             let completion = try await run(work)
             var json = JSONWriter(capacity: 1024)
@@ -38,14 +39,14 @@ extension Service {
             if let text = completion.generated!.text { json.field("text", text) }
             json.key("tokens")
             json.ints(completion.generated!.tokens)
-            Self.writeEnd(completion, generation, to: &json)
+            Self.writeEnd(completion, work, to: &json)
             json.endObject()
             return Response(json: json)
         }
-        return try await stream(work, generation, for: request)
+        return try await stream(work, for: request)
     }
 
-    private func stream(_ work: Work, _ generation: Generation, for request: Request) async throws -> Response {
+    private func stream(_ work: Work, for request: Request) async throws -> Response {
         let format = StreamFormat(request)
         let reader = GenerationReader(scheduler.stream(work))
         // At once, also while the work is queued or absorbs its input and has nothing to write.
@@ -72,7 +73,7 @@ extension Service {
                 case .finished(let completion):
                     json.field("done", true)
                     json.field("step", completion.step)
-                    Self.writeEnd(completion, generation, to: &json)
+                    Self.writeEnd(completion, work, to: &json)
                     json.endObject()
                     try await writer.write(format.frame(json, event: "done"))
                     return try await writer.finish()
@@ -93,9 +94,10 @@ extension Service {
         return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
     }
 
-    private static func writeEnd(_ completion: Completion, _ generation: Generation, to json: inout JSONWriter) {
+    private static func writeEnd(_ completion: Completion, _ work: Work, to json: inout JSONWriter) {
         json.field("finish_reason", completion.generated!.finish.rawValue)
-        json.field("seed", Int(generation.seed))
+        json.field("seed", Int(work.generation!.seed))
+        json.field("scan", work.scan.rawValue)
         json.key("usage")
         json.beginObject()
         json.field("input_steps", completion.inputSteps)
