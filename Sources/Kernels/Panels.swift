@@ -1,5 +1,3 @@
-import CLinux
-
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
 /// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns, as `type` says. Columns past the
@@ -100,8 +98,8 @@ import CLinux
                 let bytes = inputs * vectors * 8 * type.size
                 let comesAnother = !isLast || panel + 1 < range.upperBound
                 let next = unsafe UnsafeRawPointer(weights + bytes)
-                // Each tile has a part of the next block brought near; a few tiles would have no time for that.
-                let part = comesAnother && tiles >= 4 ? (bytes / tiles + 63) / 64 * 64 : 0
+                // Each tile brings a part of the next block near; a few tiles would have no time for that.
+                let part = comesAnother && tiles >= 4 ? (bytes / inputs + tiles - 1) / tiles : 0
                 if type != .f32 && tiles > 1 {
                     unsafe widen(type, weights, inputs * vectors, into: scratch.weights)
                     unsafe (type, weights) = (.f32, UnsafeRawPointer(scratch.weights))
@@ -115,10 +113,8 @@ import CLinux
                         type, vectors, rows: height, panels: 1,
                         TileOperands(
                             x: from, xStride: x.stride, weights: weights, panelBytes: 0, count: inputs, tile: sums,
-                            continues: first > 0, prefetch: prefetch))
-                    for line in stride(from: tile * part, to: min(bytes, tile * part + part), by: 64) {
-                        unsafe linux_prefetch(next + line)
-                    }
+                            continues: first > 0, prefetch: prefetch,
+                            next: part > 0 ? next + tile * part * inputs : weights, nextBytes: part))
                     guard isLast else { continue }
                     unsafe scale(panel, 1, height, sums)
                     unsafe epilogue(panel, row..<row + height, sums, vectors)
@@ -140,7 +136,7 @@ import CLinux
                 type, vectors, rows: rest, panels: width,
                 TileOperands(
                     x: from, xStride: x.stride, weights: weights, panelBytes: panelBytes, count: inputs,
-                    tile: scratch.sums, continues: false, prefetch: ahead))
+                    tile: scratch.sums, continues: false, prefetch: ahead, next: weights, nextBytes: 0))
             unsafe scale(panel, width, rest, scratch.sums)
             for index in 0..<width {
                 let sums = unsafe scratch.sums + index * vectors

@@ -13,6 +13,7 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
     let (x, xStride, tile) = unsafe (operands.x, operands.xStride, operands.tile)
     let (weights, panelBytes) = unsafe (operands.weights, operands.panelBytes)
     let (count, prefetch) = unsafe (operands.count, operands.prefetch)
+    let (next, nextBytes) = unsafe (operands.next, operands.nextBytes)
     var sums = InlineArray<rows, InlineArray<panels, InlineArray<vectors, Vector>>>(
         repeating: .init(repeating: .init(repeating: .zero)))
     if unsafe operands.continues {
@@ -46,6 +47,7 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
     } else {
         while k < unrolled {
             let (x, at) = unsafe (x + k, weights + k &* inputBytes)
+            unsafe linux_prefetch(next + k &* nextBytes)
             unsafe multiplyAdd(shape, x, xStride, at, panelBytes, 0, &sums)
             unsafe multiplyAdd(shape, x + 1, xStride, at + inputBytes, panelBytes, 0, &sums)
             unsafe multiplyAdd(shape, x + 2, xStride, at + 2 &* inputBytes, panelBytes, 0, &sums)
@@ -106,6 +108,11 @@ private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let ve
     /// Bytes that weights are asked for ahead of their use, where they come from memory and the processor's own
     /// guesses, which end with each page, are not enough; 0 where they are near.
     let prefetch: Int
+    /// Where no weights are asked for ahead: what the tiles after this one will want. The tile brings so many bytes for
+    /// each of its inputs near, a line at a time, between its multiply-adds: a burst would occupy all the ways from the
+    /// second-level cache, by which x comes.
+    let next: UnsafeRawPointer
+    let nextBytes: Int
 }
 
 /// Names the sizes of a tile at compile time.
