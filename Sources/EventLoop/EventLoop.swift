@@ -33,6 +33,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var ready: [Work] = []
     private var running: [Work] = []
     private var afterthoughts: [Afterthought] = []
+    private var senders: [Registration] = []
     private var timers = TimerHeap()
     private var registrations: [Registration?] = []
     private var lastNumber: UInt32 = 0
@@ -117,6 +118,20 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         afterthoughts.removeAll(keepingCapacity: true)
     }
 
+    /// Has the registration send what it has, together with others.
+    func addSender(_ registration: Registration) {
+        registration.isSender = true
+        senders.append(registration)
+    }
+
+    private func send() {
+        for registration in senders {
+            registration.isSender = false
+            registration.sendUnsent()
+        }
+        senders.removeAll(keepingCapacity: true)
+    }
+
     // MARK: Deadlines
 
     /// Has the loop call `action` once `delay` has passed since `now`; to the millisecond. On the loop only.
@@ -188,6 +203,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             poll()
             fireTimers(until: now)
             runReady(rounds: 16)
+            send()
             performAfterthoughts()
         }
         for registration in registrations { registration?.close() }

@@ -25,6 +25,13 @@ final class Registration {
     var onHangUp: (() -> Void)?
     var onPeerFinished: (() -> Void)?
 
+    /// What is to be sent soon, or as soon as there is room.
+    private(set) var unsent: [UInt8] = []
+    /// Why it could not be sent.
+    private(set) var failure: Int32?
+    /// Whether the loop has it among those to send.
+    var isSender = false
+
     let reader = Waiter()
     let writer = Waiter()
 
@@ -49,6 +56,7 @@ final class Registration {
         }
         if readiness.canWrite {
             canWrite = true
+            sendUnsent()
             writer.wake(.ready)
         }
         if readiness.hungUp, !hungUp {
@@ -58,6 +66,27 @@ final class Registration {
             action?()
         } else if finishes, !hungUp {
             onPeerFinished?()
+        }
+    }
+
+    /// Has `bytes` sent with those of the loop's other descriptors.
+    func sendSoon(_ bytes: [UInt8]) {
+        guard isOpen, failure == nil else { return }
+        unsent.append(contentsOf: bytes)
+        if !isSender { loop.addSender(self) }
+    }
+
+    /// Hands the kernel what it takes of the bytes that are to be sent.
+    func sendUnsent() {
+        while isOpen, canWrite, !unsent.isEmpty {
+            switch Syscall.send(descriptor, unsent, from: 0, more: false) {
+            case .done(unsent.count): unsent.removeAll(keepingCapacity: true)
+            case .done(let count): unsent.removeFirst(count)
+            case .wouldBlock: canWrite = false
+            case .failed(let code):
+                failure = code
+                unsent = []
+            }
         }
     }
 

@@ -46,10 +46,21 @@ public final class Socket: @unchecked Sendable {
     /// whole.
     public func writeAtOnce(_ bytes: [UInt8]) -> Bool {
         loop.preconditionCurrent()
-        guard registration.isOpen else { return false }
+        guard registration.isOpen, registration.unsent.isEmpty else { return false }
         if case .done(bytes.count) = Syscall.send(registration.descriptor, bytes, from: 0, more: false) { return true }
         return false
     }
+
+    /// Hands `bytes` to the kernel when the loop has run what is ready, or earlier: in bursts with what other sockets
+    /// have, so that a peer with many connections is woken once for all. What the kernel does not take then goes when it
+    /// has room. `write` waits for that.
+    public func writeSoon(_ bytes: [UInt8]) {
+        loop.preconditionCurrent()
+        registration.sendSoon(bytes)
+    }
+
+    /// How many bytes of `writeSoon` the kernel does not have yet.
+    public var unsent: Int { registration.unsent.count }
 
     /// Appends what has arrived to `bytes`, waiting for the first of it.
     /// - Returns: how many bytes came, at most 64 KiB; 0 when the peer has finished sending.
@@ -77,7 +88,7 @@ public final class Socket: @unchecked Sendable {
         }
     }
 
-    /// Hands all of `bytes` to the kernel, waiting for room as often as it takes.
+    /// Hands all of `bytes` to the kernel, after those of `writeSoon`, waiting for room as often as it takes.
     /// - Parameters:
     ///   - more: the next write continues the same message.
     ///   - patience: the longest single wait for the peer to take anything, then `timedOut`.
@@ -86,9 +97,12 @@ public final class Socket: @unchecked Sendable {
     ) async throws(SocketError) {
         loop.preconditionCurrent()
         var sent = 0
-        while sent < bytes.count {
+        registration.sendUnsent()
+        while true {
             guard registration.isOpen else { throw .closed }
-            if registration.canWrite {
+            if let failure = registration.failure { throw SocketError(code: failure) }
+            if sent == bytes.count, registration.unsent.isEmpty { return }
+            if registration.canWrite, registration.unsent.isEmpty {
                 switch Syscall.send(registration.descriptor, bytes, from: sent, more: more) {
                 case .done(let count):
                     sent += count

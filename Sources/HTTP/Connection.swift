@@ -40,6 +40,7 @@ final class Connection: @unchecked Sendable {
         socket.onPeerFinished = { [unowned self] in if let inHand { probe(inHand) } }
         do throws(HTTPError) {
             while try await serveNext() {}
+            try await flush()
         } catch {
             // The client is gone, or its stream was cut: there is no one to tell.
         }
@@ -251,14 +252,14 @@ final class Connection: @unchecked Sendable {
             response, framing: framing, keepsAlive: keepsAlive, head: head, identifier: identifier, to: &output)
         replyHasBegun = true
         defer { replyHasBegun = false }
-        if isBare { return try await flush() }
-        if content.count <= 16 << 10 {
-            output.append(contentsOf: content)
-            try await flush()
-        } else {
+        if !isBare, content.count > 16 << 10 {
             try await flush(more: true)
-            try await send(content)
+            return try await send(content)
         }
+        if !isBare { output.append(contentsOf: content) }
+        guard keepsAlive, socket.unsent < 64 << 10 else { return try await flush() }
+        socket.writeSoon(output)
+        output.removeAll(keepingCapacity: true)
     }
 
     private func stream(

@@ -132,6 +132,51 @@ struct EventLoopTests {
         }
     }
 
+    @Test("What is written soon goes behind the work at hand, keeps its order and waits for a slow reader")
+    func writingSoon() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            try right.attach()
+            let whole = (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            left.writeSoon(Array(whole[..<1000]))
+            left.writeSoon(Array(whole[1000..<2000]))
+            #expect(left.unsent == 2000)
+            await loop.sleep(for: .milliseconds(1))
+            #expect(left.unsent == 0)
+            let writer = Task(executorPreference: loop) {
+                left.writeSoon(Array(whole[2000..<3000]))
+                try await left.write(Array(whole[3000..<4000]))
+                left.writeSoon(Array(whole[4000..<3_500_000]))
+                try await left.write(Array(whole[3_500_000...]))
+                left.close()
+            }
+            await Task.yield()
+            var bytes: [UInt8] = []
+            while try await right.read(into: &bytes) > 0 {}
+            #expect(bytes == whole)
+            try await writer.value
+            right.close()
+        }
+    }
+
+    @Test("What was to be written soon to a peer that has gone is dropped, and the next write says so")
+    func writingSoonToNobody() async throws {
+        try await withLoop { loop in
+            let (left, right) = makePair(loop)
+            try left.attach()
+            try right.attach()
+            right.close()
+            left.writeSoon([1, 2, 3])
+            await loop.sleep(for: .milliseconds(1))
+            #expect(left.unsent == 0)
+            await #expect(throws: SocketError.reset) { try await left.write([]) }
+            left.close()
+            left.writeSoon([4])
+            #expect(left.unsent == 0)
+        }
+    }
+
     @Test("A deadline ends a read, and the socket can be read again")
     func readDeadline() async throws {
         try await withLoop { loop in

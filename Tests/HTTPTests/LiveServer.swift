@@ -36,6 +36,10 @@ private func routes(_ meeting: Meeting) -> Router {
     var router = Router()
     router.on(.get, "/hello") { _ in Response(text: "hello") }
     router.on(.get, "/echo/{name}") { Response(text: $0.parameters["name"]) }
+    router.on(.get, "/padded/{name}") { request in
+        let name = request.parameters["name"]
+        return Response(text: name + String(repeating: " ", count: 4000 - name.utf8.count))
+    }
     router.on(.get, "/id") { Response(text: $0.id) }
     router.on(.get, "/large") { _ in Response(type: "a/b", [UInt8](repeating: 7, count: 3_000_000)) }
     router.on(.get, "/nothing") { _ in Response(.noContent) }

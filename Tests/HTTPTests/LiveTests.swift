@@ -72,6 +72,21 @@ struct LiveTests {
         }
     }
 
+    @Test("A thousand requests of a client that reads late are answered whole and in order")
+    func pipeliningUnread() throws {
+        try withServer { _, port in
+            let client = try RawClient(port, receiveBuffer: 4096)
+            for number in 0..<1000 { try client.send("GET /padded/\(number) HTTP/1.1\r\nHost: t\r\n\r\n") }
+            try client.send("GET /hello HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            for number in 0..<1000 {
+                let reply = try client.reply()
+                #expect(reply.body.count == 4000 && reply.text.hasPrefix("\(number) "))
+            }
+            #expect(try client.reply().text == "hello")
+            #expect(client.isAtEnd)
+        }
+    }
+
     @Test("A streamed reply arrives in its pieces")
     func streaming() throws {
         try withServer { _, port in
