@@ -40,7 +40,7 @@ struct BatchingTests {
             if work.score, case .tokens(let tokens) = work.input {
                 let predictions = (before.isEmpty ? [] : [before]) + outputs.dropLast()
                 for (logits, token) in zip(predictions, tokens.suffix(predictions.count)) {
-                    score += Double(logits[token] - logSumExp(logits))
+                    score += Double(logits[token] - logSumExp(logits.span))
                 }
             }
             before = outputs.last!
