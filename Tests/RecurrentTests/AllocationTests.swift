@@ -6,7 +6,7 @@ import Threading
 
 @testable import Recurrent
 
-@Suite("A step in the steady state allocates nothing")
+@Suite("A model steps a batch in the steady state without allocating")
 struct AllocationTests {
     /// Reads how much each thread of a team has allocated.
     final class Meter: Teamwork {
