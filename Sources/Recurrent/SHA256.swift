@@ -1,0 +1,30 @@
+import COpenSSL
+
+/// SHA-256 (FIPS 180-4) of what it is fed.
+@safe struct SHA256: ~Copyable {
+    private let context: OpaquePointer
+
+    init() {
+        let context = unsafe EVP_MD_CTX_new()
+        precondition(unsafe context != nil && EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "SHA-256 failed")
+        unsafe self.context = context!
+    }
+
+    deinit { unsafe EVP_MD_CTX_free(context) }
+
+    func update(_ bytes: UnsafeRawBufferPointer) {
+        let succeeded = unsafe EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1
+        precondition(succeeded, "SHA-256 failed")
+    }
+
+    func update(_ text: String) { unsafe Array(text.utf8).withUnsafeBytes { unsafe update($0) } }
+
+    /// The digest of everything so far, as 64 hexadecimal digits.
+    consuming func hexadecimal() -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        let succeeded = unsafe EVP_DigestFinal_ex(context, &digest, nil) == 1
+        precondition(succeeded, "SHA-256 failed")
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,152 @@
+import JSON
+import Kernels
+
+/// What a client supplied as a state is not one of this server's.
+public enum StateFileError: Error, Equatable {
+    /// It is no state file, or a damaged one; `reason` is the rest of a sentence.
+    case corrupt(reason: String)
+    /// It is a state of a model with another fingerprint.
+    case otherModel(name: String, fingerprint: String)
+}
+
+/// A sequence's state as bytes that another process with the same model goes on from.
+///
+/// A safetensors file with the float32 tensors of `StateLayout.tensors` and this metadata, all of it text: `format`
+/// "scanstep-state", `format_version` "1", `model` (a name, for people), `fingerprint` (the model's), `step` (inputs
+/// absorbed) and `sha256` over the other five, each followed by a line feed, in this order, and the bytes of the
+/// tensors.
+public struct StateFile: Sendable {
+    private static let format = "scanstep-state"
+    private static let version = "1"
+    private static let keys = ["format", "format_version", "model", "fingerprint", "step"]
+
+    /// The name that the model had where the state comes from.
+    public let model: String
+    public let fingerprint: String
+    /// Inputs absorbed.
+    public let step: Int
+    /// Of the contents: equal where step, model and every byte of the state are equal.
+    public let digest: String
+    private let entries: [String: SafetensorsHeader.Entry]
+    private let bytes: [UInt8]
+
+    /// Takes a file apart and checks everything that does not need the model.
+    public init(parsing bytes: [UInt8]) throws(StateFileError) {
+        let header: SafetensorsHeader
+        do throws(SafetensorsHeader.Malformed) {
+            header = try SafetensorsHeader(count: bytes.count) { Array(bytes[$0]) }
+        } catch {
+            throw .corrupt(reason: error.reason)
+        }
+        func text(_ key: String) throws(StateFileError) -> String {
+            guard let text = header.metadata[key] else { throw .corrupt(reason: "its metadata lacks \(key)") }
+            return text
+        }
+        guard try text("format") == Self.format else { throw .corrupt(reason: "its format is not \(Self.format)") }
+        guard try text("format_version") == Self.version else {
+            throw .corrupt(reason: "its format_version is not \(Self.version)")
+        }
+        (model, fingerprint, digest) = (try text("model"), try text("fingerprint"), try text("sha256"))
+        let digits = try text("step")
+        guard let step = Int(digits), step >= 0, String(step) == digits else {
+            throw .corrupt(reason: "its step is not a whole number")
+        }
+        self.step = step
+        let data = header.entries.values.map(\.bytes.lowerBound).min() ?? bytes.count
+        guard Self.digest(model, fingerprint, step, bytes[data...]) == digest else {
+            throw .corrupt(reason: "its sha256 is not that of its contents")
+        }
+        guard header.otherTypes.isEmpty else { throw .corrupt(reason: "its tensors are not all float32") }
+        (entries, self.bytes) = (header.entries, bytes)
+    }
+
+    /// The state, if it is one of `model`.
+    public func values(for model: RecurrentModel) throws(StateFileError) -> [Float] {
+        guard fingerprint == model.fingerprint else {
+            throw .otherModel(name: self.model, fingerprint: fingerprint)
+        }
+        var values = [Float](repeating: 0, count: model.state.count)
+        let tensors = model.state.tensors
+        guard entries.count == tensors.count else {
+            throw .corrupt(reason: "it has \(entries.count) tensors, a state of this model has \(tensors.count)")
+        }
+        for tensor in tensors {
+            guard let entry = entries[tensor.name], entry.type == .float32, entry.shape == tensor.shape else {
+                throw .corrupt(reason: "tensor \(tensor.name) is missing or not float32 of shape \(tensor.shape)")
+            }
+            var part = [Float](repeating: 0, count: tensor.range.count)
+            let isFinite = unsafe bytes.withUnsafeBytes { bytes in
+                unsafe StoredFloat.float32.widen(UnsafeRawBufferPointer(rebasing: bytes[entry.bytes]), into: &part)
+            }
+            guard isFinite else { throw .corrupt(reason: "tensor \(tensor.name) has a value that is not finite") }
+            values.replaceSubrange(tensor.range, with: part)
+        }
+        return values
+    }
+
+    /// The file of a state of `model` after `step` inputs, and its digest.
+    public static func encode(
+        _ values: [Float], step: Int, of model: RecurrentModel, called name: String
+    ) -> (bytes: [UInt8], digest: String) {
+        precondition(values.count == model.state.count, "\(values.count) values for a state of \(model.state.count)")
+        // Little-endian, as all processors that are served.
+        let data = unsafe values.withUnsafeBytes { unsafe Array($0) }
+        let digest = digest(name, model.fingerprint, step, data[...])
+        var json = JSONWriter(capacity: 1024)
+        json.beginObject()
+        json.key("__metadata__")
+        json.beginObject()
+        for (key, text) in zip(keys + ["sha256"], [format, version, name, model.fingerprint, String(step), digest]) {
+            json.field(key, text)
+        }
+        json.endObject()
+        for tensor in model.state.tensors {
+            json.key(tensor.name)
+            json.beginObject()
+            json.field("dtype", StoredFloat.float32.rawValue)
+            json.key("shape")
+            json.ints(tensor.shape)
+            json.key("data_offsets")
+            json.ints([4 * tensor.range.lowerBound, 4 * tensor.range.upperBound])
+            json.endObject()
+        }
+        json.endObject()
+        // The data begins at a multiple of eight, as the format's own writers have it.
+        let padding = [UInt8](repeating: 0x20, count: (8 - json.bytes.count % 8) % 8)
+        let length = UInt64(json.bytes.count + padding.count)
+        let prefix = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }
+        return (prefix + json.bytes + padding + data, digest)
+    }
+
+    /// The digest that the file of such a state has.
+    public static func digest(
+        _ values: [Float], step: Int, of model: RecurrentModel, called name: String
+    ) -> String {
+        unsafe values.withUnsafeBytes { unsafe digest(name, model.fingerprint, step, Array($0)[...]) }
+    }
+
+    private static func digest(_ model: String, _ fingerprint: String, _ step: Int, _ data: ArraySlice<UInt8>) -> String
+    {
+        let sha = SHA256()
+        for text in [format, version, model, fingerprint, String(step)] { sha.update(text + "\n") }
+        unsafe data.withUnsafeBytes { unsafe sha.update($0) }
+        return sha.hexadecimal()
+    }
+}
+
+extension StateLayout {
+    /// The tensors that a state is made of, in the order in which its values lie: `layers.N.hidden` and, where there is
+    /// a convolution, `layers.N.window` (time × width), then `last`, the last block's output.
+    var tensors: [(name: String, shape: [Int], range: Range<Int>)] {
+        var tensors: [(name: String, shape: [Int], range: Range<Int>)] = []
+        for (index, layer) in layers.enumerated() {
+            let end = index + 1 < layers.count ? layers[index + 1].hidden : last
+            tensors.append(("layers.\(index).hidden", [layer.window - layer.hidden], layer.hidden..<layer.window))
+            guard end > layer.window else { continue }
+            let width = count - last
+            tensors.append(("layers.\(index).window", [(end - layer.window) / width, width], layer.window..<end))
+        }
+        tensors.append(("last", [count - last], last..<count))
+        return tensors
+    }
+}
