@@ -47,6 +47,9 @@ public final class SessionTable: @unchecked Sendable {
     /// Live sessions.
     public var count: Int { lock.withLock { indices.count } }
 
+    /// Bytes that the sessions take, of the budget.
+    public var usedMemory: Int { lock.withLock { usedBytes } }
+
     /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
     public func create(
         id wanted: String?, model: String, from states: Matrix, row: Int, step: Int
@@ -59,24 +62,36 @@ public final class SessionTable: @unchecked Sendable {
             slabs[model] = slab
             let cost = slab.slotBytes + Self.overheadBytes
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
-            while usedBytes + cost > budget { remove(uses.first, .evicted) }
-
-            let now = clock()
-            let record = SessionRecord(
-                id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
-                serial: nextSerial)
-            nextSerial += 1
-            usedBytes += cost
-            tombstones.forget(id)
+            makeRoom(cost)
+            usedBytes += slab.slotBytes
             let slot = slab.take()
             slab.write(slot, from: states, row: row)
-            let index = freeEntries.popLast() ?? entries.count
-            if index == entries.count { entries.append(nil) }
-            entries[index] = Entry(record: record, slot: slot)
-            indices[id] = index
-            uses.append(index)
-            creations.append(index)
-            return record
+            return insert(id, model, step, stateBytes: slab.slotBytes, slot: slot, at: clock())
+        }
+    }
+
+    /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
+    /// They share its state's memory until they move. Evicts others as needed.
+    public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
+        try lock.withLock { () throws(SessionError) in
+            let index = try index(id, serial)
+            let ids = wanted.map { $0 ?? SessionID.random() }
+            var seen = Set<String>(minimumCapacity: ids.count)
+            for id in ids where indices[id] != nil || !seen.insert(id).inserted { throw .exists(id: id) }
+            let parent = entries[index]!
+            let cost = ids.count * Self.overheadBytes
+            let least = cost + parent.record.stateBytes + Self.overheadBytes
+            guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
+            touch(index)
+            makeRoom(cost)
+            let slab = slabs[parent.record.model]!
+            slab.share(parent.slot, by: ids.count)
+            let now = clock()
+            return ids.map { id in
+                precondition(SessionID.isValid(id), "session id \(id)")
+                return insert(
+                    id, parent.record.model, parent.record.step, stateBytes: slab.slotBytes, slot: parent.slot, at: now)
+            }
         }
     }
 
@@ -141,9 +156,18 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> SessionRecord {
         try lock.withLock { () throws(SessionError) in
             let index = try index(id, serial)
-            let entry = entries[index]!
-            slabs[entry.record.model]!.write(entry.slot, from: states, row: row)
             touch(index, step: step)
+            let slab = slabs[entries[index]!.record.model]!
+            // The last used is the last to be evicted; when only it is left, its slot is its own.
+            while slab.isShared(entries[index]!.slot), usedBytes + slab.slotBytes > budget {
+                remove(uses.first, .evicted)
+            }
+            if slab.isShared(entries[index]!.slot) {
+                _ = slab.giveBack(entries[index]!.slot)
+                entries[index]!.slot = slab.take()
+                usedBytes += slab.slotBytes
+            }
+            slab.write(entries[index]!.slot, from: states, row: row)
             return entries[index]!.record
         }
     }
@@ -154,6 +178,30 @@ public final class SessionTable: @unchecked Sendable {
         if let index = indices[id], serial == nil || entries[index]!.record.serial == serial { return index }
         if let stone = serial.map({ tombstones[id, $0] }) ?? tombstones[id] { throw stone.error }
         throw .unknown(id: id)
+    }
+
+    /// Evicts until there is room for so many bytes, which fit the budget beside the session that was used last.
+    private func makeRoom(_ bytes: Int) {
+        while usedBytes + bytes > budget { remove(uses.first, .evicted) }
+    }
+
+    /// Takes in a session whose state is in `slot` and paid for.
+    private func insert(
+        _ id: String, _ model: String, _ step: Int, stateBytes: Int, slot: Int, at now: Double
+    ) -> SessionRecord {
+        let record = SessionRecord(
+            id: id, model: model, step: step, stateBytes: stateBytes, createdAt: now, lastUsedAt: now,
+            serial: nextSerial)
+        nextSerial += 1
+        usedBytes += Self.overheadBytes
+        tombstones.forget(id)
+        let index = freeEntries.popLast() ?? entries.count
+        if index == entries.count { entries.append(nil) }
+        entries[index] = Entry(record: record, slot: slot)
+        indices[id] = index
+        uses.append(index)
+        creations.append(index)
+        return record
     }
 
     private func touch(_ index: Int, step: Int? = nil) {
@@ -170,8 +218,8 @@ public final class SessionTable: @unchecked Sendable {
         let entry = entries[index]!
         uses.remove(index)
         creations.remove(index)
-        slabs[entry.record.model]!.giveBack(entry.slot)
-        usedBytes -= entry.record.stateBytes + Self.overheadBytes
+        usedBytes -= Self.overheadBytes
+        if slabs[entry.record.model]!.giveBack(entry.slot) { usedBytes -= entry.record.stateBytes }
         indices[entry.record.id] = nil
         entries[index] = nil
         freeEntries.append(index)

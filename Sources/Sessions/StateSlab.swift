@@ -11,6 +11,8 @@ import Recurrent
     private var blocks = unsafe [UnsafeMutableRawPointer]()
     private var used = 0
     private var free: [Int] = []
+    /// For each slot with several owners, how many beside the first.
+    private var coOwners: [Int: Int] = [:]
 
     init(slotBytes: Int) {
         precondition(slotBytes > 0, "slots of \(slotBytes) bytes")
@@ -32,7 +34,21 @@ import Recurrent
         return used - 1
     }
 
-    func giveBack(_ slot: Int) { free.append(slot) }
+    /// Whether a slot has several owners: a state that is never written to, only left.
+    func isShared(_ slot: Int) -> Bool { coOwners[slot] != nil }
+
+    /// So many owners more.
+    func share(_ slot: Int, by owners: Int) { coOwners[slot, default: 0] += owners }
+
+    /// One owner less; true when that was the last and the slot is free.
+    func giveBack(_ slot: Int) -> Bool {
+        guard let others = coOwners[slot] else {
+            free.append(slot)
+            return true
+        }
+        coOwners[slot] = others > 1 ? others - 1 : nil
+        return false
+    }
 
     /// Copies the state in `slot` to row `row` of `states`.
     func read(_ slot: Int, into states: Matrix, row: Int) {
@@ -44,6 +60,7 @@ import Recurrent
 
     /// Copies row `row` of `states` to `slot`.
     func write(_ slot: Int, from states: Matrix, row: Int) {
+        precondition(!isShared(slot), "slot \(slot) belongs to several")
         unsafe states.withMutableBytes(ofRow: row) { bytes in
             precondition(bytes.count == slotBytes, "state of \(bytes.count) bytes in slots of \(slotBytes)")
             unsafe address(slot).copyMemory(from: bytes.baseAddress!, byteCount: slotBytes)

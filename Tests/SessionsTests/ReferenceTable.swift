@@ -29,7 +29,18 @@ struct ReferenceTable {
 
     init(budget: Int, tombstones: Int) { (self.budget, self.tombstones) = (budget, tombstones) }
 
-    private var used: Int { sessions.reduce(0) { $0 + 4 * $1.state.count + SessionTable.overheadBytes } }
+    /// By serial: whose copy of the state a session reads, its own or the one it was forked with.
+    private var copies: [UInt64: Int] = [:]
+    private var nextCopy = 0
+
+    private var used: Int {
+        let sizes = Dictionary(sessions.map { (copies[$0.serial]!, 4 * $0.state.count) }) { size, _ in size }
+        return sizes.values.reduce(sessions.count * SessionTable.overheadBytes, +)
+    }
+
+    private func isShared(_ serial: UInt64) -> Bool {
+        sessions.count { copies[$0.serial] == copies[serial] } > 1
+    }
 
     private func index(_ id: String) throws(SessionError) -> Int {
         if let index = sessions.firstIndex(where: { $0.id == id }) { return index }
@@ -50,9 +61,34 @@ struct ReferenceTable {
         let cost = 4 * session.state.count + SessionTable.overheadBytes
         if cost > budget { throw .storeFull(needed: cost, budget: budget) }
         while used + cost > budget { bury(uses[0], .evicted) }
+        nextCopy += 1
+        insert(session, copy: nextCopy)
+    }
+
+    private mutating func insert(_ session: Session, copy: Int) {
         for at in burials.indices where burials[at].id == session.id { burials[at].isForgotten = true }
         sessions.append(session)
         uses.append(session.id)
+        copies[session.serial] = copy
+    }
+
+    /// What of its name, serial and times the children have comes from the table.
+    mutating func fork(_ id: String, serial: UInt64, into ids: [String?], children: [Session]) throws(SessionError) {
+        let parent = sessions[try index(id, serial)]
+        for (at, id) in ids.enumerated() where id != nil {
+            if sessions.contains(where: { $0.id == id }) || ids[..<at].contains(id) { throw .exists(id: id!) }
+        }
+        let cost = ids.count * SessionTable.overheadBytes
+        let least = cost + 4 * parent.state.count + SessionTable.overheadBytes
+        if least > budget { throw .storeFull(needed: least, budget: budget) }
+        use(id)
+        while used + cost > budget { bury(uses[0], .evicted) }
+        for child in children { insert(child, copy: copies[serial]!) }
+    }
+
+    private func index(_ id: String, _ serial: UInt64) throws(SessionError) -> Int {
+        if let at = sessions.firstIndex(where: { $0.id == id && $0.serial == serial }) { return at }
+        throw burials.last { $0.id == id && $0.serial == serial }?.error ?? .unknown(id: id)
     }
 
     mutating func delete(_ id: String) throws(SessionError) {
@@ -61,6 +97,10 @@ struct ReferenceTable {
     }
 
     func record(_ id: String) throws(SessionError) -> Session { sessions[try index(id)] }
+
+    mutating func used(_ id: String, at now: Double) {
+        for at in sessions.indices where sessions[at].id == id { sessions[at].lastUsedAt = now }
+    }
 
     private mutating func use(_ id: String) {
         uses.removeAll { $0 == id }
@@ -78,11 +118,15 @@ struct ReferenceTable {
     mutating func save(
         _ id: String, serial: UInt64, step: Int, state: [UInt32], now: Double
     ) throws(SessionError) -> Session {
-        guard let at = sessions.firstIndex(where: { $0.id == id && $0.serial == serial }) else {
-            throw burials.last { $0.id == id && $0.serial == serial }?.error ?? .unknown(id: id)
-        }
-        (sessions[at].step, sessions[at].state, sessions[at].lastUsedAt) = (step, state, now)
+        _ = try index(id, serial)
         use(id)
+        while isShared(serial), used + 4 * state.count > budget { bury(uses[0], .evicted) }
+        if isShared(serial) {
+            nextCopy += 1
+            copies[serial] = nextCopy
+        }
+        let at = try index(id, serial)
+        (sessions[at].step, sessions[at].state, sessions[at].lastUsedAt) = (step, state, now)
         return sessions[at]
     }
 

@@ -98,7 +98,28 @@ struct SessionTableModelTests {
                     try model.save(id, serial: serial, step: turn, state: state, now: now)
                 }
                 compare("save", saved, expected)
-            case 70..<80:
+            case 70..<76:
+                let parent = try? table.record(id)
+                let count = Int.random(in: 1...4, using: &random)
+                let ids = (0..<count).map { _ in
+                    Bool.random(using: &random) ? names.randomElement(using: &random) : nil
+                }
+                let serial = parent?.serial ?? serials.randomElement(using: &random)?.serial ?? 1
+                let state = model.sessions.first { $0.id == id }?.state ?? []
+                let made = outcome { () throws(SessionError) in try table.fork(id, serial: serial, into: ids) }
+                let children = ((try? made.get()) ?? []).map { session($0, state) }
+                for (child, wanted) in zip(children, ids) {
+                    #expect(child.id == wanted ?? child.id && child.step == parent?.step)
+                    #expect(child.serial > serials.last?.serial ?? 0)
+                    serials.append((child.id, child.serial))
+                    if wanted == nil { names[Int.random(in: 0..<names.count, using: &random)] = child.id }
+                }
+                let expected = outcome { () throws(SessionError) in
+                    try model.fork(id, serial: serial, into: ids, children: children)
+                }
+                compare("fork", made.map { _ in true }, expected.map { true })
+                if case .success = made { model.used(id, at: (try? table.record(id).lastUsedAt) ?? 0) }
+            case 76..<80:
                 let deleted = outcome { () throws(SessionError) in try table.delete(id) }.map { true }
                 compare("delete", deleted, outcome { () throws(SessionError) in try model.delete(id) }.map { true })
             case 80..<90:

@@ -85,6 +85,45 @@ struct SessionTableTests {
         #expect(throws: SessionError.unknown(id: "a")) { try table.load("a", into: row(0), row: 0, model: "other") }
     }
 
+    @Test("a thousand forks take no memory for states until they move") func forks() throws {
+        let columns = 5000
+        let table = SessionTable(budget: 20 << 20) { 0 }
+        let parent = try table.create(id: "p", model: "m", from: row(1, columns: columns), row: 0, step: 3)
+        let children = try table.fork("p", serial: parent.serial, into: [String?](repeating: nil, count: 1000))
+        #expect(table.usedMemory == 4 * columns + 1001 * SessionTable.overheadBytes)
+        #expect(table.count == 1001 && children.allSatisfy { $0.step == 3 && $0.model == "m" })
+        let state = row(0, columns: columns)
+        for (index, child) in children.prefix(3).enumerated() {
+            _ = try table.save(
+                child.id, serial: child.serial, from: row(Float(index) + 2, columns: columns), row: 0, step: 4)
+            #expect(table.usedMemory == (index + 2) * 4 * columns + 1001 * SessionTable.overheadBytes)
+        }
+        for (index, id) in (["p"] + children.prefix(4).map(\.id)).enumerated() {
+            _ = try table.load(id, into: state, row: 0, model: "m")
+            let value: Float = index == 0 || index == 4 ? 1 : Float(index) + 1
+            #expect(state.values(0) == [Float](repeating: value, count: columns))
+        }
+        // Who moves last needs no copy: the others have gone.
+        for child in children.dropFirst(3) { try table.delete(child.id) }
+        _ = try table.save("p", serial: parent.serial, from: row(9, columns: columns), row: 0, step: 4)
+        #expect(table.usedMemory == 4 * 4 * columns + 4 * SessionTable.overheadBytes)
+    }
+
+    @Test("a fork into names of which one is taken makes none") func forkIntoTaken() throws {
+        let table = table(sessions: 10)
+        let parent = try table.create(id: "p", model: "m", from: row(1), row: 0, step: 3)
+        for ids in [["a", "p"], ["a", "b", "a"]] {
+            #expect(throws: SessionError.exists(id: ids.last!)) {
+                try table.fork("p", serial: parent.serial, into: ids)
+            }
+        }
+        #expect(table.count == 1)
+        try table.delete("p")
+        #expect(throws: SessionError.gone(id: "p", reason: .deleted, lastStep: 3)) {
+            try table.fork("p", serial: parent.serial, into: [nil])
+        }
+    }
+
     @Test("pages of any size visit each session once, though sessions end between pages") func pages() throws {
         for limit in 1...7 {
             let table = table(sessions: 20)
@@ -107,7 +146,7 @@ struct SessionTableTests {
         let slab = StateSlab(slotBytes: 400_000)
         let first = (0..<7).map { _ in slab.take() }
         #expect(first == Array(0..<7))
-        for slot in [2, 5] { slab.giveBack(slot) }
+        for slot in [2, 5] { #expect(slab.giveBack(slot)) }
         #expect(Set([slab.take(), slab.take()]) == [2, 5])
         #expect(slab.take() == 7)
     }
