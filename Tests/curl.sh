@@ -260,6 +260,29 @@ call POST /v1/sessions "{\"model\": \"$model\", \"id\": \"t-cold\"}"
 call POST /v1/sessions/t-cold/generate '{"max_tokens": 3}'
 check 'a cold session needs an input' 'status == 422 and kind == "application/problem+json"'
 
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+call POST /v1/sessions/t-a/fork '{"ids": ["t-fork-1", "t-fork-2"]}'
+check 'a fork makes sessions at the same step' 'status == 201 and [s["id"] for s in body["sessions"]] == ["t-fork-1", "t-fork-2"] and {s["step"] for s in body["sessions"]} == {86}'
+call GET /v1/sessions/t-a/state
+check 'a state is a file with a tag' 'status == 200 and kind == "application/octet-stream" and len(head["etag"]) == 66'
+file=$reply.body
+tag=$(sed -n 's/^etag: \(.*\)\r$/\1/ip' "$reply.head")
+call GET /v1/sessions/t-a/state '' --header "If-None-Match: $tag"
+check 'which a client that has it need not read again' 'status == 304 and text == ""'
+type='Content-Type: application/octet-stream'
+call PUT /v1/sessions/t-carried/state '' --data-binary "@$file" --header "$type"
+check 'brought back it is a session' 'status == 201 and body["step"] == 86'
+call PUT /v1/sessions/t-carried/state '' --data-binary "@$file" --header "$type" --header "If-Match: $tag"
+check 'or replaces the state of one' 'status == 200 and body["step"] == 86'
+call PUT /v1/sessions/t-carried/state '' --data-binary "@$file" --header "$type" --header 'If-None-Match: *'
+check 'unless there must be none' 'status == 412 and kind == "application/problem+json"'
+for id in a fork-1 carried; do
+    call POST "/v1/sessions/t-$id/step" '{"token": 5, "logits": true}'
+    [ "$id" != a ] || keep first_of_three
+    check "t-$id goes on with the same bytes" 'body["output"] == first_of_three["output"] and body["step"] == 87'
+done
+
 # --- the end of a session --------------------------------------------------------------------------------------------
 
 call DELETE /v1/sessions/t-d

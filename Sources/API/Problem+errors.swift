@@ -12,6 +12,10 @@ extension Problem {
                 .preconditionFailed, "step-mismatch",
                 "The session is at step \(step), not at the expected step \(expected)."
             ).with("step", step)
+        case .conditionFailed:
+            self = Problem(
+                .preconditionFailed, "state-changed",
+                "The session's state is not what If-Match or If-None-Match says; nothing has moved.")
         case .nonFinite(let step):
             self = Problem(
                 .unprocessableContent, "non-finite-state",

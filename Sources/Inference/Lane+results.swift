@@ -92,7 +92,7 @@ extension Lane {
             operation.nextToken = operation.generator!.draw(operation.logits, step: operation.step)
             return
         }
-        if operation.stream != nil || commit(operation) { end(operation, .success(operation.completion(at: now))) }
+        if operation.stream != nil || commit(operation) { succeed(operation, at: now) }
     }
 
     /// Writes the state to its session. False when that failed, and the operation has ended.
@@ -102,15 +102,24 @@ extension Lane {
                 operation.session = try sessions.save(
                     session.id, serial: session.serial, from: workspace.states, row: operation.slot,
                     step: operation.step)
-            } else if case .create(let id) = operation.work.target {
-                operation.session = try sessions.create(
-                    id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
+            } else {
+                switch operation.work.target {
+                case .create(let id): try create(operation, id)
+                case .put(let id): try create(operation, id)
+                case .session, .detached: break
+                }
             }
             return true
         } catch {
             end(operation, .failure(.session(error)))
             return false
         }
+    }
+
+    private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
+        operation.session = try sessions.create(
+            id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
+        operation.isNew = true
     }
 }
 

@@ -236,16 +236,38 @@ final class Lane {
             case .create(let id):
                 if let id, (try? sessions.record(id)) != nil { throw .exists(id: id) }
                 workspace.reset(slot)
-            case .session(let id):
-                let record = try sessions.load(
-                    id, serial: operation.work.serial, into: workspace.states, row: slot, model: served.id)
-                operation.session = record
-                operation.step = record.step
+            case .session(let id): try load(operation, id)
+            case .put(let id): if (try? sessions.record(id)) != nil { try load(operation, id) }
             }
         } catch {
             return end(operation, .failure(.session(error)))
         }
+        guard fulfilsCondition(operation) else { return end(operation, .failure(.conditionFailed)) }
+        if let supplied = operation.work.supplied {
+            workspace.states.set(slot, to: supplied.values)
+            operation.step = supplied.step
+        }
         begin(operation, at: now)
+    }
+
+    private func load(_ operation: Operation, _ id: String) throws(SessionError) {
+        let record = try sessions.load(
+            id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
+        operation.session = record
+        operation.step = record.step
+    }
+
+    private func fulfilsCondition(_ operation: Operation) -> Bool {
+        switch operation.work.condition {
+        case nil: return true
+        case .absent: return operation.session == nil
+        case .present: return operation.session != nil
+        case .digest(let wanted):
+            guard operation.session != nil else { return false }
+            let state = workspace.states.values(operation.slot)
+            return wanted.contains(
+                StateFile.digest(state, step: operation.step, of: served.model, called: served.id))
+        }
     }
 
     /// Goes on with a work whose state is there.
@@ -258,7 +280,9 @@ final class Lane {
             if operation.step == 0 && work.input.count == 0 { return end(operation, .failure(.nothingAbsorbed)) }
             operation.generator = Generator(generation, served.tokenizer)
         } else if work.input.count == 0 {
-            if commit(operation) { end(operation, .success(operation.completion(at: now))) }
+            // To look at a session is not to move it.
+            let isMoved = work.supplied != nil || operation.session == nil
+            if !isMoved || commit(operation) { succeed(operation, at: now) }
             return
         }
         if work.input.count == 0 || work.score && operation.step > 0 { needing.append(operation) }
@@ -267,6 +291,20 @@ final class Lane {
 
     private func resume(_ operation: Operation) {
         if operation.remaining > 1 { absorbing.append(operation) } else { stepping.append(operation) }
+    }
+
+    /// Ends a work that has done all but the last things.
+    func succeed(_ operation: Operation, at now: Int64) {
+        var completion = operation.completion(at: now)
+        if operation.work.wantsState { completion.state = workspace.states.values(operation.slot) }
+        if !operation.work.forks.isEmpty, let session = operation.session {
+            do throws(SessionError) {
+                completion.forks = try sessions.fork(session.id, serial: session.serial, into: operation.work.forks)
+            } catch {
+                return end(operation, .failure(.session(error)))
+            }
+        }
+        end(operation, .success(completion))
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {

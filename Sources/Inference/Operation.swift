@@ -28,6 +28,8 @@ final class Operation: @unchecked Sendable {
     var slotTick = 0
     var started: Int64?
     var session: SessionRecord?
+    /// Whether it has made that.
+    var isNew = false
     /// Inputs that the state has absorbed in its life.
     var step = 0
     /// Inputs of this work absorbed so far.
@@ -72,7 +74,7 @@ final class Operation: @unchecked Sendable {
     /// The session whose order it keeps; of those that want to make one of the same name the first is the one.
     var sessionID: String? {
         switch work.target {
-        case .session(let id), .create(let id?): id
+        case .session(let id), .create(let id?), .put(let id): id
         case .detached, .create(nil): nil
         }
     }
@@ -100,7 +102,7 @@ final class Operation: @unchecked Sendable {
         let started = started ?? now
         return Completion(
             session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
-            generated: generator?.result, queued: .nanoseconds(started - submitted),
+            generated: generator?.result, isNew: isNew, queued: .nanoseconds(started - submitted),
             computed: .nanoseconds(now - started))
     }
 }

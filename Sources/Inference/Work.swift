@@ -37,6 +37,28 @@ public struct Work: Sendable {
         case session(String)
         /// A fresh state that becomes a session when all has gone well; nil for a server-made name.
         case create(id: String?)
+        /// The session of that name, whose state a supplied one replaces, or a new one.
+        case put(String)
+    }
+
+    /// A state from elsewhere.
+    public struct SuppliedState: Sendable {
+        /// As `StateLayout` has them.
+        public var values: [Float]
+        /// Inputs absorbed.
+        public var step: Int
+
+        public init(values: [Float], step: Int) { (self.values, self.step) = (values, step) }
+    }
+
+    /// What must be true of the target's state before the work, else nothing is done.
+    public enum Condition: Sendable, Equatable {
+        /// There is no such session.
+        case absent
+        /// There is one, of any state.
+        case present
+        /// Its state's digest is one of these.
+        case digest(Set<String>)
     }
 
     /// After which steps outputs are wanted.
@@ -55,6 +77,13 @@ public struct Work: Sendable {
     public var serial: UInt64?
     /// The step the session must stand at.
     public var expectedStep: Int?
+    public var condition: Condition?
+    /// The state to begin with, instead of the target's.
+    public var supplied: SuppliedState?
+    /// Whether the state that it ends with is wanted.
+    public var wantsState = false
+    /// Sessions to be made of the target, a session, when all else is done; nil for server-made names.
+    public var forks: [String?] = []
     public var generation: Generation?
     /// Nanoseconds on the monotonic clock after which nothing more is computed for it.
     public var deadline: Int64?
@@ -98,6 +127,11 @@ public struct Completion: Sendable {
     /// Inputs absorbed by this work, generated tokens not counted.
     public var inputSteps: Int
     public var generated: Generated?
+    /// The state at `step`, if that was wanted.
+    public var state: [Float]?
+    public var forks: [SessionRecord] = []
+    /// Whether it made the session.
+    public var isNew = false
     /// Time from submission to the first computation, and from there to the end.
     public var queued: Duration
     public var computed: Duration
@@ -119,6 +153,8 @@ public enum InferenceError: Error, Equatable {
     case session(SessionError)
     /// The session is not at the expected step but at `step`.
     case stepMismatch(expected: Int, step: Int)
+    /// The state is not what the work's condition says.
+    case conditionFailed
     /// Absorbing the input of `step` would have left NaN or infinity in the state or output.
     case nonFinite(step: Int)
     /// A session that has absorbed nothing has no output to go on from.

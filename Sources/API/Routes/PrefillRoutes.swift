@@ -64,11 +64,13 @@ extension Service {
         var values = 0
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
             let place = "sequences[\(index)]."
-            let sequence = try Fields(
-                element, at: place, allowed: Fields.input + ["session", "create", "expected_step"])
+            let known = Fields.input + ["session", "create", "expected_step", "state", "return_state"]
+            let sequence = try Fields(element, at: place, allowed: known)
             let input = try sequence.requiredInput(for: served)
             let (target, serial) = try target(of: sequence, served)
             var work = Work(model: served.id, target: target, input: input)
+            work.supplied = try suppliedState(of: sequence, served, target)
+            work.wantsState = try sequence.bool("return_state")
             (work.serial, work.deadline) = (serial, deadline)
             (work.outputs, work.scan) = (common.outputs, common.scan)
             work.score = try fields.score(served, input)
@@ -141,6 +143,23 @@ extension Service {
         }
     }
 
+    /// The state that a sequence goes on from, if it brings one.
+    private func suppliedState(
+        of sequence: Fields, _ served: ServedModel, _ target: Work.Target
+    ) throws(Problem) -> Work.SuppliedState? {
+        guard let file = try sequence.stateFile() else { return nil }
+        if case .session = target {
+            throw .invalid("Give \(sequence.place)session or \(sequence.place)state, not both.")
+        }
+        let (owner, state) = try suppliedState(file, at: sequence.place + "state")
+        guard owner === served else {
+            throw Problem(
+                .conflict, "state-model-mismatch",
+                "\(sequence.place)state is of model \"\(owner.id)\", not of model \"\(served.id)\".")
+        }
+        return state
+    }
+
     private static func write(
         _ result: Result<Completion, InferenceError>, _ index: Int, _ work: Work, _ served: ServedModel,
         _ options: OutputOptions, to json: inout JSONWriter
@@ -149,10 +168,10 @@ extension Service {
         json.field("index", index)
         switch result {
         case .success(let completion):
-            json.key("session")
-            if let session = completion.session { json.string(session.id) } else { json.null() }
+            json.session(completion.session?.id)
             json.field("step", completion.step)
             options.writeOutputs(completion, work, served, to: &json)
+            json.state(completion, of: served)
             json.field("scan", work.scan.rawValue)
             writeUsage(completion, to: &json)
         case .failure(let error):

@@ -92,7 +92,7 @@ extension Service {
         }
     }
 
-    private static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {
+    static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {
         json.field("id", record.id)
         json.field("object", "session")
         json.field("model", record.model)

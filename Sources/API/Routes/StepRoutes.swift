@@ -14,18 +14,28 @@ extension Service {
         return Response(json: json)
     }
 
-    /// `POST /v1/step`: one input for each of many sessions, which share a batch.
+    /// `POST /v1/step`: one input for each of many sessions and supplied states, which share a batch.
     @Sendable func step(_ request: Request) async throws -> Response {
         let fields = try await Fields(body: request, allowed: ["steps"])
-        let known = Self.stepFields + ["session"]
+        let known = Self.stepFields + ["session", "state", "return_state"]
         let deadline = try deadline(of: request)
         var steps: [Result<StepWork, Problem>] = []
-        var sessions: [String] = []
+        var sessions: [String?] = []
         for (index, element) in try fields.array("steps", limit: Self.batchLimit).enumerated() {
             let item = try Fields(element, at: "steps[\(index)].", allowed: known)
-            let id = try item.required("session")
+            let id = try item.string("session")
+            guard (id == nil) != (item["state"] == nil) else {
+                throw Problem.invalid("Give one of \(item.place)session and \(item.place)state.")
+            }
             sessions.append(id)
-            steps.append(Result { () throws(Problem) in try stepWork(item, id, deadline) })
+            steps.append(
+                Result { () throws(Problem) in
+                    if let id { return try stepWork(item, id, deadline) }
+                    let (served, state) = try suppliedState(item.stateFile()!, at: item.place + "state")
+                    var step = try stepWork(item, Work(model: served.id, target: .detached, input: .empty), served)
+                    (step.work.supplied, step.work.deadline) = (state, deadline)
+                    return step
+                })
         }
         let works = steps.compactMap { try? $0.get().work }
         var results = try await run(works)[...]
@@ -47,8 +57,9 @@ extension Service {
     private static let stepFields = ["token", "vector", "expected_step"] + OutputOptions.fields
 
     private struct StepWork {
-        let work: Work
-        let session: String
+        var work: Work
+        /// nil for a supplied state.
+        let session: String?
         let served: ServedModel
         let options: OutputOptions
     }
@@ -61,10 +72,18 @@ extension Service {
 
     private func stepWork(_ fields: Fields, _ id: String, _ deadline: Int64?) throws(Problem) -> StepWork {
         let (record, served) = try session(id)
-        var work = Work(model: served.id, target: .session(record.id), input: try fields.stepInput(for: served))
-        work.serial = record.serial
+        var step = try stepWork(fields, Work(model: served.id, target: .session(record.id), input: .empty), served, id)
+        (step.work.serial, step.work.deadline) = (record.serial, deadline)
+        return step
+    }
+
+    private func stepWork(
+        _ fields: Fields, _ work: Work, _ served: ServedModel, _ id: String? = nil
+    ) throws(Problem) -> StepWork {
+        var work = work
+        work.input = try fields.stepInput(for: served)
         work.expectedStep = try fields.expectedStep()
-        work.deadline = deadline
+        work.wantsState = try fields.bool("return_state")
         return StepWork(work: work, session: id, served: served, options: try OutputOptions(fields, served))
     }
 
@@ -79,17 +98,26 @@ extension Service {
 
     private static func write(_ completion: Completion, _ step: StepWork, to json: inout JSONWriter) {
         json.beginObject()
-        json.field("session", step.session)
+        json.session(step.session)
         json.field("step", completion.step)
         step.options.writeOutputs(completion, step.work, step.served, to: &json)
+        json.state(completion, of: step.served)
         json.endObject()
     }
 
-    private static func write(_ problem: Problem, _ session: String, to json: inout JSONWriter) {
+    private static func write(_ problem: Problem, _ session: String?, to json: inout JSONWriter) {
         json.beginObject()
-        json.field("session", session)
+        json.session(session)
         json.key("error")
         problem.write(to: &json)
         json.endObject()
+    }
+}
+
+extension JSONWriter {
+    /// Writes the name of the session that a result is of as `session`; null where there is none.
+    mutating func session(_ id: String?) {
+        key("session")
+        if let id { string(id) } else { null() }
     }
 }
