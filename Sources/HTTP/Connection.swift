@@ -61,7 +61,8 @@ final class Connection: @unchecked Sendable {
         guard request.head.minorVersion > 0 else { return }
         _ = loop.schedule(after: service.limits.probeDelay) { [weak self, weak request] in
             guard let self, let request, inHand === request, !replyHasBegun else { return }
-            guard request.content.isComplete else { return probe(request) }
+            // An earlier reply that is still to be sent will find out as well.
+            guard request.content.isComplete, socket.unsent == 0 else { return probe(request) }
             if !socket.writeAtOnce(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) { abort() }
         }
     }
