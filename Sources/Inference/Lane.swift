@@ -186,7 +186,11 @@ final class Lane {
             return goesOn
         }
         while !waitingSteps.isEmpty, let slot = freeSlots.popLast() { start(waitingSteps.removeFirst(), slot, at: now) }
-        while !waitingLong.isEmpty, let slot = longSlot() { start(waitingLong.removeFirst(), slot, at: now) }
+        // Only those that wait now: who gives a slot up for one of them is behind them.
+        for _ in 0..<waitingLong.count {
+            guard let slot = longSlot() else { break }
+            start(waitingLong.removeFirst(), slot, at: now)
+        }
     }
 
     /// A slot for a work of more than one tick: perhaps that of a stream that is not read, or of a work that has had its
@@ -204,8 +208,8 @@ final class Lane {
             waitingLong.append(stepping[index])
             return takeSlot(of: stepping.remove(at: index))
         }
-        // The last in line have had rows since the first had any.
-        if let index = absorbing.lastIndex(where: hasHadItsTicks) {
+        // The last in line has just had rows; the first is about to have some.
+        if let index = absorbing.lastIndex(where: { hasHadItsTicks($0) && $0.consumed > $0.slotConsumed }) {
             waitingLong.append(absorbing[index])
             return takeSlot(of: absorbing.remove(at: index))
         }
@@ -222,6 +226,7 @@ final class Lane {
     private func start(_ operation: Operation, _ slot: Int, at now: Int64) {
         operation.slot = slot
         operation.slotTick = ticks
+        operation.slotConsumed = operation.consumed
         if !operation.isSingleStep { longSlots += 1 }
         if let reason = operation.dropReason(at: now) { return end(operation, .failure(reason)) }
         if let state = operation.parkedState {

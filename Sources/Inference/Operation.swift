@@ -24,10 +24,13 @@ final class Operation: @unchecked Sendable {
 
     /// Set when it gets a slot of the workspace.
     var slot = -1
-    /// Its lane's tick at which it got that.
+    /// Its lane's tick at which it got that, and what it had consumed by then.
     var slotTick = 0
+    var slotConsumed = 0
     var started: Int64?
     var session: SessionRecord?
+    /// The serial of the session that it keeps from being idle.
+    var heldSerial: UInt64?
     /// Whether it has made that.
     var isNew = false
     /// Inputs that the state has absorbed in its life.

@@ -138,11 +138,20 @@ struct TickTests {
         }
     }
 
-    @Test("prefills in line get their rows in turn") func rotation() throws {
-        let harness = EngineHarness([try smallModel()], limits: limits()) { 1_000_000 * Int64($0.prefill) }
-        let all = (0..<30).map { _ in harness.absorb(200) }
-        for _ in 0..<80 { harness.tick() }
-        let steps = all.map(\.step)
-        #expect(steps.max()! - steps.min()! <= 3 * PrefillCut.leastShare, "\(steps)")
+    @Test(
+        "prefills in line get their rows in turn, also where there are more of them than places",
+        arguments: [30, 49, 70])
+    func rotation(count: Int) throws {
+        // 48 places, and so slow that a batch has rows for three prefills.
+        let harness = EngineHarness([try smallModel()], limits: limits(rows: 128)) { 1_000_000 * Int64($0.prefill) }
+        let all = (0..<count).map { _ in harness.absorb(500) }
+        for tick in 1...900 {
+            harness.tick()
+            guard tick > 100, tick % 50 == 0 else { continue }
+            let steps = all.map(\.step)
+            #expect(steps.max()! - steps.min()! <= 7 * PrefillCut.leastShare, "\(tick): \(steps)")
+        }
+        harness.finish()
+        #expect(all.allSatisfy { $0.error == nil && $0.step == 500 })
     }
 }
