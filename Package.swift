@@ -47,7 +47,10 @@ let package = Package(
         .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
             name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
-        .target(name: "Sessions", dependencies: ["Recurrent", "Threading"], swiftSettings: settings),
+        .target(
+            name: "Sessions",
+            dependencies: ["Recurrent", "Threading", .product(name: "HeapModule", package: "swift-collections")],
+            swiftSettings: settings),
         .target(
             name: "Inference",
             dependencies: [

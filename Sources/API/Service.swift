@@ -12,12 +12,18 @@ public final class Service: Sendable {
     let sessions: SessionTable
     let scheduler: Scheduler
     let clock: @Sendable () -> Double
+    /// Of sessions that do not say otherwise.
+    let lifetime: SessionLifetime
 
-    /// - Parameter clock: seconds since 1970.
+    /// - Parameters:
+    ///   - lifetime: of sessions that do not say otherwise.
+    ///   - clock: seconds since 1970.
     public init(
-        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, clock: @escaping @Sendable () -> Double
+        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, lifetime: SessionLifetime,
+        clock: @escaping @Sendable () -> Double
     ) {
         (self.models, self.sessions, self.scheduler, self.clock) = (models, sessions, scheduler, clock)
+        self.lifetime = lifetime
     }
 
     /// All routes.

@@ -30,6 +30,7 @@ final class Engine {
     }
 
     private let limits: Scheduler.Limits
+    private let sessions: SessionTable
     private let maxTick: Int64
     private let clock: @Sendable () -> Int64
     private var turns: [Turn] = []
@@ -48,7 +49,7 @@ final class Engine {
         _ models: [ServedModel], sessions: SessionTable, limits: Scheduler.Limits,
         clock: @escaping @Sendable () -> Int64
     ) {
-        (self.limits, self.clock) = (limits, clock)
+        (self.limits, self.sessions, self.clock) = (limits, sessions, clock)
         maxTick = Int64(limits.maxTick / .nanoseconds(1))
         let team = Team(threads: limits.threads)
         for served in models {
@@ -64,10 +65,12 @@ final class Engine {
     func admit(_ operation: Operation) {
         if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
         if let id = operation.sessionID {
+            // From here on: time that it waits is not time that the session is idle.
+            operation.heldSerial = sessions.hold(id, serial: operation.work.serial)
             if let waiting = queues[id]?.count {
                 guard waiting < limits.worksPerSession else {
                     operation.result = .failure(.sessionQueueFull(limit: limits.worksPerSession))
-                    finished.append(operation)
+                    finish(operation)
                     return
                 }
                 queues[id]!.append(operation)
@@ -101,7 +104,7 @@ final class Engine {
             queues.values[index].removeAll { operation in
                 if let reason = operation.dropReason(at: now) {
                     operation.result = .failure(reason)
-                    finished.append(operation)
+                    finish(operation)
                     return true
                 }
                 earliest = min(earliest, operation.work.deadline ?? .max)
@@ -118,7 +121,7 @@ final class Engine {
         for index in queues.indices {
             for operation in queues.values[index] {
                 operation.result = .failure(error)
-                finished.append(operation)
+                finish(operation)
             }
             queues.values[index].removeAll()
         }
@@ -128,8 +131,13 @@ final class Engine {
     /// The works that have ended since the last call, in order, into the empty `list`.
     func takeFinished(into list: inout [Operation]) { swap(&finished, &list) }
 
-    private func ended(_ operation: Operation) {
+    private func finish(_ operation: Operation) {
+        if let serial = operation.heldSerial { sessions.release(operation.sessionID!, serial: serial) }
         finished.append(operation)
+    }
+
+    private func ended(_ operation: Operation) {
+        finish(operation)
         guard let id = operation.sessionID else { return }
         // Most queues are empty: taking nothing out of one would allocate.
         if queues[id]!.isEmpty {

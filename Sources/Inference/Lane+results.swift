@@ -118,7 +118,8 @@ extension Lane {
 
     private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
         operation.session = try sessions.create(
-            id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step)
+            id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
+            lifetime: operation.work.lifetime)
         operation.isNew = true
     }
 }

@@ -82,6 +82,8 @@ public struct Work: Sendable {
     public var supplied: SuppliedState?
     /// Whether the state that it ends with is wanted.
     public var wantsState = false
+    /// When a session that it makes ends by itself.
+    public var lifetime = SessionLifetime()
     /// Sessions to be made of the target, a session, when all else is done; nil for server-made names.
     public var forks: [String?] = []
     public var generation: Generation?

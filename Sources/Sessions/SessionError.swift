@@ -10,6 +10,6 @@ public enum SessionError: Error, Equatable {
     case storeFull(needed: Int, budget: Int)
 
     public enum GoneReason: String, Sendable {
-        case deleted, evicted
+        case deleted, evicted, expired
     }
 }

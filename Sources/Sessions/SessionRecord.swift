@@ -11,4 +11,8 @@ public struct SessionRecord: Sendable, Equatable {
     public internal(set) var lastUsedAt: Double
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64
+    public let lifetime: SessionLifetime
+
+    /// Seconds since 1970 at which it ends unless it is used before; infinite for never.
+    public var expiresAt: Double { min(lastUsedAt + lifetime.idle, createdAt + lifetime.total) }
 }

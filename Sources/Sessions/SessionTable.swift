@@ -1,3 +1,4 @@
+import HeapModule
 import Kernels
 import Synchronization
 import Threading
@@ -18,6 +19,12 @@ public final class SessionTable: @unchecked Sendable {
     private struct Entry {
         var record: SessionRecord
         var slot: Int
+        /// Operations on it that are under way or waiting: as long as there are any it is not idle.
+        var holds = 0
+
+        func hasEnded(at now: Double) -> Bool {
+            now >= record.createdAt + record.lifetime.total || holds == 0 && now >= record.expiresAt
+        }
     }
 
     private var entries: [Entry?] = []
@@ -26,6 +33,8 @@ public final class SessionTable: @unchecked Sendable {
     private var slabs: [String: StateSlab] = [:]
     private var uses = LinkedOrder()
     private var creations = LinkedOrder()
+    /// One for each session that may expire. They are set back only when they ring.
+    private var alarms = Heap<ExpiryAlarm>()
     private var tombstones: Tombstones
     private var usedBytes = 0
     private var nextSerial: UInt64 = 1
@@ -45,19 +54,29 @@ public final class SessionTable: @unchecked Sendable {
     public var removals: Int { removed.load(ordering: .acquiring) }
 
     /// Live sessions.
-    public var count: Int { lock.withLock { indices.count } }
+    public var count: Int {
+        lock.withLock {
+            expire()
+            return indices.count
+        }
+    }
 
     /// Bytes that the sessions take, of the budget.
     public var usedMemory: Int { lock.withLock { usedBytes } }
 
+    /// For tests.
+    var alarmCount: Int { lock.withLock { alarms.count } }
+
     /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
     public func create(
-        id wanted: String?, model: String, from states: Matrix, row: Int, step: Int
+        id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
+        lifetime: SessionLifetime = SessionLifetime()
     ) throws(SessionError) -> SessionRecord {
         try lock.withLock { () throws(SessionError) in
+            let now = expire()
             let id = wanted ?? SessionID.random()
             precondition(SessionID.isValid(id), "session id \(id)")
-            guard indices[id] == nil else { throw .exists(id: id) }
+            guard live(id, at: now) == nil else { throw .exists(id: id) }
             let slab = slabs[model] ?? StateSlab(slotBytes: states.columns * MemoryLayout<Float>.size)
             slabs[model] = slab
             let cost = slab.slotBytes + Self.overheadBytes
@@ -66,7 +85,7 @@ public final class SessionTable: @unchecked Sendable {
             usedBytes += slab.slotBytes
             let slot = slab.take()
             slab.write(slot, from: states, row: row)
-            return insert(id, model, step, stateBytes: slab.slotBytes, slot: slot, at: clock())
+            return insert(id, model, step, lifetime, stateBytes: slab.slotBytes, slot: slot, at: now)
         }
     }
 
@@ -77,7 +96,10 @@ public final class SessionTable: @unchecked Sendable {
             let index = try index(id, serial)
             let ids = wanted.map { $0 ?? SessionID.random() }
             var seen = Set<String>(minimumCapacity: ids.count)
-            for id in ids where indices[id] != nil || !seen.insert(id).inserted { throw .exists(id: id) }
+            for (id, wanted) in zip(ids, wanted) {
+                let isTaken = wanted != nil && live(id, at: clock()) != nil
+                if isTaken || !seen.insert(id).inserted { throw .exists(id: id) }
+            }
             let parent = entries[index]!
             let cost = ids.count * Self.overheadBytes
             let least = cost + parent.record.stateBytes + Self.overheadBytes
@@ -86,11 +108,12 @@ public final class SessionTable: @unchecked Sendable {
             makeRoom(cost)
             let slab = slabs[parent.record.model]!
             slab.share(parent.slot, by: ids.count)
-            let now = clock()
+            let (record, now) = (parent.record, entries[index]!.record.lastUsedAt)
             return ids.map { id in
                 precondition(SessionID.isValid(id), "session id \(id)")
                 return insert(
-                    id, parent.record.model, parent.record.step, stateBytes: slab.slotBytes, slot: parent.slot, at: now)
+                    id, record.model, record.step, record.lifetime, stateBytes: slab.slotBytes, slot: parent.slot,
+                    at: now)
             }
         }
     }
@@ -103,6 +126,7 @@ public final class SessionTable: @unchecked Sendable {
     /// Up to `limit` sessions in order of creation, those made after the session `after`, and whether more follow.
     public func list(limit: Int, after: String?) throws(SessionError) -> (records: [SessionRecord], more: Bool) {
         try lock.withLock { () throws(SessionError) in
+            let now = expire()
             var at = creations.first
             if let after {
                 if let index = indices[after] {
@@ -115,7 +139,7 @@ public final class SessionTable: @unchecked Sendable {
             }
             var records: [SessionRecord] = []
             while at >= 0, records.count < limit {
-                records.append(entries[at]!.record)
+                if !entries[at]!.hasEnded(at: now) { records.append(entries[at]!.record) }
                 at = creations.next(after: at)
             }
             return (records, at >= 0)
@@ -172,10 +196,64 @@ public final class SessionTable: @unchecked Sendable {
         }
     }
 
+    /// Takes note of an operation on the session, which will not be idle before `release`.
+    /// - Returns: the session's serial; nil when it has ended, or is not that one.
+    public func hold(_ id: String, serial: UInt64?) -> UInt64? {
+        lock.withLock {
+            guard let index = try? index(id, serial) else { return nil }
+            entries[index]!.holds += 1
+            return entries[index]!.record.serial
+        }
+    }
+
+    /// An operation that held the session has ended.
+    public func release(_ id: String, serial: UInt64) {
+        lock.withLock {
+            guard let index = indices[id], entries[index]!.record.serial == serial else { return }
+            entries[index]!.holds -= 1
+            if entries[index]!.record.lifetime.idle < .infinity { entries[index]!.record.lastUsedAt = clock() }
+        }
+    }
+
     // MARK: Under the lock
 
+    /// Ends sessions whose time has come and returns the time. Where there are many at once, later calls end the rest.
+    @discardableResult
+    private func expire() -> Double {
+        let now = clock()
+        var looked = 0
+        while let alarm = alarms.min, alarm.time <= now, looked < 100 {
+            alarms.removeMin()
+            looked += 1
+            guard let entry = entries[alarm.index], entry.record.serial == alarm.serial else { continue }
+            if entry.hasEnded(at: now) {
+                remove(alarm.index, .expired)
+            } else {
+                // A session that is held counts from now at the earliest.
+                setAlarm(alarm.index, after: now)
+            }
+        }
+        return now
+    }
+
+    private func setAlarm(_ index: Int, after now: Double) {
+        let entry = entries[index]!
+        let lifetime = entry.record.lifetime
+        let idleEnd = (entry.holds > 0 ? now : entry.record.lastUsedAt) + lifetime.idle
+        let time = min(idleEnd, entry.record.createdAt + lifetime.total)
+        if time < .infinity { alarms.insert(ExpiryAlarm(time: time, serial: entry.record.serial, index: index)) }
+    }
+
+    /// The session called `id`, which is ended here if its time has come and no call has come to that yet.
+    private func live(_ id: String, at now: Double) -> Int? {
+        guard let index = indices[id] else { return nil }
+        guard entries[index]!.hasEnded(at: now) else { return index }
+        remove(index, .expired)
+        return nil
+    }
+
     private func index(_ id: String, _ serial: UInt64? = nil) throws(SessionError) -> Int {
-        if let index = indices[id], serial == nil || entries[index]!.record.serial == serial { return index }
+        if let index = live(id, at: expire()), serial == nil || entries[index]!.record.serial == serial { return index }
         if let stone = serial.map({ tombstones[id, $0] }) ?? tombstones[id] { throw stone.error }
         throw .unknown(id: id)
     }
@@ -187,11 +265,12 @@ public final class SessionTable: @unchecked Sendable {
 
     /// Takes in a session whose state is in `slot` and paid for.
     private func insert(
-        _ id: String, _ model: String, _ step: Int, stateBytes: Int, slot: Int, at now: Double
+        _ id: String, _ model: String, _ step: Int, _ lifetime: SessionLifetime, stateBytes: Int, slot: Int,
+        at now: Double
     ) -> SessionRecord {
         let record = SessionRecord(
             id: id, model: model, step: step, stateBytes: stateBytes, createdAt: now, lastUsedAt: now,
-            serial: nextSerial)
+            serial: nextSerial, lifetime: lifetime)
         nextSerial += 1
         usedBytes += Self.overheadBytes
         tombstones.forget(id)
@@ -201,6 +280,12 @@ public final class SessionTable: @unchecked Sendable {
         indices[id] = index
         uses.append(index)
         creations.append(index)
+        setAlarm(index, after: now)
+        // Alarms of sessions that ended otherwise must not gather until their time.
+        if alarms.count > 2 * indices.count + 1000 {
+            alarms = Heap()
+            for index in indices.values { setAlarm(index, after: now) }
+        }
         return record
     }
 

@@ -49,6 +49,10 @@ struct Serve: ParsableCommand {
     @Option(help: "Memory for session states, as in 512MiB or 4GiB (default: 1GiB).")
     var sessionMemory: String?
 
+    @Option(
+        help: "How long sessions that do not say so stay without being used, as in 30s or 12h, or none (default: 1h).")
+    var sessionIdle: String?
+
     @Option(help: "Largest request body (default: 16MiB).")
     var maxBody: String?
 
@@ -78,7 +82,9 @@ struct Serve: ParsableCommand {
                 let afterthought = Afterthought(wakeUp)
                 return { afterthought.request() }
             })
-        let service = Service(models: loaded, sessions: sessions, scheduler: scheduler, clock: secondsSince1970)
+        let service = Service(
+            models: loaded, sessions: sessions, scheduler: scheduler,
+            lifetime: SessionLifetime(idle: settings.sessionIdle), clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody
         let observer = HTTPObserver(

@@ -17,6 +17,8 @@ struct Settings {
     var maxTick: Duration
     /// Bytes.
     var sessionMemory: Int
+    /// Seconds; infinite for no limit.
+    var sessionIdle: Double
     /// Bytes.
     var maxBody: Int
     var drainTimeout: Duration
@@ -59,6 +61,12 @@ struct Settings {
         let size = "a size such as 512MiB"
         sessionMemory = try parsed(
             try text(options.sessionMemory, "session-memory", "1GiB"), "session-memory", size, Self.bytes)
+        sessionIdle = try parsed(
+            try text(options.sessionIdle, "session-idle", "1h"), "session-idle", "a time such as 1h, or none"
+        ) { text in
+            if text == "none" { return .infinity }
+            return Self.duration(text).flatMap { $0 > .zero ? $0 / .seconds(1) : nil }
+        }
         maxBody = try parsed(try text(options.maxBody, "max-body", "16MiB"), "max-body", size, Self.bytes)
         drainTimeout = try parsed(
             try text(options.drainTimeout, "drain-timeout", "30s"), "drain-timeout", "a time such as 30s", Self.duration
@@ -77,8 +85,8 @@ struct Settings {
     /// for a service called scanstep.
     private static func unknownVariables() -> [String] {
         let settings = [
-            "MODELS", "HOST", "PORT", "LOOPS", "WEIGHTS", "SCAN", "THREADS", "MAX_TICK", "SESSION_MEMORY", "MAX_BODY",
-            "DRAIN_TIMEOUT", "LOG_LEVEL",
+            "MODELS", "HOST", "PORT", "LOOPS", "WEIGHTS", "SCAN", "THREADS", "MAX_TICK", "SESSION_MEMORY",
+            "SESSION_IDLE", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL",
         ]
         let build = ["MARCH", "STRICT"]
         return ProcessInfo.processInfo.environment.keys.filter { name in

@@ -27,6 +27,39 @@ struct EndingTests {
         }
     }
 
+    @Test("an idle limit counts from the end of what was asked: queued work is not thrown away") func idleWhileQueued()
+        throws
+    {
+        let harness = EngineHarness([try smallModel()]) { 1_000_000 * Int64($0.prefill + $0.steps) }
+        var work = harness.work(.create(id: "s"), 3)
+        work.lifetime = SessionLifetime(idle: 1, total: 60)
+        harness.submit(work)
+        harness.finish()
+        // Five seconds of computing, and then a step that has waited for all of it.
+        let (long, behind) = (harness.absorb(5000, .session("s")), harness.absorb(1, .session("s")))
+        harness.finish()
+        #expect(try long.result?.get().step == 5003 && behind.result?.get().step == 5004)
+        harness.sleep(999_000_000)
+        #expect(try harness.step(of: "s") == 5004)
+        harness.sleep(2_000_000)
+        #expect(throws: SessionError.gone(id: "s", reason: .expired, lastStep: 5004)) { try harness.step(of: "s") }
+        let late = harness.absorb(1, .session("s"))
+        harness.finish()
+        #expect(late.error == .session(.gone(id: "s", reason: .expired, lastStep: 5004)))
+    }
+
+    @Test("a session whose life is over ends even in the middle of an operation, at the step it stood at")
+    func endedOnTheWay() throws {
+        let harness = EngineHarness([try smallModel()]) { 1_000_000 * Int64($0.prefill + $0.steps) }
+        var work = harness.work(.create(id: "s"), 3)
+        work.lifetime = SessionLifetime(total: 2)
+        harness.submit(work)
+        harness.finish()
+        let long = harness.absorb(5000, .session("s"))
+        harness.finish()
+        #expect(long.error == .session(.gone(id: "s", reason: .expired, lastStep: 3)))
+    }
+
     @Test("an unread stream does not keep the scheduler from being stopped") func abandoned() async throws {
         let model = try smallModel()
         try await withServer([model]) { server in

@@ -24,7 +24,7 @@ final class EngineHarness {
         nanoseconds: @escaping (BatchSummary) -> Int64 = { _ in 0 }
     ) {
         self.models = models
-        sessions = SessionTable(budget: 64 << 20) { 0 }
+        sessions = SessionTable(budget: 64 << 20) { [time] in Double(time.now.load(ordering: .relaxed)) / 1e9 }
         engine = Engine(models, sessions: sessions, limits: limits) { [time] in time.now.load(ordering: .relaxed) }
         engine.willCompute = { [unowned self] batch in
             batches.append(batch)

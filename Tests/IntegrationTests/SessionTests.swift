@@ -32,7 +32,7 @@ struct SessionTests {
         #expect(session["model"]?.string == "letters")
         #expect(session["step"]?.int == 0)
         #expect(session["output"] == nil)
-        #expect(session["expires_at"]?.isNull == true)
+        #expect(try reply.string("expires_at").hasSuffix("Z"))
         let times = try [reply.string("created_at"), reply.string("last_used_at")]
         for time in times { #expect(time.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/) != nil) }
         let model = try client.get("/v1/models/letters").json
@@ -65,6 +65,27 @@ struct SessionTests {
         try client.post(
             "/v1/prefill", "{\"model\":\"letters\",\"sequences\":[{\"tokens\":[1],\"create\":\"\(id)\"}]}"
         ).expectProblem(422, "invalid-input")
+    }
+
+    @Test("a session ends when its time has come, and says so; 0 is no limit") func expiry() throws {
+        let client = try LiveServer.client()
+        try client.create("brief", of: "letters", #","tokens":[1,2],"lifetime_seconds":0.001"#)
+        try client.create("unused", of: "letters", #","idle_seconds":0.001"#)
+        try client.create("lasting", of: "letters", #","idle_seconds":0,"lifetime_seconds":0"#)
+        for (id, step) in [("brief", 2), ("unused", 0)] {
+            var reply = try client.get("/v1/sessions/\(id)")
+            for _ in 0..<10_000 where reply.status == 200 { reply = try client.get("/v1/sessions/\(id)") }
+            try reply.expectProblem(410, "session-gone", mentioning: "expired")
+            #expect(try reply.string("reason") == "expired" && reply.int("last_step") == step)
+            try client.post("/v1/sessions/\(id)/step", #"{"token":1}"#).expectProblem(410, "session-gone")
+        }
+        let lasting = try client.get("/v1/sessions/lasting")
+        #expect(lasting.status == 200)
+        #expect(try lasting.json["expires_at"]?.isNull == true)
+        for wrong in ["-1", "0.0001", "1e10", "\"1\"", "true"] {
+            try client.post("/v1/sessions", "{\"model\":\"letters\",\"idle_seconds\":\(wrong)}")
+                .expectProblem(422, "invalid-input", mentioning: "idle_seconds")
+        }
     }
 
     @Test("a deleted session is gone with its reason and last step, and its name may be taken again")

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import TestSupport
 import Testing
 
@@ -13,7 +14,8 @@ struct SettingsTests {
                 "SCANSTEP_MODELS": folder.path, "SCANSTEP_PORT": "0", "SCANSTEP_HOST": "127.0.0.1",
                 "SCANSTEP_LOOPS": "2", "SCANSTEP_MAX_TICK": "5ms", "SCANSTEP_THREADS": "2",
                 "SCANSTEP_WEIGHTS": "int8", "SCANSTEP_SCAN": "associative",
-                "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_MAX_BODY": "1KiB", "SCANSTEP_DRAIN_TIMEOUT": "5s",
+                "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_SESSION_IDLE": "none", "SCANSTEP_MAX_BODY": "1KiB",
+                "SCANSTEP_DRAIN_TIMEOUT": "5s",
                 "SCANSTEP_LOG_LEVEL": "debug",
             ])
         let client = server.client()
@@ -29,14 +31,17 @@ struct SettingsTests {
         let folder = TemporaryFolder()
         LiveModels.letters(folder)
         let server = try ServerProcess(
-            serving: folder, ["--max-body", "2KiB", "--session-memory", "1MiB", "--log-level", "error"],
+            serving: folder,
+            ["--max-body", "2KiB", "--session-memory", "1MiB", "--session-idle", "none", "--log-level", "error"],
             environment: [
                 "SCANSTEP_MODELS": "/nowhere", "SCANSTEP_PORT": "1", "SCANSTEP_MAX_BODY": "1KiB",
                 "SCANSTEP_SESSION_MEMORY": "1B", "SCANSTEP_LOG_LEVEL": "debug",
             ])
         let client = server.client()
         let body = #"{"model":"letters"}"# + String(repeating: " ", count: 1500)
-        #expect(try client.post("/v1/sessions", body).status == 201)
+        let made = try client.post("/v1/sessions", body)
+        #expect(made.status == 201)
+        #expect(try made.json["expires_at"]?.isNull == true)
         #expect(server.terminate() == 0)
         #expect(!server.errorText.contains("POST /v1/sessions"))
     }
@@ -48,7 +53,8 @@ struct SettingsTests {
             ("--session-memory", "0"), ("--session-memory", "1GB"), ("--session-memory", "-1GiB"),
             ("--session-memory", "99999999999TiB"), ("--session-memory", ""), ("--max-body", "many"),
             ("--max-body", "1.5MiB"), ("--drain-timeout", "5"), ("--drain-timeout", "1d"), ("--drain-timeout", "-1s"),
-            ("--log-level", "loud"), ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
+            ("--session-idle", "0s"), ("--session-idle", "never"), ("--session-idle", "-1h"), ("--log-level", "loud"),
+            ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
             ("--max-tick", "200000h"),
             ("--threads", "0"), ("--threads", "1025"), ("--weights", "f64"), ("--scan", "fast"),
         ])

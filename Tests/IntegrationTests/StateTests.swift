@@ -1,5 +1,4 @@
 import Foundation
-import JSON
 import TestSupport
 import Testing
 
@@ -113,7 +112,6 @@ struct StateTests {
     func stateless(model: String) throws {
         let client = try LiveServer.client()
         let inputs = LiveInputs(for: model, 10, seed: 4)
-        let count = try client.get("/v1/sessions?limit=1000").json["data"]?.count
         let begun = try client.post(
             "/v1/prefill",
             "{\"model\":\"\(model)\",\"sequences\":[{\(inputs.sequence(0..<4)),\"return_state\":true}]}")
@@ -140,7 +138,6 @@ struct StateTests {
         #expect(RawJSON.member("step", of: last) == "10")
         #expect(try RawJSON.member("output", of: last) == kept.raw("output"))
         #expect(RawJSON.member("state", of: last) == nil)
-        #expect(try client.get("/v1/sessions?limit=1000").json["data"]?.count == count.map { $0 + 1 })
         #expect(
             try Data(export("kept-\(model)", client).body).base64EncodedString() != state.trimmingCharacters(in: ["\""])
         )

@@ -10,6 +10,9 @@ struct ReferenceTable {
         var createdAt: Double
         var lastUsedAt: Double
         var state: [UInt32]
+        var lifetime = SessionLifetime()
+
+        var expiresAt: Double { min(lastUsedAt + lifetime.idle, createdAt + lifetime.total) }
     }
 
     struct Burial {
@@ -54,6 +57,14 @@ struct ReferenceTable {
         let error = SessionError.gone(id: id, reason: reason, lastStep: session.step)
         burials.append(Burial(id: id, error: error, serial: session.serial))
         if burials.count > tombstones { burials.removeFirst() }
+    }
+
+    /// What a table does first, whatever it is asked.
+    mutating func expire(at now: Double) {
+        let ended = sessions.filter { $0.expiresAt <= now }.sorted {
+            ($0.expiresAt, $0.serial) < ($1.expiresAt, $1.serial)
+        }
+        for session in ended { bury(session.id, .expired) }
     }
 
     mutating func create(_ session: Session) throws(SessionError) {

@@ -5,15 +5,13 @@ import Threading
 
 @testable import Sessions
 
-/// A clock that moves by one second each time somebody looks.
-final class TickingClock: @unchecked Sendable {
+/// A clock that is set by hand.
+final class ManualClock: @unchecked Sendable {
     private let lock = Lock()
-    private var now = 0.0
-    func read() -> Double {
-        lock.withLock {
-            now += 1
-            return now
-        }
+    private var time = 0.0
+    var now: Double {
+        get { lock.withLock { time } }
+        set { lock.withLock { time = newValue } }
     }
 }
 
@@ -27,8 +25,8 @@ struct SessionTableModelTests {
         var random = SeededGenerator(seed: UInt64(seed))
         // Room for four to ten sessions; names come back often.
         let (budget, stones) = (2800, [0, 1, 5, 40][seed])
-        let clock = TickingClock()
-        let table = SessionTable(budget: budget, tombstones: stones) { clock.read() }
+        let clock = ManualClock()
+        let table = SessionTable(budget: budget, tombstones: stones) { clock.now }
         var model = ReferenceTable(budget: budget, tombstones: stones)
         var serials: [(id: String, serial: UInt64)] = []
         var names = (0..<24).map { "s\($0)" }
@@ -41,7 +39,7 @@ struct SessionTableModelTests {
         func session(_ record: SessionRecord, _ state: [UInt32]) -> ReferenceTable.Session {
             ReferenceTable.Session(
                 id: record.id, model: record.model, step: record.step, serial: record.serial,
-                createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, state: state)
+                createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, state: state, lifetime: record.lifetime)
         }
         func fill(_ matrix: Matrix) -> [UInt32] {
             // Any bit pattern, NaN included: a state is bytes to the table.
@@ -54,6 +52,9 @@ struct SessionTableModelTests {
         }
 
         for turn in 0..<20_000 {
+            // Quarters of a second, so that some end at the same time; there may be a hundred turns between two.
+            clock.now += Double(Int.random(in: 0...4, using: &random)) / 4
+            model.expire(at: clock.now)
             let id = names.randomElement(using: &random)!
             let kind = ["small", "small", "small", "large", "large"].randomElement(using: &random)!
             switch Int.random(in: 0..<100, using: &random) {
@@ -62,8 +63,11 @@ struct SessionTableModelTests {
                 let matrix = rows[name]!
                 let state = fill(matrix)
                 let wanted = Bool.random(using: &random) ? id : nil
+                let lifetime = SessionLifetime(
+                    idle: [5, 20, .infinity].randomElement(using: &random)!,
+                    total: [12, 50, .infinity].randomElement(using: &random)!)
                 let made = outcome { () throws(SessionError) in
-                    try table.create(id: wanted, model: name, from: matrix, row: 1, step: turn)
+                    try table.create(id: wanted, model: name, from: matrix, row: 1, step: turn, lifetime: lifetime)
                 }
                 var fresh = ReferenceTable.Session(
                     id: wanted ?? "", model: name, step: turn, serial: 0, createdAt: 0, lastUsedAt: 0, state: state)

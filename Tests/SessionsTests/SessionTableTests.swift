@@ -109,6 +109,55 @@ struct SessionTableTests {
         #expect(table.usedMemory == 4 * 4 * columns + 4 * SessionTable.overheadBytes)
     }
 
+    @Test("a thousand sessions that end at once have all ended, though one call does not remove them all")
+    func expiringCrowd() throws {
+        let clock = ManualClock()
+        let table = SessionTable(budget: 10 << 20, tombstones: 2000) { clock.now }
+        for index in 0..<1000 {
+            _ = try table.create(
+                id: "s\(index)", model: "m", from: row(1), row: 0, step: index, lifetime: SessionLifetime(idle: 5))
+        }
+        let staying = try table.create(id: "stays", model: "m", from: row(1), row: 0, step: 0)
+        clock.now = 5
+        #expect(try table.list(limit: 2000, after: nil).records == [staying])
+        #expect(throws: SessionError.gone(id: "s999", reason: .expired, lastStep: 999)) { try table.record("s999") }
+        _ = try table.create(id: "s998", model: "m", from: row(2), row: 0, step: 7)
+        #expect(try table.record("s998").step == 7)
+        for _ in 0..<10 { _ = table.count }
+        #expect(table.count == 2 && table.usedMemory == 2 * (16 + SessionTable.overheadBytes))
+    }
+
+    @Test("a held session is not idle, and counts anew from its release") func holds() throws {
+        let clock = ManualClock()
+        let table = SessionTable(budget: 1 << 20) { clock.now }
+        let made = try table.create(
+            id: "a", model: "m", from: row(1), row: 0, step: 1, lifetime: SessionLifetime(idle: 5))
+        for _ in 0..<2 { #expect(table.hold("a", serial: made.serial) == made.serial) }
+        #expect(table.hold("a", serial: made.serial + 1) == nil)
+        for _ in 0..<20 {
+            clock.now += 3
+            #expect(try table.record("a").step == 1)
+        }
+        table.release("a", serial: made.serial)
+        clock.now += 20
+        #expect(try table.record("a").step == 1)
+        table.release("a", serial: made.serial)
+        clock.now += 4
+        #expect(try table.record("a").step == 1)
+        clock.now += 1
+        #expect(throws: SessionError.gone(id: "a", reason: .expired, lastStep: 1)) { try table.record("a") }
+    }
+
+    @Test("alarms of sessions that are deleted do not gather") func alarms() throws {
+        let table = table(sessions: 10)
+        for _ in 0..<10_000 {
+            _ = try table.create(
+                id: "a", model: "m", from: row(1), row: 0, step: 1, lifetime: SessionLifetime(idle: 3600))
+            try table.delete("a")
+        }
+        #expect(table.alarmCount <= 1001)
+    }
+
     @Test("a fork into names of which one is taken makes none") func forkIntoTaken() throws {
         let table = table(sessions: 10)
         let parent = try table.create(id: "p", model: "m", from: row(1), row: 0, step: 3)

@@ -71,7 +71,7 @@ extension Service {
             var work = Work(model: served.id, target: target, input: input)
             work.supplied = try suppliedState(of: sequence, served, target)
             work.wantsState = try sequence.bool("return_state")
-            (work.serial, work.deadline) = (serial, deadline)
+            (work.serial, work.deadline, work.lifetime) = (serial, deadline, lifetime)
             (work.outputs, work.scan) = (common.outputs, common.scan)
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()

@@ -8,7 +8,8 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
-        let known = ["model", "id", "score", "scan"] + Fields.input + OutputOptions.fields
+        let known =
+            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds"] + Fields.input + OutputOptions.fields
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let id = try fields.string("id")
@@ -19,6 +20,9 @@ extension Service {
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
         work.scan = try fields.scan(served)
+        work.lifetime = SessionLifetime(
+            idle: try fields.seconds("idle_seconds") ?? lifetime.idle,
+            total: try fields.seconds("lifetime_seconds") ?? lifetime.total)
         work.deadline = try deadline(of: request)
         let completion = try await run(work)
         var json = JSONWriter()
@@ -101,11 +105,20 @@ extension Service {
         json.field("created_at", timestamp(record.createdAt))
         json.field("last_used_at", timestamp(record.lastUsedAt))
         json.key("expires_at")
-        json.null()
+        if record.expiresAt < .infinity { json.string(timestamp(record.expiresAt)) } else { json.null() }
     }
 }
 
 extension Fields {
+    /// A time that a session may have; infinite for 0.
+    fileprivate func seconds(_ name: String) throws(Problem) -> Double? {
+        guard let field = self[name] else { return nil }
+        guard let seconds = field.double, seconds == 0 || (0.001...1e9).contains(seconds) else {
+            throw .invalid("\(place)\(name) must be a number of seconds from 0.001 to 1000000000, or 0 for no limit.")
+        }
+        return seconds > 0 ? seconds : .infinity
+    }
+
     /// How time steps are combined: as asked, else as the model has it.
     func scan(_ served: ServedModel) throws(Problem) -> ScanMode {
         guard let name = try string("scan") else { return served.model.scan }
