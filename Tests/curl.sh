@@ -283,6 +283,31 @@ for id in a fork-1 carried; do
     check "t-$id goes on with the same bytes" 'body["output"] == first_of_three["output"] and body["step"] == 87'
 done
 
+# --- going back, and asking again -------------------------------------------------------------------------------------
+
+call POST /v1/sessions/t-a/checkpoints '{"name": "here"}'
+check 'a state gets a name' 'status == 201 and body["name"] == "here" and body["step"] == 87'
+call POST /v1/sessions/t-a/checkpoints '{"name": "here"}'
+check 'once' 'status == 409 and kind == "application/problem+json"'
+key='Idempotency-Key: one-and-only'
+call POST /v1/sessions/t-a/step '{"token": 9, "logits": true}' --header "$key"
+keep moved
+check 'a step with a key' 'status == 200 and body["step"] == 88 and "idempotent-replayed" not in head'
+call POST /v1/sessions/t-a/step '{"token": 9, "logits": true}' --header "$key"
+check 'is done once and answered twice' 'status == 200 and body == moved and head["idempotent-replayed"] == "true"'
+call POST /v1/sessions/t-a/step '{"token": 8}' --header "$key"
+check 'and its key is not for another' 'status == 422 and body["type"] == "urn:scanstep:idempotency-key-reused"'
+call GET /v1/sessions/t-a/checkpoints
+check 'checkpoints are listed' '[c["name"] for c in body["data"]] == ["here"]'
+call POST /v1/sessions/t-a/rewind '{"checkpoint": "here", "expected_step": 88}'
+check 'a session goes back' 'status == 200 and body["step"] == 87'
+call POST /v1/sessions/t-a/step '{"token": 9, "logits": true}'
+check 'and comes to the same bytes' 'body["output"] == moved["output"]'
+call DELETE /v1/sessions/t-a/checkpoints/here
+check 'a checkpoint is deleted' 'status == 204'
+call POST /v1/sessions/t-a/rewind '{"checkpoint": "here"}'
+check 'and then is not there' 'status == 404 and body["type"] == "urn:scanstep:checkpoint-not-found"'
+
 # --- the end of a session --------------------------------------------------------------------------------------------
 
 call DELETE /v1/sessions/t-d

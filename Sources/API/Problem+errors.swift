@@ -21,6 +21,15 @@ extension Problem {
                 .unprocessableContent, "non-finite-state",
                 "An input after step \(step) leads to NaN or infinity; the session has not moved."
             ).with("step", step)
+        case .keyReused:
+            self = Problem(
+                .unprocessableContent, "idempotency-key-reused",
+                "The Idempotency-Key was that of another request on this session; nothing has moved.")
+        case .replyTooLarge(let limit):
+            self = Problem(
+                .unprocessableContent, "reply-too-large",
+                "The reply is larger than the \(limit) bytes that are kept for an Idempotency-Key; nothing has moved."
+            ).with("limit", limit)
         case .nothingAbsorbed:
             self = .invalid("The session has absorbed nothing yet, so there is nothing to go on from: give an input.")
         case .queueFull(let limit):
@@ -52,8 +61,22 @@ extension Problem {
         case .storeFull(let needed, let budget):
             self = Problem(
                 .insufficientStorage, "session-store-full",
-                "One session needs \(needed) bytes, the memory for sessions is \(budget) bytes."
+                "It takes \(needed) bytes more, and there is no room in the \(budget) bytes for sessions."
             ).with("limit", budget)
+        case .checkpointExists(let name):
+            self = Problem(.conflict, "checkpoint-exists", "The session has a checkpoint \"\(name)\" already.")
+        case .noCheckpoint(let target, let steps):
+            let what =
+                switch target {
+                case .step(let step): "state of step \(step)"
+                case .checkpoint(let name): "checkpoint \"\(name)\""
+                }
+            let known = steps.isEmpty ? "none" : "states of steps " + steps.map(String.init).joined(separator: ", ")
+            self = Problem(.notFound, "checkpoint-not-found", "The session keeps no \(what); it keeps \(known).")
+        case .tooManyCheckpoints(let limit):
+            self = Problem(
+                .unprocessableContent, "too-many-checkpoints", "A session has at most \(limit) named checkpoints."
+            ).with("limit", limit)
         }
     }
 

@@ -13,17 +13,17 @@ public final class Service: Sendable {
     let scheduler: Scheduler
     let clock: @Sendable () -> Double
     /// Of sessions that do not say otherwise.
-    let lifetime: SessionLifetime
+    let policy: SessionPolicy
 
     /// - Parameters:
-    ///   - lifetime: of sessions that do not say otherwise.
+    ///   - policy: of sessions that do not say otherwise.
     ///   - clock: seconds since 1970.
     public init(
-        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, lifetime: SessionLifetime,
+        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, policy: SessionPolicy,
         clock: @escaping @Sendable () -> Double
     ) {
         (self.models, self.sessions, self.scheduler, self.clock) = (models, sessions, scheduler, clock)
-        self.lifetime = lifetime
+        self.policy = policy
     }
 
     /// All routes.
@@ -41,6 +41,10 @@ public final class Service: Sendable {
         router.on(.post, "/v1/sessions/{id}/step", stepSession)
         router.on(.post, "/v1/sessions/{id}/generate", generate)
         router.on(.post, "/v1/sessions/{id}/fork", fork)
+        router.on(.post, "/v1/sessions/{id}/checkpoints", makeCheckpoint)
+        router.on(.get, "/v1/sessions/{id}/checkpoints", listCheckpoints)
+        router.on(.delete, "/v1/sessions/{id}/checkpoints/{name}", deleteCheckpoint)
+        router.on(.post, "/v1/sessions/{id}/rewind", rewind)
         router.on(.get, "/v1/sessions/{id}/state", getState)
         router.on(.put, "/v1/sessions/{id}/state", putState)
         router.on(.get, "/livez", live)

@@ -97,11 +97,21 @@ extension Lane {
 
     /// Writes the state to its session. False when that failed, and the operation has ended.
     func commit(_ operation: Operation) -> Bool {
+        var reply: StoredReply?
+        if let idempotency = operation.work.idempotency {
+            let body = idempotency.reply(operation.completion(at: clock()))
+            guard body.count <= StoredReply.largest else {
+                end(operation, .failure(.replyTooLarge(limit: StoredReply.largest)))
+                return false
+            }
+            reply = StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
+            operation.reply = body
+        }
         do throws(SessionError) {
             if let session = operation.session {
                 operation.session = try sessions.save(
                     session.id, serial: session.serial, from: workspace.states, row: operation.slot,
-                    step: operation.step)
+                    step: operation.step, reply: reply)
             } else {
                 switch operation.work.target {
                 case .create(let id): try create(operation, id)
@@ -119,7 +129,7 @@ extension Lane {
     private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
         operation.session = try sessions.create(
             id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
-            lifetime: operation.work.lifetime)
+            policy: operation.work.policy)
         operation.isNew = true
     }
 }

@@ -34,7 +34,7 @@ final class Lane {
     let sessions: SessionTable
     let workspace: Workspace
     private let slots: LaneSlots
-    private let clock: @Sendable () -> Int64
+    let clock: @Sendable () -> Int64
     /// Told of every operation that has ended.
     private let ended: (Operation) -> Void
     /// Told of each batch before it is computed.
@@ -247,6 +247,7 @@ final class Lane {
         } catch {
             return end(operation, .failure(.session(error)))
         }
+        if replay(operation, at: now) { return }
         guard fulfilsCondition(operation) else { return end(operation, .failure(.conditionFailed)) }
         if let supplied = operation.work.supplied {
             workspace.states.set(slot, to: supplied.values)
@@ -260,6 +261,22 @@ final class Lane {
             id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
         operation.session = record
         operation.step = record.step
+    }
+
+    /// Whether its session has done it before, or another under the same key: then it ends here.
+    private func replay(_ operation: Operation, at now: Int64) -> Bool {
+        guard let idempotency = operation.work.idempotency, let session = operation.session,
+            let known = try? sessions.reply(session.id, serial: session.serial, key: idempotency.key)
+        else { return false }
+        if known.digest == idempotency.digest {
+            operation.reply = known.body
+            var completion = operation.completion(at: now)
+            completion.isReplayed = true
+            end(operation, .success(completion))
+        } else {
+            end(operation, .failure(.keyReused))
+        }
+        return true
     }
 
     private func fulfilsCondition(_ operation: Operation) -> Bool {
@@ -302,14 +319,28 @@ final class Lane {
     func succeed(_ operation: Operation, at now: Int64) {
         var completion = operation.completion(at: now)
         if operation.work.wantsState { completion.state = workspace.states.values(operation.slot) }
-        if !operation.work.forks.isEmpty, let session = operation.session {
-            do throws(SessionError) {
-                completion.forks = try sessions.fork(session.id, serial: session.serial, into: operation.work.forks)
-            } catch {
-                return end(operation, .failure(.session(error)))
-            }
+        do throws(SessionError) {
+            try act(operation, &completion)
+        } catch {
+            return end(operation, .failure(.session(error)))
         }
         end(operation, .success(completion))
+    }
+
+    private func act(_ operation: Operation, _ completion: inout Completion) throws(SessionError) {
+        guard let session = operation.session else { return }
+        switch operation.work.action {
+        case nil: break
+        case .fork(let ids):
+            completion.forks = try sessions.fork(session.id, serial: session.serial, into: ids)
+        case .checkpoint(let name):
+            completion.checkpoint = try sessions.checkpoint(session.id, serial: session.serial, name: name)
+        case .deleteCheckpoint(let name):
+            try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
+        case .rewind(let target):
+            let record = try sessions.rewind(session.id, serial: session.serial, to: target)
+            (completion.session, completion.step) = (record, record.step)
+        }
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {

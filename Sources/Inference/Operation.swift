@@ -45,6 +45,8 @@ final class Operation: @unchecked Sendable {
     /// The output from which the next token is drawn.
     var logits: [Float] = []
     var failure: InferenceError?
+    /// Kept beside the session's state.
+    var reply: [UInt8]?
     /// Its state while others have its slot.
     var parkedState: [Float]?
     /// Set when it has ended.
@@ -105,7 +107,7 @@ final class Operation: @unchecked Sendable {
         let started = started ?? now
         return Completion(
             session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
-            generated: generator?.result, isNew: isNew, queued: .nanoseconds(started - submitted),
+            generated: generator?.result, reply: reply, isNew: isNew, queued: .nanoseconds(started - submitted),
             computed: .nanoseconds(now - started))
     }
 }

@@ -1,4 +1,5 @@
 import DequeModule
+import Recurrent
 import Sessions
 import Synchronization
 import Threading

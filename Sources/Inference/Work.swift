@@ -1,31 +1,6 @@
 import Kernels
+import Recurrent
 import Sessions
-
-/// Inputs of consecutive steps.
-public enum InputSequence: Sendable, Equatable {
-    /// Token ids, each in the model's vocabulary.
-    case tokens([Int])
-    /// Vectors one after the other, `count` of them.
-    case vectors([Float], count: Int)
-
-    public static let empty = InputSequence.tokens([])
-
-    /// Steps that absorbing it takes.
-    public var count: Int {
-        switch self {
-        case .tokens(let tokens): tokens.count
-        case .vectors(_, let count): count
-        }
-    }
-
-    /// What it takes in memory.
-    public var bytes: Int {
-        switch self {
-        case .tokens(let tokens): tokens.count * MemoryLayout<Int>.stride
-        case .vectors(let values, _): values.count * MemoryLayout<Float>.stride
-        }
-    }
-}
 
 /// One operation on one sequence: absorb an input, then perhaps generate.
 public struct Work: Sendable {
@@ -61,6 +36,31 @@ public struct Work: Sendable {
         case digest(Set<String>)
     }
 
+    /// Something to do with a session beside moving it on.
+    public enum Action: Sendable, Equatable {
+        /// Make sessions of it; nil for server-made names.
+        case fork(into: [String?])
+        /// Name the state that it stands at; nil for a name made of its step.
+        case checkpoint(name: String?)
+        case deleteCheckpoint(name: String)
+        /// Let it stand where it once stood.
+        case rewind(RewindTarget)
+    }
+
+    /// How a request is known again, and what is kept of it.
+    public struct Idempotency: Sendable {
+        /// What the client calls it.
+        public var key: String
+        /// Of the whole request.
+        public var digest: String
+        /// Makes the reply, which is kept beside the state that the request leads to.
+        public var reply: @Sendable (Completion) -> [UInt8]
+
+        public init(key: String, digest: String, reply: @escaping @Sendable (Completion) -> [UInt8]) {
+            (self.key, self.digest, self.reply) = (key, digest, reply)
+        }
+    }
+
     /// After which steps outputs are wanted.
     public enum Outputs: Sendable { case none, last, all }
 
@@ -83,9 +83,11 @@ public struct Work: Sendable {
     /// Whether the state that it ends with is wanted.
     public var wantsState = false
     /// When a session that it makes ends by itself.
-    public var lifetime = SessionLifetime()
-    /// Sessions to be made of the target, a session, when all else is done; nil for server-made names.
-    public var forks: [String?] = []
+    public var policy = SessionPolicy()
+    /// What is done with the target, a session, when it has absorbed its input.
+    public var action: Action?
+    /// Set for a request that may come again: then it is done once.
+    public var idempotency: Idempotency?
     public var generation: Generation?
     /// Nanoseconds on the monotonic clock after which nothing more is computed for it.
     public var deadline: Int64?
@@ -131,7 +133,12 @@ public struct Completion: Sendable {
     public var generated: Generated?
     /// The state at `step`, if that was wanted.
     public var state: [Float]?
+    /// Sessions that it has made of its session.
     public var forks: [SessionRecord] = []
+    public var checkpoint: Checkpoint?
+    /// The reply to a request that may come again, and whether this is not the first time.
+    public var reply: [UInt8]?
+    public var isReplayed = false
     /// Whether it made the session.
     public var isNew = false
     /// Time from submission to the first computation, and from there to the end.
@@ -161,6 +168,10 @@ public enum InferenceError: Error, Equatable {
     case nonFinite(step: Int)
     /// A session that has absorbed nothing has no output to go on from.
     case nothingAbsorbed
+    /// Its key was that of another request.
+    case keyReused
+    /// Its reply is too large to be kept.
+    case replyTooLarge(limit: Int)
     /// As many works wait already, on the server or on this session, as `limit`.
     case queueFull(limit: Int)
     case sessionQueueFull(limit: Int)

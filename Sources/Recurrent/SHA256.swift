@@ -1,10 +1,10 @@
 import COpenSSL
 
 /// SHA-256 (FIPS 180-4) of what it is fed.
-@safe struct SHA256: ~Copyable {
+@safe public struct SHA256: ~Copyable {
     private let context: OpaquePointer
 
-    init() {
+    public init() {
         let context = unsafe EVP_MD_CTX_new()
         precondition(unsafe context != nil && EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "SHA-256 failed")
         unsafe self.context = context!
@@ -17,10 +17,12 @@ import COpenSSL
         precondition(succeeded, "SHA-256 failed")
     }
 
-    func update(_ text: String) { unsafe Array(text.utf8).withUnsafeBytes { unsafe update($0) } }
+    public func update(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe update($0) } }
+
+    public func update(_ text: String) { update(Array(text.utf8)) }
 
     /// The digest of everything so far, as 64 hexadecimal digits.
-    consuming func hexadecimal() -> String {
+    public consuming func hexadecimal() -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         let succeeded = unsafe EVP_DigestFinal_ex(context, &digest, nil) == 1
         precondition(succeeded, "SHA-256 failed")

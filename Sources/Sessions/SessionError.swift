@@ -6,8 +6,14 @@ public enum SessionError: Error, Equatable {
     case gone(id: String, reason: GoneReason, lastStep: Int)
     /// The name is taken.
     case exists(id: String)
-    /// One state alone is larger than the whole budget, in bytes.
+    /// There is no room in the whole budget, in bytes, though all that may make room has.
     case storeFull(needed: Int, budget: Int)
+    /// The session has a checkpoint of that name already.
+    case checkpointExists(name: String)
+    /// It has no such state any more, or never had; `steps` are those that it has, in order.
+    case noCheckpoint(RewindTarget, steps: [Int])
+    /// It has `limit` named checkpoints.
+    case tooManyCheckpoints(limit: Int)
 
     public enum GoneReason: String, Sendable {
         case deleted, evicted, expired

@@ -11,8 +11,8 @@ public struct SessionRecord: Sendable, Equatable {
     public internal(set) var lastUsedAt: Double
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64
-    public let lifetime: SessionLifetime
+    public let policy: SessionPolicy
 
     /// Seconds since 1970 at which it ends unless it is used before; infinite for never.
-    public var expiresAt: Double { min(lastUsedAt + lifetime.idle, createdAt + lifetime.total) }
+    public var expiresAt: Double { min(lastUsedAt + policy.idle, createdAt + policy.total) }
 }

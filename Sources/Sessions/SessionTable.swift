@@ -1,159 +1,89 @@
-import HeapModule
 import Kernels
 import Synchronization
 import Threading
 
 /// The states of all live sessions, bounded in bytes; the least recently used make room.
 ///
-/// Every member may be called from any thread: one lock guards all of it, held for one lookup or one copy of a state.
-/// The order of operations on one session is the scheduler's business; the table makes each of them atomic.
+/// Every member may be called from any thread. Sessions lie in shards by their names, each with a lock that is held for
+/// one lookup or one copy of a state; whatever adds to the memory in use has a turn of its own before it, so that what
+/// was checked is still true when it is done. The order of operations on one session is the scheduler's business; the
+/// table makes each of them atomic.
 public final class SessionTable: @unchecked Sendable {
     /// Bytes a session costs beside its state: its record, its name, its place in the lists.
     public static let overheadBytes = 256
+    /// Bytes a state to go back to costs beside the state.
+    public static let checkpointBytes = 128
 
-    /// Bytes that states and their overhead may take.
-    public let budget: Int
-    private let clock: @Sendable () -> Double
-    private let lock = Lock()
-
-    private struct Entry {
-        var record: SessionRecord
-        var slot: Int
-        /// Operations on it that are under way or waiting: as long as there are any it is not idle.
-        var holds = 0
-
-        func hasEnded(at now: Double) -> Bool {
-            now >= record.createdAt + record.lifetime.total || holds == 0 && now >= record.expiresAt
-        }
-    }
-
-    private var entries: [Entry?] = []
-    private var freeEntries: [Int] = []
-    private var indices: [String: Int] = [:]
+    let accounts: SessionAccounts
+    private let shards: [SessionShard]
+    /// Held by who may add to the memory in use. Taken before a shard's lock.
+    private let additions = Lock()
+    /// Under `additions`, as is the next one:
     private var slabs: [String: StateSlab] = [:]
-    private var uses = LinkedOrder()
-    private var creations = LinkedOrder()
-    /// One for each session that may expire. They are set back only when they ring.
-    private var alarms = Heap<ExpiryAlarm>()
-    private var tombstones: Tombstones
-    private var usedBytes = 0
     private var nextSerial: UInt64 = 1
-    private let removed = Atomic<Int>(0)
 
     /// - Parameters:
     ///   - budget: bytes for all sessions together.
     ///   - tombstones: gone sessions to remember.
+    ///   - shards: parts with a lock each.
     ///   - clock: seconds since 1970.
-    public init(budget: Int, tombstones: Int = 100_000, clock: @escaping @Sendable () -> Double) {
-        self.budget = budget
-        self.clock = clock
-        self.tombstones = Tombstones(limit: tombstones)
+    public init(budget: Int, tombstones: Int = 100_000, shards: Int = 16, clock: @escaping @Sendable () -> Double) {
+        let accounts = SessionAccounts(budget: budget, tombstones: tombstones, clock: clock)
+        self.accounts = accounts
+        self.shards = (0..<shards).map { _ in SessionShard(accounts) }
     }
 
+    /// Bytes that states and their overhead may take.
+    public var budget: Int { accounts.budget }
+
     /// Sessions that have ended so far: as long as it stays, none of those at hand has.
-    public var removals: Int { removed.load(ordering: .acquiring) }
+    public var removals: Int { accounts.removals }
 
     /// Live sessions.
     public var count: Int {
-        lock.withLock {
-            expire()
-            return indices.count
+        shards.reduce(0) { sum, shard in
+            shard.lock.withLock {
+                shard.expire()
+                return sum + shard.count
+            }
         }
     }
 
     /// Bytes that the sessions take, of the budget.
-    public var usedMemory: Int { lock.withLock { usedBytes } }
+    public var usedMemory: Int { accounts.usedBytes }
 
     /// For tests.
-    var alarmCount: Int { lock.withLock { alarms.count } }
+    var alarmCount: Int { shards.reduce(0) { sum, shard in shard.lock.withLock { sum + shard.alarmCount } } }
 
-    /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
-    public func create(
-        id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
-        lifetime: SessionLifetime = SessionLifetime()
-    ) throws(SessionError) -> SessionRecord {
-        try lock.withLock { () throws(SessionError) in
-            let now = expire()
-            let id = wanted ?? SessionID.random()
-            precondition(SessionID.isValid(id), "session id \(id)")
-            guard live(id, at: now) == nil else { throw .exists(id: id) }
-            let slab = slabs[model] ?? StateSlab(slotBytes: states.columns * MemoryLayout<Float>.size)
-            slabs[model] = slab
-            let cost = slab.slotBytes + Self.overheadBytes
-            guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
-            makeRoom(cost)
-            usedBytes += slab.slotBytes
-            let slot = slab.take()
-            slab.write(slot, from: states, row: row)
-            return insert(id, model, step, lifetime, stateBytes: slab.slotBytes, slot: slot, at: now)
-        }
-    }
-
-    /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
-    /// They share its state's memory until they move. Evicts others as needed.
-    public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
-        try lock.withLock { () throws(SessionError) in
-            let index = try index(id, serial)
-            let ids = wanted.map { $0 ?? SessionID.random() }
-            var seen = Set<String>(minimumCapacity: ids.count)
-            for (id, wanted) in zip(ids, wanted) {
-                let isTaken = wanted != nil && live(id, at: clock()) != nil
-                if isTaken || !seen.insert(id).inserted { throw .exists(id: id) }
-            }
-            let parent = entries[index]!
-            let cost = ids.count * Self.overheadBytes
-            let least = cost + parent.record.stateBytes + Self.overheadBytes
-            guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
-            touch(index)
-            makeRoom(cost)
-            let slab = slabs[parent.record.model]!
-            slab.share(parent.slot, by: ids.count)
-            let (record, now) = (parent.record, entries[index]!.record.lastUsedAt)
-            return ids.map { id in
-                precondition(SessionID.isValid(id), "session id \(id)")
-                return insert(
-                    id, record.model, record.step, record.lifetime, stateBytes: slab.slotBytes, slot: parent.slot,
-                    at: now)
-            }
-        }
-    }
+    // MARK: Looking up
 
     /// The session called `id`. Does not count as a use.
     public func record(_ id: String) throws(SessionError) -> SessionRecord {
-        try lock.withLock { () throws(SessionError) in entries[try index(id)]!.record }
+        try with(id) { (shard, index) throws(SessionError) in shard[index].record }
     }
 
     /// Up to `limit` sessions in order of creation, those made after the session `after`, and whether more follow.
     public func list(limit: Int, after: String?) throws(SessionError) -> (records: [SessionRecord], more: Bool) {
-        try lock.withLock { () throws(SessionError) in
-            let now = expire()
-            var at = creations.first
-            if let after {
-                if let index = indices[after] {
-                    at = creations.next(after: index)
-                } else if let stone = tombstones[after] {
-                    while at >= 0, entries[at]!.record.serial <= stone.serial { at = creations.next(after: at) }
-                } else {
-                    throw .unknown(id: after)
-                }
+        var serial: UInt64 = 0
+        if let after {
+            do throws(SessionError) {
+                serial = try record(after).serial
+            } catch {
+                guard let stone = accounts.stone(after) else { throw .unknown(id: after) }
+                serial = stone.serial
             }
-            var records: [SessionRecord] = []
-            while at >= 0, records.count < limit {
-                if !entries[at]!.hasEnded(at: now) { records.append(entries[at]!.record) }
-                at = creations.next(after: at)
-            }
-            return (records, at >= 0)
         }
-    }
-
-    /// Ends the session called `id`.
-    public func delete(_ id: String) throws(SessionError) {
-        try lock.withLock { () throws(SessionError) in remove(try index(id), .deleted) }
+        var records: [SessionRecord] = []
+        for shard in shards {
+            records += shard.lock.withLock { shard.records(after: serial, limit: limit + 1) }
+        }
+        records.sort { $0.serial < $1.serial }
+        return (Array(records.prefix(limit)), records.count > limit)
     }
 
     /// Throws what became of the session called `id` with that serial, if it has ended.
     public func check(_ id: String, serial: UInt64) throws(SessionError) {
-        try lock.withLock { () throws(SessionError) in _ = try index(id, serial) }
+        try with(id, serial) { (_, _) throws(SessionError) in }
     }
 
     /// Copies the state of `id` into row `row` of `states` and marks it used.
@@ -163,153 +93,278 @@ public final class SessionTable: @unchecked Sendable {
     public func load(
         _ id: String, serial: UInt64? = nil, into states: Matrix, row: Int, model: String
     ) throws(SessionError) -> SessionRecord {
-        try lock.withLock { () throws(SessionError) in
-            let index = try index(id, serial)
-            guard entries[index]!.record.model == model else { throw .unknown(id: id) }
-            touch(index)
-            let entry = entries[index]!
-            slabs[entry.record.model]!.read(entry.slot, into: states, row: row)
-            return entry.record
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].record.model == model else { throw .unknown(id: id) }
+            shard.touch(index)
+            shard[index].slab.read(shard[index].slot, into: states, row: row)
+            return shard[index].record
         }
     }
 
-    /// Moves the session to `step` with row `row` of `states`. `serial` is of the load before: a session that ended in
-    /// the meantime is gone, even if its name was taken anew.
-    public func save(
-        _ id: String, serial: UInt64, from states: Matrix, row: Int, step: Int
+    // MARK: Making and ending
+
+    /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
+    public func create(
+        id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
+        policy: SessionPolicy = SessionPolicy()
     ) throws(SessionError) -> SessionRecord {
-        try lock.withLock { () throws(SessionError) in
-            let index = try index(id, serial)
-            touch(index, step: step)
-            let slab = slabs[entries[index]!.record.model]!
-            // The last used is the last to be evicted; when only it is left, its slot is its own.
-            while slab.isShared(entries[index]!.slot), usedBytes + slab.slotBytes > budget {
-                remove(uses.first, .evicted)
-            }
-            if slab.isShared(entries[index]!.slot) {
-                _ = slab.giveBack(entries[index]!.slot)
-                entries[index]!.slot = slab.take()
-                usedBytes += slab.slotBytes
-            }
-            slab.write(entries[index]!.slot, from: states, row: row)
-            return entries[index]!.record
+        try additions.withLock { () throws(SessionError) in
+            let id = wanted ?? SessionID.random()
+            try requireFree(id)
+            let slab = slabs[model] ?? StateSlab(slotBytes: states.columns * MemoryLayout<Float>.size)
+            let cost = slab.slotBytes + Self.overheadBytes
+            guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
+            slabs[model] = slab
+            try makeRoom(cost)
+            let slot = slab.take()
+            accounts.charge(slab.slotBytes)
+            slab.write(slot, from: states, row: row)
+            return insert(id, model, step, policy, slab, slot: slot, at: accounts.clock())
         }
     }
+
+    /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
+    /// They share its state's memory until they move. Evicts others as needed.
+    public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
+        try additions.withLock { () throws(SessionError) in
+            let parent = try with(id, serial) { (shard, index) throws(SessionError) in shard[index] }
+            let ids = wanted.map { $0 ?? SessionID.random() }
+            var seen = Set<String>(minimumCapacity: ids.count)
+            for id in ids {
+                try requireFree(id)
+                if !seen.insert(id).inserted { throw .exists(id: id) }
+            }
+            let cost = ids.count * Self.overheadBytes
+            let least = cost + parent.record.stateBytes + Self.overheadBytes
+            guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
+            let slot = try with(id, serial) { (shard, index) throws(SessionError) in
+                shard.touch(index)
+                shard[index].slab.share(shard[index].slot, by: ids.count)
+                return shard[index].slot
+            }
+            do throws(SessionError) {
+                try makeRoom(cost, sparing: serial)
+            } catch {
+                for _ in ids { accounts.release(slot, of: parent.slab) }
+                throw error
+            }
+            let (record, now) = (parent.record, accounts.clock())
+            return ids.map { insert($0, record.model, record.step, record.policy, parent.slab, slot: slot, at: now) }
+        }
+    }
+
+    /// Ends the session called `id`.
+    public func delete(_ id: String) throws(SessionError) {
+        try with(id) { (shard, index) throws(SessionError) in shard.remove(index, .deleted) }
+    }
+
+    // MARK: Moving
+
+    /// Moves the session to `step` with row `row` of `states`, and keeps the reply to the request that did that, if it
+    /// may come again. `serial` is of the load before: a session that ended in the meantime is gone, even if its name
+    /// was taken anew.
+    public func save(
+        _ id: String, serial: UInt64, from states: Matrix, row: Int, step: Int, reply: StoredReply? = nil
+    ) throws(SessionError) -> SessionRecord {
+        let moved: SessionRecord? = try with(id, serial) { (shard, index) throws(SessionError) in
+            shard.touch(index)
+            let entry = shard[index]
+            guard reply == nil, entry.record.policy.recentStates == 0, !entry.slab.isShared(entry.slot) else {
+                return nil
+            }
+            shard[index].record.step = step
+            entry.slab.write(entry.slot, from: states, row: row)
+            return shard[index].record
+        }
+        if let moved { return moved }
+        return try additions.withLock { () throws(SessionError) in
+            try makeRoomToMove(id, serial, reply)
+            return try with(id, serial) { (shard, index) throws(SessionError) in
+                leaveSlot(shard, index)
+                shard[index].slab.write(shard[index].slot, from: states, row: row)
+                shard[index].record.step = step
+                if let reply { shard.changeExtras(index) { $0.keep(reply) } }
+                return shard[index].record
+            }
+        }
+    }
+
+    /// Names the state at which the session stands, so that it can be rewound to it; nil for a name made of its step.
+    public func checkpoint(_ id: String, serial: UInt64, name: String?) throws(SessionError) -> Checkpoint {
+        try additions.withLock { () throws(SessionError) in
+            try with(id, serial) { (shard, index) throws(SessionError) in
+                shard.touch(index)
+                let made = shard[index].extras?.checkpoints ?? []
+                let name = name ?? "step-\(shard[index].record.step)"
+                if made.contains(where: { $0.name == name }) { throw .checkpointExists(name: name) }
+                if made.count == Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
+            }
+            try makeRoom(Self.checkpointBytes, sparing: serial)
+            return try with(id, serial) { (shard, index) throws(SessionError) in
+                let (record, slot) = (shard[index].record, shard[index].slot)
+                shard[index].slab.share(slot)
+                let checkpoint = Checkpoint(
+                    name: name ?? "step-\(record.step)", step: record.step, createdAt: record.lastUsedAt, slot: slot)
+                shard.changeExtras(index) { $0.checkpoints.append(checkpoint) }
+                return checkpoint
+            }
+        }
+    }
+
+    /// The states to which the session can be rewound, in order of time.
+    public func checkpoints(_ id: String) throws(SessionError) -> [Checkpoint] {
+        try with(id) { (shard, index) throws(SessionError) in shard[index].extras?.all ?? [] }
+    }
+
+    /// Forgets a named checkpoint.
+    public func deleteCheckpoint(_ id: String, serial: UInt64, name: String) throws(SessionError) {
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            let found = try (shard[index].extras ?? SessionExtras()).find(.checkpoint(name))
+            shard.changeExtras(index) { extras in extras.checkpoints.removeAll { $0.name == name } }
+            accounts.release(found.slot, of: shard[index].slab)
+        }
+    }
+
+    /// Lets the session stand where it once stood. What it leaves is the latest of its recent states, if it keeps any.
+    public func rewind(_ id: String, serial: UInt64, to target: RewindTarget) throws(SessionError) -> SessionRecord {
+        try additions.withLock { () throws(SessionError) in
+            try with(id, serial) { (shard, index) throws(SessionError) in
+                let found = try (shard[index].extras ?? SessionExtras()).find(target)
+                // Before anything is given back: it may be the oldest of the recent states.
+                shard[index].slab.share(found.slot)
+                shard.touch(index)
+                if !retire(shard, index) { accounts.release(shard[index].slot, of: shard[index].slab) }
+                shard[index].slot = found.slot
+                shard[index].record.step = found.step
+                return shard[index].record
+            }
+        }
+    }
+
+    /// The reply that is kept under the key.
+    public func reply(_ id: String, serial: UInt64, key: String) throws(SessionError) -> StoredReply? {
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            shard[index].extras?.replies.first { $0.key == key }
+        }
+    }
+
+    // MARK: Holding
 
     /// Takes note of an operation on the session, which will not be idle before `release`.
     /// - Returns: the session's serial; nil when it has ended, or is not that one.
     public func hold(_ id: String, serial: UInt64?) -> UInt64? {
-        lock.withLock {
-            guard let index = try? index(id, serial) else { return nil }
-            entries[index]!.holds += 1
-            return entries[index]!.record.serial
+        try? with(id, serial) { (shard, index) throws(SessionError) in
+            shard[index].holds += 1
+            return shard[index].record.serial
         }
     }
 
     /// An operation that held the session has ended.
     public func release(_ id: String, serial: UInt64) {
-        lock.withLock {
-            guard let index = indices[id], entries[index]!.record.serial == serial else { return }
-            entries[index]!.holds -= 1
-            if entries[index]!.record.lifetime.idle < .infinity { entries[index]!.record.lastUsedAt = clock() }
+        try? with(id, serial) { (shard, index) throws(SessionError) in
+            shard[index].holds -= 1
+            if shard[index].record.policy.idle < .infinity { shard[index].record.lastUsedAt = accounts.clock() }
         }
     }
 
-    // MARK: Under the lock
+    // MARK: Shards
 
-    /// Ends sessions whose time has come and returns the time. Where there are many at once, later calls end the rest.
-    @discardableResult
-    private func expire() -> Double {
-        let now = clock()
-        var looked = 0
-        while let alarm = alarms.min, alarm.time <= now, looked < 100 {
-            alarms.removeMin()
-            looked += 1
-            guard let entry = entries[alarm.index], entry.record.serial == alarm.serial else { continue }
-            if entry.hasEnded(at: now) {
-                remove(alarm.index, .expired)
-            } else {
-                // A session that is held counts from now at the earliest.
-                setAlarm(alarm.index, after: now)
-            }
-        }
-        return now
+    private func shard(_ id: String) -> SessionShard {
+        shards[Int(UInt(bitPattern: id.hashValue) % UInt(shards.count))]
     }
 
-    private func setAlarm(_ index: Int, after now: Double) {
-        let entry = entries[index]!
-        let lifetime = entry.record.lifetime
-        let idleEnd = (entry.holds > 0 ? now : entry.record.lastUsedAt) + lifetime.idle
-        let time = min(idleEnd, entry.record.createdAt + lifetime.total)
-        if time < .infinity { alarms.insert(ExpiryAlarm(time: time, serial: entry.record.serial, index: index)) }
+    /// Does something with the session called `id`, under its shard's lock.
+    private func with<R>(
+        _ id: String, _ serial: UInt64? = nil, _ body: (SessionShard, Int) throws(SessionError) -> R
+    ) throws(SessionError) -> R {
+        let shard = shard(id)
+        return try shard.lock.withLock { () throws(SessionError) in try body(shard, try shard.index(id, serial)) }
     }
 
-    /// The session called `id`, which is ended here if its time has come and no call has come to that yet.
-    private func live(_ id: String, at now: Double) -> Int? {
-        guard let index = indices[id] else { return nil }
-        guard entries[index]!.hasEnded(at: now) else { return index }
-        remove(index, .expired)
-        return nil
+    // MARK: Under `additions`
+
+    private func requireFree(_ id: String) throws(SessionError) {
+        precondition(SessionID.isValid(id), "session id \(id)")
+        let shard = shard(id)
+        let isTaken = shard.lock.withLock { shard.live(id, at: accounts.clock()) != nil }
+        if isTaken { throw .exists(id: id) }
     }
 
-    private func index(_ id: String, _ serial: UInt64? = nil) throws(SessionError) -> Int {
-        if let index = live(id, at: expire()), serial == nil || entries[index]!.record.serial == serial { return index }
-        if let stone = serial.map({ tombstones[id, $0] }) ?? tombstones[id] { throw stone.error }
-        throw .unknown(id: id)
-    }
-
-    /// Evicts until there is room for so many bytes, which fit the budget beside the session that was used last.
-    private func makeRoom(_ bytes: Int) {
-        while usedBytes + bytes > budget { remove(uses.first, .evicted) }
-    }
-
-    /// Takes in a session whose state is in `slot` and paid for.
     private func insert(
-        _ id: String, _ model: String, _ step: Int, _ lifetime: SessionLifetime, stateBytes: Int, slot: Int,
+        _ id: String, _ model: String, _ step: Int, _ policy: SessionPolicy, _ slab: StateSlab, slot: Int,
         at now: Double
     ) -> SessionRecord {
         let record = SessionRecord(
-            id: id, model: model, step: step, stateBytes: stateBytes, createdAt: now, lastUsedAt: now,
-            serial: nextSerial, lifetime: lifetime)
+            id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
+            serial: nextSerial, policy: policy)
         nextSerial += 1
-        usedBytes += Self.overheadBytes
-        tombstones.forget(id)
-        let index = freeEntries.popLast() ?? entries.count
-        if index == entries.count { entries.append(nil) }
-        entries[index] = Entry(record: record, slot: slot)
-        indices[id] = index
-        uses.append(index)
-        creations.append(index)
-        setAlarm(index, after: now)
-        // Alarms of sessions that ended otherwise must not gather until their time.
-        if alarms.count > 2 * indices.count + 1000 {
-            alarms = Heap()
-            for index in indices.values { setAlarm(index, after: now) }
-        }
+        let shard = shard(id)
+        shard.lock.withLock { shard.insert(record, slab, slot: slot) }
         return record
     }
 
-    private func touch(_ index: Int, step: Int? = nil) {
-        let now = clock()
-        entries[index]!.record.lastUsedAt = now
-        if let step { entries[index]!.record.step = step }
-        guard uses.last != index else { return }
-        uses.remove(index)
-        uses.append(index)
+    /// Evicts until there is room for so many bytes, but not the session of that serial.
+    private func makeRoom(_ bytes: Int, sparing serial: UInt64? = nil) throws(SessionError) {
+        while accounts.usedBytes + bytes > budget {
+            guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
+        }
     }
 
-    private func remove(_ index: Int, _ reason: SessionError.GoneReason) {
-        removed.add(1, ordering: .releasing)
-        let entry = entries[index]!
-        uses.remove(index)
-        creations.remove(index)
-        usedBytes -= Self.overheadBytes
-        if slabs[entry.record.model]!.giveBack(entry.slot) { usedBytes -= entry.record.stateBytes }
-        indices[entry.record.id] = nil
-        entries[index] = nil
-        freeEntries.append(index)
-        tombstones.bury(
-            .init(
-                id: entry.record.id, reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
+    /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
+    private func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?) throws(SessionError) {
+        while true {
+            let needed = try with(id, serial) { (shard, index) throws(SessionError) in
+                let entry = shard[index]
+                let isKept = entry.record.policy.recentStates > 0
+                let slot = isKept || entry.slab.isShared(entry.slot) ? entry.slab.slotBytes : 0
+                return slot + (isKept ? Self.checkpointBytes : 0) + (reply?.bytes ?? 0)
+            }
+            guard accounts.usedBytes + needed > budget else { return }
+            guard evictOldest(sparing: serial) else { throw .storeFull(needed: needed, budget: budget) }
+        }
+    }
+
+    /// Ends the session that was used least recently, of all but one; first those whose time has come. False when there
+    /// is none.
+    private func evictOldest(sparing serial: UInt64?) -> Bool {
+        let removals = accounts.removals
+        var oldest: (shard: SessionShard, use: UInt64)?
+        for shard in shards {
+            let found = shard.lock.withLock {
+                shard.expire()
+                return shard.oldest(sparing: serial)
+            }
+            if let found, found.use < oldest?.use ?? .max { oldest = (shard, found.use) }
+        }
+        if accounts.removals != removals { return true }
+        guard let (shard, use) = oldest else { return false }
+        shard.lock.withLock {
+            // It may have been used or ended since.
+            if let found = shard.oldest(sparing: serial), found.use == use { shard.remove(found.index, .evicted) }
+        }
+        return true
+    }
+
+    /// Gives the session a slot of its own for the next state, if others have its slot or it is kept.
+    private func leaveSlot(_ shard: SessionShard, _ index: Int) {
+        let entry = shard[index]
+        if !retire(shard, index) {
+            guard entry.slab.isShared(entry.slot) else { return }
+            accounts.release(entry.slot, of: entry.slab)
+        }
+        shard[index].slot = entry.slab.take()
+        accounts.charge(entry.slab.slotBytes)
+    }
+
+    /// Makes the state that the session is about to leave one of its recent ones. False when it keeps none.
+    private func retire(_ shard: SessionShard, _ index: Int) -> Bool {
+        let (record, slot) = (shard[index].record, shard[index].slot)
+        guard record.policy.recentStates > 0 else { return false }
+        let forgotten = shard.changeExtras(index) { extras in
+            extras.recent.append(Checkpoint(name: nil, step: record.step, createdAt: record.lastUsedAt, slot: slot))
+            return extras.recent.count > record.policy.recentStates ? extras.recent.removeFirst() : nil
+        }
+        if let forgotten { accounts.release(forgotten.slot, of: shard[index].slab) }
+        return true
     }
 }

@@ -1,13 +1,16 @@
 import Kernels
 import Recurrent
+import Threading
 
 /// States of one model, in slots of equal size: memory grows by blocks of slots and is reused, never moved.
 ///
-/// Not synchronised: the table's lock guards it.
-@safe final class StateSlab {
+/// Several may own a slot together: then nobody writes to it. Its lock guards who owns what; the bytes of a slot are
+/// touched by its owners only, and written by an only owner: that makes `@unchecked Sendable` true.
+@safe final class StateSlab: @unchecked Sendable {
     /// Bytes of one state.
     let slotBytes: Int
     private let slotsPerBlock: Int
+    private let lock = Lock()
     private var blocks = unsafe [UnsafeMutableRawPointer]()
     private var used = 0
     private var free: [Int] = []
@@ -26,48 +29,64 @@ import Recurrent
 
     /// A slot for one state; its content is whatever was there.
     func take() -> Int {
-        if let slot = free.popLast() { return slot }
-        if unsafe used == blocks.count * slotsPerBlock {
-            unsafe blocks.append(.allocate(byteCount: slotsPerBlock * slotBytes, alignment: 64))
+        lock.withLock {
+            if let slot = free.popLast() { return slot }
+            if unsafe used == blocks.count * slotsPerBlock {
+                unsafe blocks.append(.allocate(byteCount: slotsPerBlock * slotBytes, alignment: 64))
+            }
+            used += 1
+            return used - 1
         }
-        used += 1
-        return used - 1
     }
 
     /// Whether a slot has several owners: a state that is never written to, only left.
-    func isShared(_ slot: Int) -> Bool { coOwners[slot] != nil }
+    func isShared(_ slot: Int) -> Bool { lock.withLock { coOwners[slot] != nil } }
 
     /// So many owners more.
-    func share(_ slot: Int, by owners: Int) { coOwners[slot, default: 0] += owners }
+    func share(_ slot: Int, by owners: Int = 1) { lock.withLock { coOwners[slot, default: 0] += owners } }
 
     /// One owner less; true when that was the last and the slot is free.
     func giveBack(_ slot: Int) -> Bool {
-        guard let others = coOwners[slot] else {
-            free.append(slot)
-            return true
+        lock.withLock {
+            guard let others = coOwners[slot] else {
+                free.append(slot)
+                return true
+            }
+            coOwners[slot] = others > 1 ? others - 1 : nil
+            return false
         }
-        coOwners[slot] = others > 1 ? others - 1 : nil
-        return false
     }
 
     /// Copies the state in `slot` to row `row` of `states`.
     func read(_ slot: Int, into states: Matrix, row: Int) {
+        let address = unsafe address(slot)
         unsafe states.withMutableBytes(ofRow: row) { bytes in
             precondition(bytes.count == slotBytes, "state of \(bytes.count) bytes in slots of \(slotBytes)")
-            unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: address(slot), count: slotBytes))
+            unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: address, count: slotBytes))
         }
     }
 
     /// Copies row `row` of `states` to `slot`.
     func write(_ slot: Int, from states: Matrix, row: Int) {
-        precondition(!isShared(slot), "slot \(slot) belongs to several")
+        let address = unsafe addressToWrite(slot)
         unsafe states.withMutableBytes(ofRow: row) { bytes in
             precondition(bytes.count == slotBytes, "state of \(bytes.count) bytes in slots of \(slotBytes)")
-            unsafe address(slot).copyMemory(from: bytes.baseAddress!, byteCount: slotBytes)
+            unsafe address.copyMemory(from: bytes.baseAddress!, byteCount: slotBytes)
         }
     }
 
     private func address(_ slot: Int) -> UnsafeMutableRawPointer {
+        unsafe lock.withLock { unsafe lockedAddress(slot) }
+    }
+
+    private func addressToWrite(_ slot: Int) -> UnsafeMutableRawPointer {
+        unsafe lock.withLock {
+            precondition(coOwners[slot] == nil, "slot \(slot) belongs to several")
+            return unsafe lockedAddress(slot)
+        }
+    }
+
+    private func lockedAddress(_ slot: Int) -> UnsafeMutableRawPointer {
         precondition(slot < used, "slot \(slot) of \(used)")
         return unsafe blocks[slot / slotsPerBlock] + slot % slotsPerBlock * slotBytes
     }

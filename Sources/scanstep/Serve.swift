@@ -84,7 +84,7 @@ struct Serve: ParsableCommand {
             })
         let service = Service(
             models: loaded, sessions: sessions, scheduler: scheduler,
-            lifetime: SessionLifetime(idle: settings.sessionIdle), clock: secondsSince1970)
+            policy: SessionPolicy(idle: settings.sessionIdle), clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody
         let observer = HTTPObserver(

@@ -1,3 +1,4 @@
+import Recurrent
 import Sessions
 import TestSupport
 import Testing
@@ -32,7 +33,7 @@ struct EndingTests {
     {
         let harness = EngineHarness([try smallModel()]) { 1_000_000 * Int64($0.prefill + $0.steps) }
         var work = harness.work(.create(id: "s"), 3)
-        work.lifetime = SessionLifetime(idle: 1, total: 60)
+        work.policy = SessionPolicy(idle: 1, total: 60)
         harness.submit(work)
         harness.finish()
         // Five seconds of computing, and then a step that has waited for all of it.
@@ -52,7 +53,7 @@ struct EndingTests {
     func endedOnTheWay() throws {
         let harness = EngineHarness([try smallModel()]) { 1_000_000 * Int64($0.prefill + $0.steps) }
         var work = harness.work(.create(id: "s"), 3)
-        work.lifetime = SessionLifetime(total: 2)
+        work.policy = SessionPolicy(total: 2)
         harness.submit(work)
         harness.finish()
         let long = harness.absorb(5000, .session("s"))

@@ -10,9 +10,9 @@ struct ReferenceTable {
         var createdAt: Double
         var lastUsedAt: Double
         var state: [UInt32]
-        var lifetime = SessionLifetime()
+        var policy = SessionPolicy()
 
-        var expiresAt: Double { min(lastUsedAt + lifetime.idle, createdAt + lifetime.total) }
+        var expiresAt: Double { min(lastUsedAt + policy.idle, createdAt + policy.total) }
     }
 
     struct Burial {

@@ -115,7 +115,7 @@ struct SessionTableTests {
         let table = SessionTable(budget: 10 << 20, tombstones: 2000) { clock.now }
         for index in 0..<1000 {
             _ = try table.create(
-                id: "s\(index)", model: "m", from: row(1), row: 0, step: index, lifetime: SessionLifetime(idle: 5))
+                id: "s\(index)", model: "m", from: row(1), row: 0, step: index, policy: SessionPolicy(idle: 5))
         }
         let staying = try table.create(id: "stays", model: "m", from: row(1), row: 0, step: 0)
         clock.now = 5
@@ -131,7 +131,7 @@ struct SessionTableTests {
         let clock = ManualClock()
         let table = SessionTable(budget: 1 << 20) { clock.now }
         let made = try table.create(
-            id: "a", model: "m", from: row(1), row: 0, step: 1, lifetime: SessionLifetime(idle: 5))
+            id: "a", model: "m", from: row(1), row: 0, step: 1, policy: SessionPolicy(idle: 5))
         for _ in 0..<2 { #expect(table.hold("a", serial: made.serial) == made.serial) }
         #expect(table.hold("a", serial: made.serial + 1) == nil)
         for _ in 0..<20 {
@@ -152,7 +152,7 @@ struct SessionTableTests {
         let table = table(sessions: 10)
         for _ in 0..<10_000 {
             _ = try table.create(
-                id: "a", model: "m", from: row(1), row: 0, step: 1, lifetime: SessionLifetime(idle: 3600))
+                id: "a", model: "m", from: row(1), row: 0, step: 1, policy: SessionPolicy(idle: 3600))
             try table.delete("a")
         }
         #expect(table.alarmCount <= 1001)

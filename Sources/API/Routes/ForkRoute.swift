@@ -7,14 +7,7 @@ extension Service {
     /// `POST /v1/sessions/{id}/fork`: makes sessions that stand where this one stands.
     @Sendable func fork(_ request: Request) async throws -> Response {
         let fields = try await Fields(body: request, allowed: ["count", "ids", "expected_step"])
-        let (record, served) = try session(request.parameters["id"])
-        var work = Work(model: served.id, target: .session(record.id), input: .empty)
-        work.serial = record.serial
-        work.outputs = .none
-        work.expectedStep = try fields.expectedStep()
-        work.deadline = try deadline(of: request)
-        work.forks = try names(fields)
-        let completion = try await run(work)
+        let completion = try await act(.fork(into: try names(fields)), fields, request)
         var json = JSONWriter(capacity: 1024)
         json.beginObject()
         json.key("sessions")

@@ -12,7 +12,8 @@ extension Service {
             "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "expected_step",
             "scan",
         ]
-        let fields = try await Fields(body: request, allowed: known + Fields.input)
+        let body = try await request.body()
+        let fields = try Fields(bytes: body, allowed: known + Fields.input)
         let (record, served) = try session(request.parameters["id"])
         guard served.model.configuration.output == .logits else {
             throw Problem.invalid("Model \"\(served.id)\" gives vectors: there are no tokens to generate.")
@@ -30,8 +31,11 @@ extension Service {
             topK: try fields.int("top_k", in: 0...Int.max) ?? 0, topP: try fields.float("top_p", in: 0...1) ?? 1,
             seed: UInt64(try fields.int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
             stop: try fields.stop(served))
-        guard try fields.bool("stream") else {
-            let completion = try await run(work)
+        if try fields.bool("stream") {
+            try refuseIdempotency(of: request, "a stream has moved its session by each step that it has reported.")
+            return try await stream(work, for: request)
+        }
+        let reply = { @Sendable [work] (completion: Completion) in
             var json = JSONWriter(capacity: 1024)
             json.beginObject()
             json.field("session", record.id)
@@ -41,9 +45,10 @@ extension Service {
             json.ints(completion.generated!.tokens)
             Self.writeEnd(completion, work, to: &json)
             json.endObject()
-            return Response(json: json)
+            return json
         }
-        return try await stream(work, for: request)
+        work.idempotency = try idempotency(of: request, body, reply: reply)
+        return Response(try await run(work), or: reply)
     }
 
     private func stream(_ work: Work, for request: Request) async throws -> Response {

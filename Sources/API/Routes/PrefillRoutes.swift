@@ -27,7 +27,8 @@ extension Service {
     /// `POST /v1/sessions/{id}/prefill`: absorbs an input of any length in one go.
     @Sendable func prefillSession(_ request: Request) async throws -> Response {
         let known = PrefillOptions.fields + Fields.input + ["expected_step"]
-        let fields = try await Fields(body: request, allowed: known)
+        let body = try await request.body()
+        let fields = try Fields(bytes: body, allowed: known)
         let (record, served) = try session(request.parameters["id"])
         let options = try OutputOptions(fields, served)
         let input = try fields.requiredInput(for: served)
@@ -39,21 +40,25 @@ extension Service {
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
         try OutputOptions.check(work, served)
-        let completion = try await run(work)
-        var json = JSONWriter()
-        json.beginObject()
-        json.field("session", record.id)
-        json.field("step", completion.step)
-        options.writeOutputs(completion, work, served, to: &json)
-        json.field("scan", work.scan.rawValue)
-        Self.writeUsage(completion, to: &json)
-        Self.writeTimings([completion], to: &json)
-        json.endObject()
-        return Response(json: json)
+        let reply = { @Sendable [work] (completion: Completion) in
+            var json = JSONWriter()
+            json.beginObject()
+            json.field("session", record.id)
+            json.field("step", completion.step)
+            options.writeOutputs(completion, work, served, to: &json)
+            json.field("scan", work.scan.rawValue)
+            Self.writeUsage(completion, to: &json)
+            Self.writeTimings([completion], to: &json)
+            json.endObject()
+            return json
+        }
+        work.idempotency = try idempotency(of: request, body, reply: reply)
+        return Response(try await run(work), or: reply)
     }
 
     /// `POST /v1/prefill`: absorbs many sequences in one batch, each into a session, a new session or nothing.
     @Sendable func prefill(_ request: Request) async throws -> Response {
+        try refuseIdempotency(of: request, "it belongs to one session; absorb by /v1/sessions/{id}/prefill.")
         let known = PrefillOptions.fields + ["model", "sequences", "stream"]
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
@@ -71,7 +76,7 @@ extension Service {
             var work = Work(model: served.id, target: target, input: input)
             work.supplied = try suppliedState(of: sequence, served, target)
             work.wantsState = try sequence.bool("return_state")
-            (work.serial, work.deadline, work.lifetime) = (serial, deadline, lifetime)
+            (work.serial, work.deadline, work.policy) = (serial, deadline, policy)
             (work.outputs, work.scan) = (common.outputs, common.scan)
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()

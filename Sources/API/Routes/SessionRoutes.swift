@@ -9,7 +9,8 @@ extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
         let known =
-            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds"] + Fields.input + OutputOptions.fields
+            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds", "recent_states"] + Fields.input
+            + OutputOptions.fields
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
         let id = try fields.string("id")
@@ -20,9 +21,10 @@ extension Service {
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
         work.scan = try fields.scan(served)
-        work.lifetime = SessionLifetime(
-            idle: try fields.seconds("idle_seconds") ?? lifetime.idle,
-            total: try fields.seconds("lifetime_seconds") ?? lifetime.total)
+        work.policy = SessionPolicy(
+            idle: try fields.seconds("idle_seconds") ?? policy.idle,
+            total: try fields.seconds("lifetime_seconds") ?? policy.total,
+            recentStates: try fields.int("recent_states", in: 0...SessionPolicy.mostRecentStates) ?? 0)
         work.deadline = try deadline(of: request)
         let completion = try await run(work)
         var json = JSONWriter()
@@ -104,6 +106,7 @@ extension Service {
         json.field("state_bytes", record.stateBytes)
         json.field("created_at", timestamp(record.createdAt))
         json.field("last_used_at", timestamp(record.lastUsedAt))
+        json.field("recent_states", record.policy.recentStates)
         json.key("expires_at")
         if record.expiresAt < .infinity { json.string(timestamp(record.expiresAt)) } else { json.null() }
     }

@@ -39,7 +39,7 @@ extension Service {
         var work = Work(model: served.id, target: .put(id), input: .empty)
         work.supplied = state
         work.wantsState = true
-        work.lifetime = lifetime
+        work.policy = policy
         work.condition = try condition(request)
         work.deadline = try deadline(of: request)
         let completion = try await run(work)

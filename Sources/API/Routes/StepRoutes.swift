@@ -7,15 +7,20 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions/{id}/step`: absorbs one input.
     @Sendable func stepSession(_ request: Request) async throws -> Response {
-        let step = try stepWork(try await request.body(), request)
-        let completion = try await run(step.work)
-        var json = JSONWriter()
-        Self.write(completion, step, to: &json)
-        return Response(json: json)
+        let body = try await request.body()
+        var step = try stepWork(body, request)
+        let reply = { @Sendable [step] (completion: Completion) in
+            var json = JSONWriter()
+            Self.write(completion, step, to: &json)
+            return json
+        }
+        step.work.idempotency = try idempotency(of: request, body, reply: reply)
+        return Response(try await run(step.work), or: reply)
     }
 
     /// `POST /v1/step`: one input for each of many sessions and supplied states, which share a batch.
     @Sendable func step(_ request: Request) async throws -> Response {
+        try refuseIdempotency(of: request, "it belongs to one session; step each by itself, or give expected_step.")
         let fields = try await Fields(body: request, allowed: ["steps"])
         let known = Self.stepFields + ["session", "state", "return_state"]
         let deadline = try deadline(of: request)
@@ -56,7 +61,7 @@ extension Service {
 
     private static let stepFields = ["token", "vector", "expected_step"] + OutputOptions.fields
 
-    private struct StepWork {
+    private struct StepWork: Sendable {
         var work: Work
         /// nil for a supplied state.
         let session: String?

@@ -1,0 +1,25 @@
+/// Inputs of consecutive steps.
+public enum InputSequence: Sendable, Equatable {
+    /// Token ids, each in the model's vocabulary.
+    case tokens([Int])
+    /// Vectors one after the other, `count` of them.
+    case vectors([Float], count: Int)
+
+    public static let empty = InputSequence.tokens([])
+
+    /// Steps that absorbing it takes.
+    public var count: Int {
+        switch self {
+        case .tokens(let tokens): tokens.count
+        case .vectors(_, let count): count
+        }
+    }
+
+    /// What it takes in memory.
+    public var bytes: Int {
+        switch self {
+        case .tokens(let tokens): tokens.count * MemoryLayout<Int>.stride
+        case .vectors(let values, _): values.count * MemoryLayout<Float>.stride
+        }
+    }
+}

@@ -1,0 +1,27 @@
+/// What was agreed for a session when it was made.
+public struct SessionPolicy: Sendable, Equatable {
+    /// Recent states that a session may keep at most.
+    public static let mostRecentStates = 1024
+
+    /// Seconds without an operation on it after which it ends; infinite for never.
+    public var idle: Double
+    /// Seconds after its creation at which it ends in any case; infinite for never.
+    public var total: Double
+    /// States before its last moves that it keeps, to be rewound to; 0 for none.
+    public var recentStates: Int
+
+    public init(idle: Double = .infinity, total: Double = .infinity, recentStates: Int = 0) {
+        precondition(idle > 0 && total > 0, "a session that ends at once")
+        precondition(0...Self.mostRecentStates ~= recentStates, "\(recentStates) recent states")
+        (self.idle, self.total, self.recentStates) = (idle, total, recentStates)
+    }
+}
+
+/// When to look whether a session has ended: no later than it does.
+struct ExpiryAlarm: Comparable {
+    let time: Double
+    let serial: UInt64
+    let index: Int
+
+    static func < (left: Self, right: Self) -> Bool { (left.time, left.serial) < (right.time, right.serial) }
+}
