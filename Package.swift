@@ -40,6 +40,7 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
@@ -49,7 +50,11 @@ let package = Package(
             name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
         .target(
             name: "Sessions",
-            dependencies: ["Recurrent", "Threading", .product(name: "HeapModule", package: "swift-collections")],
+            dependencies: [
+                "Recurrent", "Kernels", "Threading", "CSQLite",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Inference",
@@ -77,6 +82,8 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["Recurrent", "Kernels"], path: "Tests/TestSupport"),
         .target(name: "CAllocations", path: "Tests/CAllocations"),
+        .target(
+            name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(
@@ -86,7 +93,8 @@ let package = Package(
             name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Threading", "CAllocations", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "InferenceTests", dependencies: ["Inference", "CPowerCut", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "Threading"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop", "Threading"], swiftSettings: settings),

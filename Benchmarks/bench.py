@@ -16,7 +16,7 @@ import machine
 import plots
 import table
 from settings import ROOT, Settings
-from works import absorb, beside, http, million, prefill, scan, step
+from works import absorb, beside, durability, http, million, prefill, scan, sessions, step
 
 PARTS = {
     "prefill": prefill.run,
@@ -26,6 +26,8 @@ PARTS = {
     "beside": beside.run,
     "absorb": absorb.run,
     "scan": scan.run,
+    "sessions": sessions.run,
+    "durability": durability.run,
 }
 
 

@@ -36,13 +36,13 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that has a bound of its own."""
+    """Something that is compared with nothing but a bound of its own, if it has one."""
 
     work: str
     what: str
     values: list[float]
     unit: str
-    target: Target
+    target: Target | None = None
 
     def record(self) -> dict:
         """For the JSON file, with what follows from the measurements."""

@@ -29,6 +29,11 @@ def steps(port: int, connections: int, seconds: float, prefix: str, vocabulary: 
     return _run(port, connections, seconds, "step", str(connections), prefix, str(vocabulary))
 
 
+def random_steps(port: int, connections: int, seconds: float, sessions: int, vocabulary: int, seed: int) -> Load:
+    """Steps sessions drawn at random from those named s0000000, s0000001, …; equal seeds draw equally."""
+    return _run(port, connections, seconds, "random", str(sessions), str(vocabulary), str(seed))
+
+
 def _run(port: int, connections: int, seconds: float, *what: str) -> Load:
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
     command += ["--timeout", "60s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}", "--", *what]

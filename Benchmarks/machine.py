@@ -6,7 +6,8 @@ import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from time import sleep
+from time import perf_counter, sleep
+from typing import Any
 
 from settings import ROOT
 
@@ -26,6 +27,28 @@ def busy(seconds: float = 2) -> float:
     sleep(seconds)
     spent = [after - start for after, start in zip(times(), before, strict=True)]
     return 1 - (spent[IDLE] + spent[WAITING]) / sum(spent)
+
+
+def available_bytes() -> int:
+    """Memory that programs can still have without swapping."""
+    memory = Path("/proc/meminfo").read_text()
+    return int(re.search(r"^MemAvailable:\s*(\d+) kB$", memory, re.MULTILINE).group(1)) * 1024
+
+
+def disk(folder: Path) -> dict[str, Any]:
+    """The kind of the file system that has the folder, and how long it takes to have 4 KiB more on the disk."""
+    command = ["df", "--output=fstype", str(folder)]
+    kind = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[1]
+    times: list[float] = []
+    file = folder / "fsync"
+    with file.open("wb", buffering=0) as writer:
+        for _ in range(50):
+            start = perf_counter()
+            writer.write(bytes(4096))
+            os.fdatasync(writer.fileno())
+            times.append(round(1e3 * (perf_counter() - start), 4))
+    file.unlink()
+    return {"filesystem": kind, "sync_ms": times}
 
 
 def describe() -> dict[str, str]:

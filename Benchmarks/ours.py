@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +19,18 @@ def bench(settings: Settings, model: Path | None, *options: str) -> dict[str, An
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def serve_has(settings: Settings, option: str) -> bool:
+    """Whether `scanstep serve` knows an option."""
+    command = [str(settings.scanstep), "serve", "--help"]
+    return option in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
+
 class Server:
     """`scanstep serve` on a free port of the loopback interface, for as long as the context lasts."""
 
-    def __init__(self, settings: Settings, models: Path) -> None:
+    def __init__(self, settings: Settings, models: Path, *options: str) -> None:
         command = [str(settings.scanstep), "serve", "--models", str(models), "--port", "0", "--log-level", "error"]
-        command += ["--threads", str(settings.threads)]
+        command += ["--threads", str(settings.threads), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline()
         if "listening on" not in line:
@@ -43,16 +50,29 @@ class Server:
         """Sends JSON on a connection of its own."""
         return post(self.port, path, body)
 
+    def get(self, path: str) -> bytes:
+        """The body of a reply, on a connection of its own."""
+        return _ask(self.port, "GET", path)
+
+    def resident_bytes(self) -> int:
+        """Memory that the process takes at present."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE).group(1)) * 1024
+
 
 def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Sends JSON to a server on this machine and returns what it answers."""
+    return json.loads(_ask(port, "POST", path, json.dumps(body)))
+
+
+def _ask(port: int, method: str, path: str, body: str | None = None) -> bytes:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         reply = connection.getresponse()
         text = reply.read()
         if reply.status >= 300:
             raise RuntimeError(f"{path}: {reply.status} {text[:500]!r}")
-        return json.loads(text)
+        return text
     finally:
         connection.close()

@@ -11,6 +11,8 @@ TITLES = {
     "beside": "Steps beside a long prefill, over HTTP",
     "absorb": "Absorbing inputs: recurrent layers of equal width",
     "scan": "Associative against exact scan",
+    "sessions": "A million sessions",
+    "durability": "Steps that are on the disk before they are answered",
 }
 
 NOTES = {
@@ -40,6 +42,18 @@ a model of one layer without MLP, where the scan weighs most. The table has the 
 threads than cores share them.
 
 ![Exact and associative](scan.png)""",
+    "sessions": """\
+The `wide` model is random and has little to compute for a state of 8 KiB: dim 32, 2 layers, expansion 31.5. All sessions
+are made and stepped over HTTP, 4096 a request, and verified to stand at step 2 before anything else is measured.
+Memory is the server's resident size against the bytes of the states alone; its target is 1.1 times those and 256 MiB, lower
+is better. *Random steps* are single requests on 64 connections, each for a session drawn at random: among all of them, and
+among the first thousand. `/livez` under the same load is what the server's HTTP and the one thread of wrk can do at most.
+Where there are more sessions than memory has room for, all are stepped once after they were made, the oldest first: by the
+turn of each the others have pushed it out to the disk. *Exported* ones, of those that are on the disk then, have to have the
+metadata and the layers' bytes of a replay of their inputs.""",
+    "durability": """\
+The shipped model, one thread of wrk; three servers, one for each `--durability`, loaded in turns. With `none` a reply waits
+for no disk.""",
 }
 
 HEAD = """\
@@ -65,6 +79,8 @@ def write(results: dict, file: Path, order: list[str]) -> None:
 
 def of_part(part: dict) -> str:
     """The table of one part's figures."""
+    if not part["figures"]:
+        return ""
     lines = [
         "| work | against | ours | theirs | ratio (min–max) | runs | target | reached |",
         "|---|---|---:|---:|---|---:|---|---|",
@@ -96,6 +112,11 @@ def _footer(part: dict) -> str:
     if "multiply_add_peak_gflops" in part:
         peaks = part["multiply_add_peak_gflops"]
         text += f"\nMultiply-add peak: {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s, measured {len(peaks)} times."
+    if "disk" in part:
+        disk = part["disk"]
+        text += f"\nThe states' disk: {disk['filesystem']}, {number(median(disk['sync_ms']))} ms to add 4 KiB and sync."
+    if part.get("left_out"):
+        text += f"\nLeft out: {'; '.join(part['left_out'])}."
     if part["quick"]:
         text += "\n**A quick run: these figures mean little.**"
     return f"\n<sub>{text}</sub>\n"

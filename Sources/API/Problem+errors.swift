@@ -73,6 +73,20 @@ extension Problem {
                 }
             let known = steps.isEmpty ? "none" : "states of steps " + steps.map(String.init).joined(separator: ", ")
             self = Problem(.notFound, "checkpoint-not-found", "The session keeps no \(what); it keeps \(known).")
+        case .store(.full):
+            self = Problem(
+                .insufficientStorage, "state-dir-full",
+                "There is no space left for sessions on disk; the session stands where it is there.")
+        case .store(.otherModel(let name)):
+            self = Problem(
+                .conflict, "state-model-mismatch",
+                "The session's state is of model \"\(name)\" with other weights than here.")
+        case .store(let error):
+            self = Problem(
+                .serviceUnavailable, "state-dir-failed",
+                "Sessions on disk cannot be used, \(error); the session stands where it is there.")
+        case .onDisk, .makingRoom:
+            self = Problem(.serviceUnavailable, "state-dir-busy", "Sessions are being moved to or from the disk.")
         case .tooManyCheckpoints(let limit):
             self = Problem(
                 .unprocessableContent, "too-many-checkpoints", "A session has at most \(limit) named checkpoints."

@@ -74,7 +74,12 @@ public final class Service: Sendable {
         } catch {
             throw Problem(error)
         }
-        return (record, try model(record.model))
+        guard let served = models.first(where: { $0.id == record.model }) else {
+            throw Problem(
+                .conflict, "state-model-mismatch",
+                "Session \"\(id)\" is of model \"\(record.model)\", which is not served here.")
+        }
+        return (record, served)
     }
 
     /// Runs one work; it is dropped when the client has gone, which cancels the connection's task.

@@ -29,10 +29,18 @@ final class Engine {
         init(_ lane: Lane) { self.lane = lane }
     }
 
+    /// What the store has done for an operation that waited for it.
+    enum Return: Sendable {
+        case fetched(Result<Restoration, SessionError>)
+        case room(SessionError?)
+    }
+
     private let limits: Scheduler.Limits
     private let sessions: SessionTable
     private let maxTick: Int64
     private let clock: @Sendable () -> Int64
+    /// Called by the store's thread when an operation need not wait for it any more: for `takeBack`.
+    private let comeBack: @Sendable (Operation, Return) -> Void
     private var turns: [Turn] = []
     private var lanes: [String: Lane] = [:]
     /// Sessions with a work under way, and the works that wait for it.
@@ -47,15 +55,17 @@ final class Engine {
 
     init(
         _ models: [ServedModel], sessions: SessionTable, limits: Scheduler.Limits,
-        clock: @escaping @Sendable () -> Int64
+        clock: @escaping @Sendable () -> Int64,
+        comeBack: @escaping @Sendable (Operation, Return) -> Void = { _, _ in }
     ) {
-        (self.limits, self.sessions, self.clock) = (limits, sessions, clock)
+        (self.limits, self.sessions, self.clock, self.comeBack) = (limits, sessions, clock, comeBack)
         maxTick = Int64(limits.maxTick / .nanoseconds(1))
         let team = Team(threads: limits.threads)
         for served in models {
             let lane = Lane(
                 served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
-                willCompute: { [unowned self] in willCompute($0) }, ended: { [unowned self] in ended($0) })
+                willCompute: { [unowned self] in willCompute($0) }, wait: { [unowned self] in wait($0, $1) },
+                ended: { [unowned self] in ended($0) })
             lanes[served.id] = lane
             turns.append(Turn(lane))
         }
@@ -131,7 +141,50 @@ final class Engine {
     /// The works that have ended since the last call, in order, into the empty `list`.
     func takeFinished(into list: inout [Operation]) { swap(&finished, &list) }
 
+    // MARK: The store
+
+    private func wait(_ operation: Operation, _ error: SessionError) {
+        if case .makingRoom(let bytes) = error {
+            sessions.store!.makeRoom(bytes) { [comeBack] in comeBack(operation, .room($0)) }
+        } else {
+            sessions.fetch(operation.sessionID!, serial: operation.work.serial) { [comeBack] in
+                comeBack(operation, .fetched($0))
+            }
+        }
+    }
+
+    /// Goes on with an operation that has waited for the store.
+    func takeBack(_ operation: Operation, _ outcome: Return) {
+        let lane = lanes[operation.work.model]!
+        switch outcome {
+        case .fetched(.success(let restoration)): replay(operation, restoration)
+        case .fetched(.failure(let error)), .room(let error?): lane.end(operation, .failure(.session(error)))
+        case .room(nil): lane.add(operation)
+        }
+    }
+
+    /// Has the inputs absorbed that lead from a stored state to where its session stands, and then goes on.
+    private func replay(_ operation: Operation, _ restoration: Restoration) {
+        let lane = lanes[operation.work.model]!
+        guard let next = restoration.inputs.first else {
+            sessions.place(restoration)
+            return lane.add(operation)
+        }
+        var work = Work(model: operation.work.model, target: .detached, input: next.input)
+        (work.outputs, work.scan, work.wantsState) = (.none, next.scan, true)
+        work.supplied = Work.SuppliedState(values: restoration.values, step: restoration.step)
+        let part = Operation(work, submitted: clock())
+        part.follow = { [unowned self] result in
+            switch result {
+            case .success(let completion): replay(operation, restoration.after(completion.state!, completion.step))
+            case .failure(let error): lane.end(operation, .failure(error))
+            }
+        }
+        lane.add(part)
+    }
+
     private func finish(_ operation: Operation) {
+        if let follow = operation.follow { return follow(operation.result!) }
         if let serial = operation.heldSerial { sessions.release(operation.sessionID!, serial: serial) }
         finished.append(operation)
     }

@@ -25,6 +25,8 @@ public final class GenerationStream: @unchecked Sendable {
 
     private let lock = Lock()
     private var events = Deque<GenerationEvent>()
+    /// Events that will be sent when they are on disk.
+    private var expected = 0
     private var ending: Ending?
     private var isCancelled = false
     private var reader: CheckedContinuation<Void, Never>?
@@ -84,13 +86,24 @@ public final class GenerationStream: @unchecked Sendable {
 
     // MARK: The scheduler's side
 
-    var hasRoom: Bool { lock.withLock { events.count < Self.capacity } }
+    var hasRoom: Bool { lock.withLock { events.count + expected < Self.capacity } }
     var cancelled: Bool { lock.withLock { isCancelled } }
 
     func send(_ event: GenerationEvent) { change { events.append(event) } }
 
+    /// An event will be sent, by `sendExpected`.
+    func expect() { lock.withLock { expected += 1 } }
+
+    func sendExpected(_ event: GenerationEvent) {
+        change {
+            expected -= 1
+            if ending == nil { events.append(event) }
+        }
+    }
+
     func end(_ result: Result<Completion, InferenceError>) {
         change {
+            if ending != nil { return }
             switch result {
             case .success(let completion): ending = .finished(completion)
             case .failure(let error): ending = .failed(error)

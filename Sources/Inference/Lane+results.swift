@@ -81,12 +81,20 @@ extension Lane {
         if operation.remaining > 0 {
             operation.consumed += run.count
             guard operation.remaining == 0 else { return }
-            if operation.stream != nil, !commit(operation) { return }
         } else if let token = operation.nextToken {
-            // A stream reports a step only when the session stands at it.
-            if operation.stream != nil, !commit(operation) { return }
-            let event = operation.generator!.accept(token, step: operation.step)
-            operation.stream?.send(event)
+            operation.absorbedToken = token
+            operation.unsavedTokens.append(token)
+        }
+        settle(operation, at: now)
+    }
+
+    /// Does what is to be done when the state has moved: as a whole, or by one token.
+    func settle(_ operation: Operation, at now: Int64) {
+        // A stream reports a step only when the session stands at it.
+        if operation.stream != nil, !commit(operation) { return }
+        if let token = operation.absorbedToken {
+            operation.absorbedToken = nil
+            send(operation.generator!.accept(token, step: operation.step), of: operation)
         }
         if operation.generator != nil, operation.generator!.finish == nil {
             operation.nextToken = operation.generator!.draw(operation.logits, step: operation.step)
@@ -95,7 +103,17 @@ extension Lane {
         if operation.stream != nil || commit(operation) { succeed(operation, at: now) }
     }
 
-    /// Writes the state to its session. False when that failed, and the operation has ended.
+    private func send(_ event: GenerationEvent, of operation: Operation) {
+        guard let stream = operation.stream else { return }
+        guard operation.commit > 0, let store = sessions.store else { return stream.send(event) }
+        stream.expect()
+        store.whenDurable(operation.commit) { error in
+            if let error { stream.end(.failure(.session(.store(error)))) }
+            stream.sendExpected(event)
+        }
+    }
+
+    /// Writes the state to its session. False when that failed, and the operation has ended, or must wait.
     func commit(_ operation: Operation) -> Bool {
         var reply: StoredReply?
         if let idempotency = operation.work.idempotency {
@@ -109,9 +127,12 @@ extension Lane {
         }
         do throws(SessionError) {
             if let session = operation.session {
+                // To a session that nobody replays it does not matter how it came there.
+                let isJournaled = session.policy.durability != .none && operation.work.supplied == nil
                 operation.session = try sessions.save(
-                    session.id, serial: session.serial, from: workspace.states, row: operation.slot,
-                    step: operation.step, reply: reply)
+                    session.id, serial: session.serial, version: session.version, from: workspace.states,
+                    row: operation.slot, step: operation.step, absorbed: isJournaled ? operation.unsaved : nil,
+                    reply: reply)
             } else {
                 switch operation.work.target {
                 case .create(let id): try create(operation, id)
@@ -119,9 +140,16 @@ extension Lane {
                 case .session, .detached: break
                 }
             }
+            operation.savedInputs = operation.consumed
+            operation.unsavedTokens.removeAll(keepingCapacity: true)
+            operation.commit = max(operation.commit, operation.session?.commit ?? 0)
             return true
         } catch {
-            end(operation, .failure(.session(error)))
+            if case .makingRoom = error {
+                operation.parkedState = workspace.states.values(operation.slot)
+                operation.isUnsaved = true
+            }
+            refuse(operation, error)
             return false
         }
     }

@@ -35,6 +35,8 @@ final class Lane {
     let workspace: Workspace
     private let slots: LaneSlots
     let clock: @Sendable () -> Int64
+    /// Given every operation that must wait for the store.
+    private let wait: (Operation, SessionError) -> Void
     /// Told of every operation that has ended.
     private let ended: (Operation) -> Void
     /// Told of each batch before it is computed.
@@ -67,10 +69,11 @@ final class Lane {
     init(
         _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, team: Team,
         clock: @escaping @Sendable () -> Int64,
-        willCompute: @escaping (BatchSummary) -> Void, ended: @escaping (Operation) -> Void
+        willCompute: @escaping (BatchSummary) -> Void, wait: @escaping (Operation, SessionError) -> Void,
+        ended: @escaping (Operation) -> Void
     ) {
         (self.served, self.sessions, self.clock) = (served, sessions, clock)
-        (self.willCompute, self.ended) = (willCompute, ended)
+        (self.willCompute, self.wait, self.ended) = (willCompute, wait, ended)
         self.slots = slots ?? LaneSlots(width: served.model.configuration.width)
         workspace = Workspace(served.model, rows: self.slots.rows, sequences: self.slots.count, team: team)
         freeSlots = Array((0..<self.slots.count).reversed())
@@ -232,7 +235,11 @@ final class Lane {
         if let state = operation.parkedState {
             workspace.states.set(slot, to: state)
             operation.parkedState = nil
-            return resume(operation)
+            guard operation.isUnsaved else { return resume(operation) }
+            operation.isUnsaved = false
+            settle(operation, at: now)
+            if operation.slot >= 0 { resume(operation) }
+            return
         }
         operation.started = now
         do throws(SessionError) {
@@ -245,7 +252,7 @@ final class Lane {
             case .put(let id): if (try? sessions.record(id)) != nil { try load(operation, id) }
             }
         } catch {
-            return end(operation, .failure(.session(error)))
+            return refuse(operation, error)
         }
         if replay(operation, at: now) { return }
         guard fulfilsCondition(operation) else { return end(operation, .failure(.conditionFailed)) }
@@ -261,6 +268,25 @@ final class Lane {
             id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
         operation.session = record
         operation.step = record.step
+        operation.commit = max(operation.commit, record.commit)
+    }
+
+    /// Ends an operation that the table has refused, unless it need only wait.
+    func refuse(_ operation: Operation, _ error: SessionError) {
+        switch error {
+        case .onDisk, .makingRoom:
+            giveSlotBack(operation)
+            wait(operation, error)
+        default: end(operation, .failure(.session(error)))
+        }
+    }
+
+    private func giveSlotBack(_ operation: Operation) {
+        if operation.slot >= 0 {
+            freeSlots.append(operation.slot)
+            if !operation.isSingleStep { longSlots -= 1 }
+        }
+        operation.slot = -1
     }
 
     /// Whether its session has done it before, or another under the same key: then it ends here.
@@ -322,7 +348,7 @@ final class Lane {
         do throws(SessionError) {
             try act(operation, &completion)
         } catch {
-            return end(operation, .failure(.session(error)))
+            return refuse(operation, error)
         }
         end(operation, .success(completion))
     }
@@ -333,22 +359,25 @@ final class Lane {
         case nil: break
         case .fork(let ids):
             completion.forks = try sessions.fork(session.id, serial: session.serial, into: ids)
+            operation.commit = max(operation.commit, completion.forks[0].commit)
         case .checkpoint(let name):
-            completion.checkpoint = try sessions.checkpoint(session.id, serial: session.serial, name: name)
+            let made = try sessions.checkpoint(session.id, serial: session.serial, name: name)
+            completion.checkpoints = [made.checkpoint]
+            operation.commit = max(operation.commit, made.session.commit)
+        case .listCheckpoints:
+            completion.checkpoints = try sessions.checkpoints(session.id, serial: session.serial)
         case .deleteCheckpoint(let name):
-            try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
+            let record = try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
+            operation.commit = max(operation.commit, record.commit)
         case .rewind(let target):
             let record = try sessions.rewind(session.id, serial: session.serial, to: target)
             (completion.session, completion.step) = (record, record.step)
+            operation.commit = max(operation.commit, record.commit)
         }
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
-        if operation.slot >= 0 {
-            freeSlots.append(operation.slot)
-            if !operation.isSingleStep { longSlots -= 1 }
-        }
-        operation.slot = -1
+        giveSlotBack(operation)
         operation.parkedState = nil
         operation.result = result
         ended(operation)

@@ -49,6 +49,18 @@ final class Operation: @unchecked Sendable {
     var reply: [UInt8]?
     /// Its state while others have its slot.
     var parkedState: [Float]?
+    /// Tokens that the state has absorbed, but not the session.
+    var unsavedTokens: [Int] = []
+    /// Inputs that the session has absorbed.
+    var savedInputs = 0
+    /// Just absorbed, not yet told of.
+    var absorbedToken: Int?
+    /// Whether its state is there to be saved, which had to wait.
+    var isUnsaved = false
+    /// The store's commit that its result waits for; 0 for none.
+    var commit: UInt64 = 0
+    /// Told of its end instead of anybody outside, on the scheduler's thread.
+    var follow: ((Result<Completion, InferenceError>) -> Void)?
     /// Set when it has ended.
     var result: Result<Completion, InferenceError>?
 
@@ -101,6 +113,14 @@ final class Operation: @unchecked Sendable {
         case .call(let call): call(result)
         case .nobody: break
         }
+    }
+
+    /// What the session has not absorbed of what the state has.
+    var unsaved: [Absorbed] {
+        var parts: [Absorbed] = []
+        if consumed > savedInputs { parts.append(Absorbed(work.input.slice(savedInputs..<consumed), work.scan)) }
+        if !unsavedTokens.isEmpty { parts.append(Absorbed(.tokens(unsavedTokens), .exact)) }
+        return parts
     }
 
     func completion(at now: Int64) -> Completion {

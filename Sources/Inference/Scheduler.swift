@@ -32,6 +32,8 @@ public final class Scheduler: @unchecked Sendable {
     private let condition: Condition
     private let wakeUp: @Sendable () -> Void
     private var inbox: [Operation] = []
+    /// Those that have waited for the store.
+    private var returned: [(operation: Operation, outcome: Engine.Return)] = []
     private var works = 0
     private var inputBytes = 0
     /// Works that arrive together, of late: the most, which is forgotten by and by.
@@ -41,6 +43,8 @@ public final class Scheduler: @unchecked Sendable {
     private var isAsleep = false
     private var isStopping = false
     private var isAbandoning = false
+    private var hasAbandoned = false
+    private let store: SessionStore?
     private var thread: Thread?
 
     /// - Parameters:
@@ -53,12 +57,13 @@ public final class Scheduler: @unchecked Sendable {
         clock: @escaping @Sendable () -> Int64,
         deferring: (@escaping @Sendable () -> Void) -> @Sendable () -> Void = { $0 }
     ) {
-        (self.limits, self.clock) = (limits, clock)
+        (self.limits, self.clock, store) = (limits, clock, sessions.store)
         let condition = Condition()
         self.condition = condition
         wakeUp = deferring { condition.signal() }
         thread = Thread { [unowned self] in
-            loop(Engine(models, sessions: sessions, limits: limits, clock: clock))
+            loop(
+                Engine(models, sessions: sessions, limits: limits, clock: clock) { [unowned self] in comeBack($0, $1) })
         }
     }
 
@@ -140,6 +145,11 @@ public final class Scheduler: @unchecked Sendable {
         condition.signal()
     }
 
+    private func comeBack(_ operation: Operation, _ outcome: Engine.Return) {
+        lock.withLock { returned.append((operation, outcome)) }
+        condition.signal()
+    }
+
     /// Bytes of the inputs that are under way or waiting.
     var waitingBytes: Int { lock.withLock { inputBytes } }
 
@@ -192,6 +202,7 @@ public final class Scheduler: @unchecked Sendable {
         while let signals = wait(for: engine, &arrived) {
             for operation in arrived { engine.admit(operation) }
             arrived.removeAll(keepingCapacity: true)
+            for (operation, outcome) in signals.returned { engine.takeBack(operation, outcome) }
             if signals.isAbandoning {
                 engine.abandon(.draining)
             } else {
@@ -207,12 +218,15 @@ public final class Scheduler: @unchecked Sendable {
     /// Waits until there is something to do and takes what has arrived; nil when there will be nothing any more.
     private func wait(
         for engine: Engine, _ arrived: inout [Operation]
-    ) -> (isPoked: Bool, isAbandoning: Bool)? {
+    ) -> (isPoked: Bool, isAbandoning: Bool, returned: [(operation: Operation, outcome: Engine.Return)])? {
         let isRunnable = engine.isRunnable
         return lock.withLock {
-            while inbox.isEmpty && !isRunnable && !isPoked {
+            while inbox.isEmpty && returned.isEmpty && !isRunnable && !isPoked {
                 if isStopping && works == 0 { return nil }
-                if isAbandoning { break }
+                if isAbandoning && !hasAbandoned {
+                    hasAbandoned = true
+                    break
+                }
                 isAsleep = true
                 defer { isAsleep = false }
                 if engine.earliestDeadline == .max {
@@ -223,8 +237,8 @@ public final class Scheduler: @unchecked Sendable {
             }
             swap(&inbox, &arrived)
             crowd = max(arrived.count, crowd - (crowd + 7) / 8)
-            defer { isPoked = false }
-            return (isPoked, isAbandoning)
+            defer { (isPoked, returned) = (false, []) }
+            return (isPoked, isAbandoning, returned)
         }
     }
 
@@ -236,7 +250,16 @@ public final class Scheduler: @unchecked Sendable {
             works -= operations.count
             inputBytes -= bytes
         }
-        for operation in operations { operation.report() }
+        for operation in operations { report(operation) }
+    }
+
+    /// Tells who waits, when what there is to tell is on disk.
+    private func report(_ operation: Operation) {
+        guard operation.commit > 0, let store else { return operation.report() }
+        store.whenDurable(operation.commit) { error in
+            if let error, case .success = operation.result! { operation.result = .failure(.session(.store(error))) }
+            operation.report()
+        }
     }
 }
 

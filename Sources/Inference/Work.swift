@@ -42,6 +42,7 @@ public struct Work: Sendable {
         case fork(into: [String?])
         /// Name the state that it stands at; nil for a name made of its step.
         case checkpoint(name: String?)
+        case listCheckpoints
         case deleteCheckpoint(name: String)
         /// Let it stand where it once stood.
         case rewind(RewindTarget)
@@ -135,7 +136,8 @@ public struct Completion: Sendable {
     public var state: [Float]?
     /// Sessions that it has made of its session.
     public var forks: [SessionRecord] = []
-    public var checkpoint: Checkpoint?
+    /// The checkpoint that it has made, or those that there are.
+    public var checkpoints: [Checkpoint] = []
     /// The reply to a request that may come again, and whether this is not the first time.
     public var reply: [UInt8]?
     public var isReplayed = false

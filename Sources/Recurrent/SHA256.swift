@@ -23,10 +23,15 @@ import COpenSSL
 
     /// The digest of everything so far, as 64 hexadecimal digits.
     public consuming func hexadecimal() -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// The digest of everything so far, 32 bytes.
+    public consuming func bytes() -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         let succeeded = unsafe EVP_DigestFinal_ex(context, &digest, nil) == 1
         precondition(succeeded, "SHA-256 failed")
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return digest
     }
 }

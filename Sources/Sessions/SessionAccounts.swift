@@ -9,14 +9,16 @@ final class SessionAccounts: @unchecked Sendable {
     let budget: Int
     /// Seconds since 1970.
     let clock: @Sendable () -> Double
+    /// The tier behind the memory; nil where there is none.
+    let store: SessionStore?
     private let used = Atomic<Int>(0)
     private let removed = Atomic<Int>(0)
     private let latestUse = Atomic<UInt64>(0)
     private let lock = Lock()
     private var tombstones: Tombstones
 
-    init(budget: Int, tombstones: Int, clock: @escaping @Sendable () -> Double) {
-        (self.budget, self.clock) = (budget, clock)
+    init(budget: Int, tombstones: Int, store: SessionStore?, clock: @escaping @Sendable () -> Double) {
+        (self.budget, self.store, self.clock) = (budget, store, clock)
         self.tombstones = Tombstones(limit: tombstones)
     }
 
@@ -36,8 +38,10 @@ final class SessionAccounts: @unchecked Sendable {
 
     func bury(_ stone: Tombstones.Stone) {
         lock.withLock { tombstones.bury(stone) }
-        removed.add(1, ordering: .releasing)
+        noteRemoval()
     }
+
+    func noteRemoval() { removed.add(1, ordering: .releasing) }
 
     /// A new session has taken the name.
     func forget(_ id: String) { lock.withLock { tombstones.forget(id) } }

@@ -15,7 +15,16 @@ public enum SessionError: Error, Equatable {
     /// It has `limit` named checkpoints.
     case tooManyCheckpoints(limit: Int)
 
+    /// The store could not take it, or give it back; the session stands where the store has it.
+    case store(StoreError)
+    /// Its state is on disk: fetch it first.
+    case onDisk
+    /// Others must be moved to disk to make room for so many bytes: wait for that and ask again.
+    case makingRoom(Int)
+
     public enum GoneReason: String, Sendable {
         case deleted, evicted, expired
+        /// It was in memory only when the server ended.
+        case lost
     }
 }

@@ -1,3 +1,6 @@
+import Kernels
+import Recurrent
+
 /// What the table tells of a session.
 public struct SessionRecord: Sendable, Equatable {
     public let id: String
@@ -12,7 +15,21 @@ public struct SessionRecord: Sendable, Equatable {
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64
     public let policy: SessionPolicy
+    /// Names the state: no other state of any session has it, but for forks that have not moved.
+    public internal(set) var version: UInt64 = 0
+    /// The commit of the store after which it is on disk as it stands here; 0 where nobody waits for that.
+    public internal(set) var commit: UInt64 = 0
+    /// Whether its state is in memory, not only on disk.
+    public internal(set) var isInMemory = true
 
     /// Seconds since 1970 at which it ends unless it is used before; infinite for never.
     public var expiresAt: Double { min(lastUsedAt + policy.idle, createdAt + policy.total) }
+}
+
+/// Inputs that moved a session, and how they were combined: what leads from its state before to that after.
+public struct Absorbed: Sendable, Equatable {
+    public var input: InputSequence
+    public var scan: ScanMode
+
+    public init(_ input: InputSequence, _ scan: ScanMode) { (self.input, self.scan) = (input, scan) }
 }

@@ -8,13 +8,20 @@ final class SessionShard: @unchecked Sendable {
     struct Entry {
         var record: SessionRecord
         let slab: StateSlab
-        /// Of the slab.
+        /// Of the slab; −1 while the state is on disk only.
         var slot: Int
         /// Operations on it that are under way or waiting: as long as there are any it is not idle.
         var holds = 0
         /// Its last use; the least of all sessions is the first to make room.
         var use: UInt64
         var extras: SessionExtras?
+        /// The version at which the store has it whole; 0 where it has not.
+        var storedVersion: UInt64 = 0
+        /// The last commit that is of it.
+        var lastCommit: UInt64 = 0
+
+        /// Whether the store knows of it.
+        var isStored: Bool { storedVersion > 0 || lastCommit > 0 }
 
         func hasEnded(at now: Double) -> Bool {
             now >= record.createdAt + record.policy.total || holds == 0 && now >= record.expiresAt
@@ -22,7 +29,7 @@ final class SessionShard: @unchecked Sendable {
     }
 
     let lock = Lock()
-    private let accounts: SessionAccounts
+    let accounts: SessionAccounts
     private(set) var entries: [Entry?] = []
     private var freeEntries: [Int] = []
     private var indices: [String: Int] = [:]
@@ -82,14 +89,15 @@ final class SessionShard: @unchecked Sendable {
     // MARK: Moving
 
     /// Takes in a session whose state is in `slot` and paid for.
-    func insert(_ record: SessionRecord, _ slab: StateSlab, slot: Int) {
+    @discardableResult
+    func insert(_ record: SessionRecord, _ slab: StateSlab, slot: Int) -> Int {
         accounts.charge(SessionTable.overheadBytes)
         accounts.forget(record.id)
         let index = freeEntries.popLast() ?? entries.count
         if index == entries.count { entries.append(nil) }
         entries[index] = Entry(record: record, slab: slab, slot: slot, use: accounts.nextUse())
         indices[record.id] = index
-        uses.append(index)
+        if slot >= 0 { uses.append(index) }
         creations.append(serial: record.serial, index: index)
         setAlarm(index, after: record.createdAt)
         // Alarms of sessions that ended otherwise must not gather until their time.
@@ -97,15 +105,49 @@ final class SessionShard: @unchecked Sendable {
             alarms = Heap()
             for index in indices.values { setAlarm(index, after: record.createdAt) }
         }
+        return index
     }
 
     /// Takes note of a use.
     func touch(_ index: Int) {
         self[index].record.lastUsedAt = accounts.clock()
         self[index].use = accounts.nextUse()
-        guard uses.last != index else { return }
+        guard self[index].slot >= 0, uses.last != index else { return }
         uses.remove(index)
         uses.append(index)
+    }
+
+    /// Gives the session a slot, which is paid for.
+    func enterMemory(_ index: Int, slot: Int) {
+        (self[index].slot, self[index].record.isInMemory) = (slot, true)
+        uses.append(index)
+    }
+
+    /// Takes its slot, and what it has beside its state, from the session.
+    func leaveMemory(_ index: Int) {
+        let entry = self[index]
+        guard entry.slot >= 0 else { return }
+        uses.remove(index)
+        accounts.release(entry.slot, of: entry.slab)
+        releaseExtras(entry)
+        (self[index].slot, self[index].record.isInMemory, self[index].extras) = (-1, false, nil)
+    }
+
+    private func releaseExtras(_ entry: Entry) {
+        guard let extras = entry.extras else { return }
+        accounts.charge(-extras.bytes)
+        for checkpoint in extras.checkpoints + extras.recent { accounts.release(checkpoint.slot, of: entry.slab) }
+    }
+
+    /// The sessions used least recently that nobody is at work on, at most so many, with the numbers of their uses.
+    func coldest(_ limit: Int) -> [(index: Int, use: UInt64)] {
+        var found: [(index: Int, use: UInt64)] = []
+        var index = uses.first
+        while index >= 0, found.count < limit {
+            if self[index].holds == 0 { found.append((index, self[index].use)) }
+            index = uses.next(after: index)
+        }
+        return found
     }
 
     /// Changes what a session has beside its state, and pays for the difference.
@@ -117,21 +159,26 @@ final class SessionShard: @unchecked Sendable {
         return try body(extras)
     }
 
-    func remove(_ index: Int, _ reason: SessionError.GoneReason) {
+    /// Ends a session. Without a reason it has never been.
+    /// - Returns: the commit after which it cannot come back.
+    @discardableResult
+    func remove(_ index: Int, _ reason: SessionError.GoneReason?) -> UInt64 {
         let entry = self[index]
-        uses.remove(index)
+        leaveMemory(index)
         accounts.charge(-SessionTable.overheadBytes)
-        accounts.release(entry.slot, of: entry.slab)
-        if let extras = entry.extras {
-            accounts.charge(-extras.bytes)
-            for checkpoint in extras.checkpoints + extras.recent { accounts.release(checkpoint.slot, of: entry.slab) }
-        }
         indices[entry.record.id] = nil
         entries[index] = nil
         freeEntries.append(index)
         creations.noteEnd { entries[$0.index]?.record.serial == $0.serial }
+        guard let reason else {
+            accounts.noteRemoval()
+            return 0
+        }
         accounts.bury(
             .init(id: entry.record.id, reason: reason, lastStep: entry.record.step, serial: entry.record.serial))
+        guard entry.isStored, let store = accounts.store else { return 0 }
+        store.setPending(entry.record.serial, nil)
+        return store.append([entry.change(.removed, from: entry.record, isAwaited: reason == .deleted)])
     }
 
     // MARK: Expiry
@@ -160,5 +207,30 @@ final class SessionShard: @unchecked Sendable {
         let idleEnd = (self[index].holds > 0 ? now : record.lastUsedAt) + record.policy.idle
         let time = min(idleEnd, record.createdAt + record.policy.total)
         if time < .infinity { alarms.insert(ExpiryAlarm(time: time, serial: record.serial, index: index)) }
+    }
+}
+
+extension SessionShard.Entry {
+    /// A change that leads from `before` to where the session stands.
+    func change(_ kind: StoreChange.Kind, from before: SessionRecord, isAwaited: Bool? = nil) -> StoreChange {
+        StoreChange(
+            id: record.id, serial: record.serial, previous: before.version, previousStep: before.step,
+            version: record.version, isAwaited: isAwaited ?? (record.policy.durability == .sync), kind: kind)
+    }
+
+    /// The session with a copy of its state, and of what it has beside it if that is wanted.
+    func stored(withExtras: Bool) -> StoredSession {
+        var stored = StoredSession(record: record, state: slab.bytes(slot))
+        if withExtras {
+            let checkpoints = (extras?.checkpoints ?? []).map(stored(_:))
+            stored.extras = StoredSession.Extras(checkpoints: checkpoints, replies: extras?.replies ?? [])
+        }
+        return stored
+    }
+
+    func stored(_ checkpoint: Checkpoint) -> StoredCheckpoint {
+        StoredCheckpoint(
+            name: checkpoint.name!, step: checkpoint.step, createdAt: checkpoint.createdAt,
+            state: slab.bytes(checkpoint.slot))
     }
 }

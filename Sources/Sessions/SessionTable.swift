@@ -6,7 +6,7 @@ import Threading
 ///
 /// Every member may be called from any thread. Sessions lie in shards by their names, each with a lock that is held for
 /// one lookup or one copy of a state; whatever adds to the memory in use has a turn of its own before it, so that what
-/// was checked is still true when it is done. The order of operations on one session is the scheduler's business; the
+/// was checked is still true when it is done. With a store behind it, sessions make room by moving to disk. The order of operations on one session is the scheduler's business; the
 /// table makes each of them atomic.
 public final class SessionTable: @unchecked Sendable {
     /// Bytes a session costs beside its state: its record, its name, its place in the lists.
@@ -15,23 +15,45 @@ public final class SessionTable: @unchecked Sendable {
     public static let checkpointBytes = 128
 
     let accounts: SessionAccounts
-    private let shards: [SessionShard]
-    /// Held by who may add to the memory in use. Taken before a shard's lock.
-    private let additions = Lock()
+    let shards: [SessionShard]
+    /// Held by who may add to the memory in use. Taken before a shard's lock, which is taken before the store's.
+    let additions = Lock()
     /// Under `additions`, as is the next one:
-    private var slabs: [String: StateSlab] = [:]
-    private var nextSerial: UInt64 = 1
+    private var slabs: [SlabKey: StateSlab] = [:]
+    var nextSerial: UInt64 = 1
+    let latestVersion = Atomic<UInt64>(0)
+
+    private struct SlabKey: Hashable {
+        let model: String
+        /// Other weights under the same name may have states of another size.
+        let slotBytes: Int
+    }
 
     /// - Parameters:
     ///   - budget: bytes for all sessions together.
     ///   - tombstones: gone sessions to remember.
     ///   - shards: parts with a lock each.
+    ///   - store: the tier behind the memory, whose sessions are taken in and which the table then uses.
     ///   - clock: seconds since 1970.
-    public init(budget: Int, tombstones: Int = 100_000, shards: Int = 16, clock: @escaping @Sendable () -> Double) {
-        let accounts = SessionAccounts(budget: budget, tombstones: tombstones, clock: clock)
+    public init(
+        budget: Int, tombstones: Int = 100_000, shards: Int = 16, store: SessionStore? = nil,
+        clock: @escaping @Sendable () -> Double
+    ) throws(StoreError) {
+        let accounts = SessionAccounts(budget: budget, tombstones: tombstones, store: store, clock: clock)
         self.accounts = accounts
         self.shards = (0..<shards).map { _ in SessionShard(accounts) }
+        try store?.start(self)
     }
+
+    /// A table without a store.
+    public convenience init(
+        budget: Int, tombstones: Int = 100_000, shards: Int = 16, clock: @escaping @Sendable () -> Double
+    ) {
+        try! self.init(budget: budget, tombstones: tombstones, shards: shards, store: nil, clock: clock)
+    }
+
+    /// The tier behind the memory; nil where there is none.
+    public var store: SessionStore? { accounts.store }
 
     /// Bytes that states and their overhead may take.
     public var budget: Int { accounts.budget }
@@ -95,6 +117,7 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> SessionRecord {
         try with(id, serial) { (shard, index) throws(SessionError) in
             guard shard[index].record.model == model else { throw .unknown(id: id) }
+            guard shard[index].slot >= 0 else { throw .onDisk }
             shard.touch(index)
             shard[index].slab.read(shard[index].slot, into: states, row: row)
             return shard[index].record
@@ -111,15 +134,15 @@ public final class SessionTable: @unchecked Sendable {
         try additions.withLock { () throws(SessionError) in
             let id = wanted ?? SessionID.random()
             try requireFree(id)
-            let slab = slabs[model] ?? StateSlab(slotBytes: states.columns * MemoryLayout<Float>.size)
-            let cost = slab.slotBytes + Self.overheadBytes
+            let stateBytes = states.columns * MemoryLayout<Float>.size
+            let cost = stateBytes + Self.overheadBytes
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
-            slabs[model] = slab
             try makeRoom(cost)
+            let slab = slab(model, stateBytes)
             let slot = slab.take()
             accounts.charge(slab.slotBytes)
             slab.write(slot, from: states, row: row)
-            return insert(id, model, step, policy, slab, slot: slot, at: accounts.clock())
+            return insert([id], model, step, policy, slab, slot: slot, at: accounts.clock())[0]
         }
     }
 
@@ -127,7 +150,10 @@ public final class SessionTable: @unchecked Sendable {
     /// They share its state's memory until they move. Evicts others as needed.
     public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
-            let parent = try with(id, serial) { (shard, index) throws(SessionError) in shard[index] }
+            let parent = try with(id, serial) { (shard, index) throws(SessionError) in
+                guard shard[index].slot >= 0 else { throw .onDisk }
+                return shard[index]
+            }
             let ids = wanted.map { $0 ?? SessionID.random() }
             var seen = Set<String>(minimumCapacity: ids.count)
             for id in ids {
@@ -138,6 +164,7 @@ public final class SessionTable: @unchecked Sendable {
             let least = cost + parent.record.stateBytes + Self.overheadBytes
             guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
             let slot = try with(id, serial) { (shard, index) throws(SessionError) in
+                guard shard[index].slot >= 0 else { throw .onDisk }
                 shard.touch(index)
                 shard[index].slab.share(shard[index].slot, by: ids.count)
                 return shard[index].slot
@@ -149,50 +176,90 @@ public final class SessionTable: @unchecked Sendable {
                 throw error
             }
             let (record, now) = (parent.record, accounts.clock())
-            return ids.map { insert($0, record.model, record.step, record.policy, parent.slab, slot: slot, at: now) }
+            return insert(ids, record.model, record.step, record.policy, parent.slab, slot: slot, at: now)
         }
     }
 
     /// Ends the session called `id`.
-    public func delete(_ id: String) throws(SessionError) {
+    /// - Returns: the store's commit after which it cannot come back.
+    @discardableResult
+    public func delete(_ id: String) throws(SessionError) -> UInt64 {
         try with(id) { (shard, index) throws(SessionError) in shard.remove(index, .deleted) }
     }
 
     // MARK: Moving
 
     /// Moves the session to `step` with row `row` of `states`, and keeps the reply to the request that did that, if it
-    /// may come again. `serial` is of the load before: a session that ended in the meantime is gone, even if its name
-    /// was taken anew.
+    /// may come again. `serial` and `version` are of the load before: a session that ended in the meantime is gone, even
+    /// if its name was taken anew, and one that the store could not keep up with is where the store has it.
+    /// - Parameter absorbed: what led from the state before to this one; nil for a state from elsewhere.
     public func save(
-        _ id: String, serial: UInt64, from states: Matrix, row: Int, step: Int, reply: StoredReply? = nil
+        _ id: String, serial: UInt64, version: UInt64? = nil, from states: Matrix, row: Int, step: Int,
+        absorbed: [Absorbed]? = nil, reply: StoredReply? = nil
     ) throws(SessionError) -> SessionRecord {
         let moved: SessionRecord? = try with(id, serial) { (shard, index) throws(SessionError) in
+            try Self.require(version, of: shard[index])
             shard.touch(index)
             let entry = shard[index]
             guard reply == nil, entry.record.policy.recentStates == 0, !entry.slab.isShared(entry.slot) else {
                 return nil
             }
-            shard[index].record.step = step
             entry.slab.write(entry.slot, from: states, row: row)
-            return shard[index].record
+            return note(shard, index, step, absorbed, nil)
         }
         if let moved { return moved }
         return try additions.withLock { () throws(SessionError) in
             try makeRoomToMove(id, serial, reply)
             return try with(id, serial) { (shard, index) throws(SessionError) in
+                try Self.require(version, of: shard[index])
                 leaveSlot(shard, index)
                 shard[index].slab.write(shard[index].slot, from: states, row: row)
-                shard[index].record.step = step
                 if let reply { shard.changeExtras(index) { $0.keep(reply) } }
-                return shard[index].record
+                return note(shard, index, step, absorbed, reply)
             }
         }
     }
 
+    /// The session must stand in memory, at that version if one is given.
+    private static func require(_ version: UInt64?, of entry: SessionShard.Entry) throws(SessionError) {
+        guard entry.slot >= 0, version ?? entry.record.version == entry.record.version else {
+            throw .store(.failed(what: "the move before was not taken"))
+        }
+    }
+
+    /// Takes note that the session has moved, and has the store know it.
+    private func note(
+        _ shard: SessionShard, _ index: Int, _ step: Int, _ absorbed: [Absorbed]?, _ reply: StoredReply?
+    ) -> SessionRecord {
+        let before = shard[index].record
+        shard[index].record.step = step
+        shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
+        guard accounts.store != nil, before.policy.durability != .none else { return shard[index].record }
+        let entry = shard[index]
+        if let absorbed, JournalRecord.bytes(absorbed) <= entry.slab.slotBytes {
+            queue(shard, index, entry.change(.moved(absorbed, reply, time: entry.record.lastUsedAt), from: before))
+        } else {
+            queue(shard, index, entry.change(.whole(entry.stored(withExtras: reply != nil)), from: before))
+        }
+        return shard[index].record
+    }
+
+    /// Has the store know of a change of a session that is to be durable.
+    private func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
+        guard let store = accounts.store, shard[index].record.policy.durability != .none else { return }
+        let commit = store.append([change])
+        shard[index].lastCommit = commit
+        if change.isAwaited { shard[index].record.commit = commit }
+    }
+
     /// Names the state at which the session stands, so that it can be rewound to it; nil for a name made of its step.
-    public func checkpoint(_ id: String, serial: UInt64, name: String?) throws(SessionError) -> Checkpoint {
+    /// - Returns: also the session, for its commit.
+    public func checkpoint(
+        _ id: String, serial: UInt64, name: String?
+    ) throws(SessionError) -> (checkpoint: Checkpoint, session: SessionRecord) {
         try additions.withLock { () throws(SessionError) in
             try with(id, serial) { (shard, index) throws(SessionError) in
+                guard shard[index].slot >= 0 else { throw .onDisk }
                 shard.touch(index)
                 let made = shard[index].extras?.checkpoints ?? []
                 let name = name ?? "step-\(shard[index].record.step)"
@@ -202,26 +269,37 @@ public final class SessionTable: @unchecked Sendable {
             try makeRoom(Self.checkpointBytes, sparing: serial)
             return try with(id, serial) { (shard, index) throws(SessionError) in
                 let (record, slot) = (shard[index].record, shard[index].slot)
+                guard slot >= 0 else { throw .onDisk }
                 shard[index].slab.share(slot)
                 let checkpoint = Checkpoint(
                     name: name ?? "step-\(record.step)", step: record.step, createdAt: record.lastUsedAt, slot: slot)
                 shard.changeExtras(index) { $0.checkpoints.append(checkpoint) }
-                return checkpoint
+                let entry = shard[index]
+                queue(shard, index, entry.change(.checkpoint(entry.stored(checkpoint)), from: record))
+                return (checkpoint, shard[index].record)
             }
         }
     }
 
     /// The states to which the session can be rewound, in order of time.
-    public func checkpoints(_ id: String) throws(SessionError) -> [Checkpoint] {
-        try with(id) { (shard, index) throws(SessionError) in shard[index].extras?.all ?? [] }
+    public func checkpoints(_ id: String, serial: UInt64) throws(SessionError) -> [Checkpoint] {
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot >= 0 else { throw .onDisk }
+            return shard[index].extras?.all ?? []
+        }
     }
 
     /// Forgets a named checkpoint.
-    public func deleteCheckpoint(_ id: String, serial: UInt64, name: String) throws(SessionError) {
+    public func deleteCheckpoint(
+        _ id: String, serial: UInt64, name: String
+    ) throws(SessionError) -> SessionRecord {
         try with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot >= 0 else { throw .onDisk }
             let found = try (shard[index].extras ?? SessionExtras()).find(.checkpoint(name))
             shard.changeExtras(index) { extras in extras.checkpoints.removeAll { $0.name == name } }
             accounts.release(found.slot, of: shard[index].slab)
+            queue(shard, index, shard[index].change(.checkpointRemoved(name), from: shard[index].record))
+            return shard[index].record
         }
     }
 
@@ -230,13 +308,13 @@ public final class SessionTable: @unchecked Sendable {
         try additions.withLock { () throws(SessionError) in
             try with(id, serial) { (shard, index) throws(SessionError) in
                 let found = try (shard[index].extras ?? SessionExtras()).find(target)
+                guard shard[index].slot >= 0 else { throw .onDisk }
                 // Before anything is given back: it may be the oldest of the recent states.
                 shard[index].slab.share(found.slot)
                 shard.touch(index)
                 if !retire(shard, index) { accounts.release(shard[index].slot, of: shard[index].slab) }
                 shard[index].slot = found.slot
-                shard[index].record.step = found.step
-                return shard[index].record
+                return note(shard, index, found.step, nil, nil)
             }
         }
     }
@@ -269,12 +347,12 @@ public final class SessionTable: @unchecked Sendable {
 
     // MARK: Shards
 
-    private func shard(_ id: String) -> SessionShard {
+    func shard(_ id: String) -> SessionShard {
         shards[Int(UInt(bitPattern: id.hashValue) % UInt(shards.count))]
     }
 
     /// Does something with the session called `id`, under its shard's lock.
-    private func with<R>(
+    func with<R>(
         _ id: String, _ serial: UInt64? = nil, _ body: (SessionShard, Int) throws(SessionError) -> R
     ) throws(SessionError) -> R {
         let shard = shard(id)
@@ -290,22 +368,59 @@ public final class SessionTable: @unchecked Sendable {
         if isTaken { throw .exists(id: id) }
     }
 
-    private func insert(
-        _ id: String, _ model: String, _ step: Int, _ policy: SessionPolicy, _ slab: StateSlab, slot: Int,
-        at now: Double
-    ) -> SessionRecord {
-        let record = SessionRecord(
-            id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
-            serial: nextSerial, policy: policy)
-        nextSerial += 1
-        let shard = shard(id)
-        shard.lock.withLock { shard.insert(record, slab, slot: slot) }
-        return record
+    func slab(_ model: String, _ stateBytes: Int) -> StateSlab {
+        let key = SlabKey(model: model, slotBytes: stateBytes)
+        let slab = slabs[key] ?? StateSlab(slotBytes: stateBytes)
+        slabs[key] = slab
+        return slab
     }
 
-    /// Evicts until there is room for so many bytes, but not the session of that serial.
+    /// Takes in sessions whose one state is in `slot`.
+    private func insert(
+        _ ids: [String], _ model: String, _ step: Int, _ policy: SessionPolicy, _ slab: StateSlab, slot: Int,
+        at now: Double
+    ) -> [SessionRecord] {
+        var records: [SessionRecord] = []
+        let isDurable = accounts.store != nil && policy.durability != .none
+        let state = isDurable ? slab.bytes(slot) : []
+        var changes: [StoreChange] = []
+        for id in ids {
+            var record = SessionRecord(
+                id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
+                serial: nextSerial, policy: policy)
+            nextSerial += 1
+            record.version = latestVersion.add(1, ordering: .relaxed).newValue
+            records.append(record)
+            let shard = shard(id)
+            shard.lock.withLock { _ = shard.insert(record, slab, slot: slot) }
+            guard isDurable else { continue }
+            changes.append(
+                StoreChange(
+                    id: id, serial: record.serial, previous: 0, previousStep: 0, version: record.version,
+                    isAwaited: policy.durability == .sync,
+                    kind: .whole(StoredSession(record: record, state: state, extras: StoredSession.Extras()))))
+        }
+        if isDurable, let store = accounts.store {
+            let commit = store.append(changes)
+            for index in records.indices {
+                if policy.durability == .sync { records[index].commit = commit }
+                try? with(records[index].id, records[index].serial) { (shard, at) throws(SessionError) in
+                    shard[at].lastCommit = commit
+                    shard[at].record.commit = records[index].commit
+                }
+            }
+        }
+        if isCrowded(by: 0) { store?.spill() }
+        return records
+    }
+
+    /// Evicts until there is room for so many bytes, but not the session of that serial. With a store, who evicts is the
+    /// store's thread: then it throws `makingRoom`.
     private func makeRoom(_ bytes: Int, sparing serial: UInt64? = nil) throws(SessionError) {
-        while accounts.usedBytes + bytes > budget {
+        // What a session that is here needs may be more than its share until others have left.
+        let limit = store == nil || serial == nil ? budget : budget + reserve
+        while accounts.usedBytes + bytes > limit {
+            if store != nil { throw .makingRoom(bytes) }
             guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
         }
     }
@@ -320,6 +435,10 @@ public final class SessionTable: @unchecked Sendable {
                 return slot + (isKept ? Self.checkpointBytes : 0) + (reply?.bytes ?? 0)
             }
             guard accounts.usedBytes + needed > budget else { return }
+            if let store {
+                guard accounts.usedBytes + needed <= budget + reserve else { throw .makingRoom(needed) }
+                return store.spill()
+            }
             guard evictOldest(sparing: serial) else { throw .storeFull(needed: needed, budget: budget) }
         }
     }

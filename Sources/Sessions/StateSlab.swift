@@ -75,6 +75,19 @@ import Threading
         }
     }
 
+    /// The state in `slot` as bytes.
+    func bytes(_ slot: Int) -> [UInt8] {
+        let address = unsafe address(slot)
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: address, count: slotBytes))
+    }
+
+    /// Makes `bytes` the state in `slot`.
+    func write(_ slot: Int, _ bytes: [UInt8]) {
+        precondition(bytes.count == slotBytes, "state of \(bytes.count) bytes in slots of \(slotBytes)")
+        let address = unsafe addressToWrite(slot)
+        unsafe bytes.withUnsafeBytes { unsafe address.copyMemory(from: $0.baseAddress!, byteCount: slotBytes) }
+    }
+
     private func address(_ slot: Int) -> UnsafeMutableRawPointer {
         unsafe lock.withLock { unsafe lockedAddress(slot) }
     }

@@ -53,6 +53,22 @@ struct Serve: ParsableCommand {
         help: "How long sessions that do not say so stay without being used, as in 30s or 12h, or none (default: 1h).")
     var sessionIdle: String?
 
+    @Option(help: "Folder that keeps sessions on disk; without it they live in memory only.")
+    var stateDir: String?
+
+    @Option(help: "Most that the database in that folder may take, as in 20GiB (default: what the disk has).")
+    var stateLimit: String?
+
+    @Option(
+        help: """
+            When moves of sessions that do not say so are on disk: sync, before they are answered; async, a moment later; \
+            none, when the session makes room for others and when the server ends (default: async with --state-dir).
+            """)
+    var durability: String?
+
+    @Option(help: "How far async sessions may be behind, as in 200ms (default: 200ms).")
+    var flushInterval: String?
+
     @Option(help: "Largest request body (default: 16MiB).")
     var maxBody: String?
 
@@ -72,7 +88,7 @@ struct Serve: ParsableCommand {
         let loaded = try load(settings, log)
         // Not before the models are loaded, which Ctrl-C may cut short; before any thread is started.
         let signals = StopSignals.block()
-        let sessions = SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
+        let sessions = try table(settings, loaded, log)
         var works = Scheduler.Limits()
         works.maxTick = settings.maxTick
         works.threads = settings.threads
@@ -84,7 +100,8 @@ struct Serve: ParsableCommand {
             })
         let service = Service(
             models: loaded, sessions: sessions, scheduler: scheduler,
-            policy: SessionPolicy(idle: settings.sessionIdle), clock: secondsSince1970)
+            policy: SessionPolicy(idle: settings.sessionIdle, durability: settings.durability),
+            clock: secondsSince1970)
         var limits = HTTPLimits()
         limits.bodyBytes = settings.maxBody
         let observer = HTTPObserver(
@@ -105,6 +122,7 @@ struct Serve: ParsableCommand {
             port = try server.start()
         } catch {
             scheduler.stop()
+            sessions.store?.stop()
             throw Failure("cannot listen on \(settings.host):\(settings.port): \(error)")
         }
         let milliseconds = ((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10
@@ -117,7 +135,36 @@ struct Serve: ParsableCommand {
         log.info("draining", metadata: ["signal": "\(signal)"])
         let clean = server.drain(within: settings.drainTimeout)
         scheduler.stop(abandoning: !clean)
-        log.info("stopped", metadata: ["sessions": "\(sessions.count)", "cut_off": "\(!clean)"])
+        let count = sessions.count
+        sessions.store?.stop()
+        log.info("stopped", metadata: ["sessions": "\(count)", "cut_off": "\(!clean)"])
+    }
+
+    /// The table of sessions, with those that are on disk.
+    private func table(_ settings: Settings, _ models: [ServedModel], _ log: Logger) throws -> SessionTable {
+        guard let folder = settings.stateDir else {
+            return SessionTable(budget: settings.sessionMemory, clock: secondsSince1970)
+        }
+        do throws(StoreError) {
+            var options = SessionStore.Options()
+            (options.flushInterval, options.limit) = (settings.flushInterval, settings.stateLimit)
+            options.report = { [log] error in
+                if let error {
+                    log.error("sessions cannot be kept on disk: \(error)")
+                } else {
+                    log.notice("sessions are kept on disk again")
+                }
+            }
+            let fingerprints = Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.fingerprint) })
+            let store = try SessionStore(
+                folder: folder, fingerprints: fingerprints, options: options,
+                clock: { MonotonicInstant.now.nanoseconds })
+            let table = try SessionTable(budget: settings.sessionMemory, store: store, clock: secondsSince1970)
+            log.info("sessions on disk", metadata: ["folder": "\(folder)", "sessions": "\(table.count)"])
+            return table
+        } catch {
+            throw Failure("cannot use --state-dir \(folder): \(error)")
+        }
     }
 
     /// Loads every model of the folder; those that cannot be served are named and left out.

@@ -3,6 +3,7 @@ import Configuration
 import FoundationEssentials
 import Kernels
 import Logging
+import Sessions
 
 /// What `serve` was told, by options over environment variables over defaults.
 struct Settings {
@@ -19,6 +20,12 @@ struct Settings {
     var sessionMemory: Int
     /// Seconds; infinite for no limit.
     var sessionIdle: Double
+    /// nil where sessions live in memory only.
+    var stateDir: String?
+    /// Bytes; nil for no limit.
+    var stateLimit: Int?
+    var durability: Durability
+    var flushInterval: Duration
     /// Bytes.
     var maxBody: Int
     var drainTimeout: Duration
@@ -67,6 +74,19 @@ struct Settings {
             if text == "none" { return .infinity }
             return Self.duration(text).flatMap { $0 > .zero ? $0 / .seconds(1) : nil }
         }
+        let folder = try text(options.stateDir, "state-dir", "")
+        stateDir = folder.isEmpty ? nil : folder
+        let limit = try text(options.stateLimit, "state-limit", "")
+        stateLimit = limit.isEmpty ? nil : try parsed(limit, "state-limit", size, Self.bytes)
+        durability = try parsed(
+            try text(options.durability, "durability", folder.isEmpty ? "none" : "async"), "durability",
+            "none, async or sync", Durability.init(rawValue:))
+        flushInterval = try parsed(
+            try text(options.flushInterval, "flush-interval", "200ms"), "flush-interval", "a time such as 200ms"
+        ) { Self.duration($0).flatMap { $0 > .zero ? $0 : nil } }
+        guard !folder.isEmpty || durability == .none && limit.isEmpty else {
+            throw ValidationError("--durability and --state-limit need a --state-dir.")
+        }
         maxBody = try parsed(try text(options.maxBody, "max-body", "16MiB"), "max-body", size, Self.bytes)
         drainTimeout = try parsed(
             try text(options.drainTimeout, "drain-timeout", "30s"), "drain-timeout", "a time such as 30s", Self.duration
@@ -86,7 +106,8 @@ struct Settings {
     private static func unknownVariables() -> [String] {
         let settings = [
             "MODELS", "HOST", "PORT", "LOOPS", "WEIGHTS", "SCAN", "THREADS", "MAX_TICK", "SESSION_MEMORY",
-            "SESSION_IDLE", "MAX_BODY", "DRAIN_TIMEOUT", "LOG_LEVEL",
+            "SESSION_IDLE", "STATE_DIR", "STATE_LIMIT", "DURABILITY", "FLUSH_INTERVAL", "MAX_BODY", "DRAIN_TIMEOUT",
+            "LOG_LEVEL",
         ]
         let build = ["MARCH", "STRICT"]
         return ProcessInfo.processInfo.environment.keys.filter { name in

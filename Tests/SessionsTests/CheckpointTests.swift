@@ -34,7 +34,7 @@ struct CheckpointTests {
         let session = try make(table, "a")
         try move(table, session, to: 3)
         let before = table.usedMemory
-        #expect(try table.checkpoint("a", serial: session.serial, name: "here").step == 3)
+        #expect(try table.checkpoint("a", serial: session.serial, name: "here").checkpoint.step == 3)
         #expect(table.usedMemory == before + SessionTable.checkpointBytes)
         try move(table, session, to: 4)
         #expect(table.usedMemory == before + SessionTable.checkpointBytes + 16)
@@ -47,7 +47,7 @@ struct CheckpointTests {
             try move(table, session, to: 70)
             #expect(try value(table, "a") == 70)
         }
-        try table.deleteCheckpoint("a", serial: session.serial, name: "here")
+        _ = try table.deleteCheckpoint("a", serial: session.serial, name: "here")
         #expect(table.usedMemory == before)
         try table.delete("a")
         #expect(table.usedMemory == 0)
@@ -56,7 +56,7 @@ struct CheckpointTests {
     @Test("names are unique within a session and bounded in number") func names() throws {
         let table = SessionTable(budget: 1 << 20) { 0 }
         let session = try make(table, "a")
-        #expect(try table.checkpoint("a", serial: session.serial, name: nil).name == "step-0")
+        #expect(try table.checkpoint("a", serial: session.serial, name: nil).checkpoint.name == "step-0")
         #expect(throws: SessionError.checkpointExists(name: "step-0")) {
             try table.checkpoint("a", serial: session.serial, name: nil)
         }
@@ -69,14 +69,14 @@ struct CheckpointTests {
         #expect(throws: SessionError.noCheckpoint(.checkpoint("more"), steps: [0])) {
             try table.rewind("a", serial: session.serial, to: .checkpoint("more"))
         }
-        #expect(try table.checkpoints("a").count == Checkpoint.limit)
+        #expect(try table.checkpoints("a", serial: session.serial).count == Checkpoint.limit)
     }
 
     @Test("of recent states the last few are kept, and a rewind can be taken back") func recent() throws {
         let table = SessionTable(budget: 1 << 20) { 0 }
         let session = try make(table, "a", recent: 3)
         for step in 1...10 { try move(table, session, to: step) }
-        #expect(try table.checkpoints("a").map(\.step) == [7, 8, 9])
+        #expect(try table.checkpoints("a", serial: session.serial).map(\.step) == [7, 8, 9])
         #expect(try table.rewind("a", serial: session.serial, to: .step(8)).step == 8)
         #expect(try value(table, "a") == 8)
         #expect(try table.rewind("a", serial: session.serial, to: .step(10)).step == 10)
@@ -85,7 +85,7 @@ struct CheckpointTests {
             try table.rewind("a", serial: session.serial, to: .step(2))
         }
         let fork = try table.fork("a", serial: session.serial, into: ["b"])[0]
-        #expect(try table.checkpoints("b").isEmpty)
+        #expect(try table.checkpoints("b", serial: fork.serial).isEmpty)
         try move(table, fork, to: 20)
         #expect(try table.rewind("b", serial: fork.serial, to: .step(10)).step == 10)
         try table.delete("a")
@@ -100,7 +100,7 @@ struct CheckpointTests {
         for step in 1...3 { try move(table, session, to: step) }
         #expect(try table.rewind("a", serial: session.serial, to: .step(1)).step == 1)
         #expect(try value(table, "a") == 1)
-        #expect(try table.checkpoints("a").map(\.step) == [2, 3])
+        #expect(try table.checkpoints("a", serial: session.serial).map(\.step) == [2, 3])
     }
 
     @Test("random checkpoints, forks, moves and rewinds against plain copies of all states", arguments: 0..<4)
@@ -145,7 +145,7 @@ struct CheckpointTests {
             case 7..<9:
                 guard let (name, kept) = copies[at].named.randomElement(using: &random) else { continue }
                 if Bool.random(using: &random) {
-                    try table.deleteCheckpoint(record.id, serial: record.serial, name: name)
+                    _ = try table.deleteCheckpoint(record.id, serial: record.serial, name: name)
                     copies[at].named[name] = nil
                 } else {
                     leave()

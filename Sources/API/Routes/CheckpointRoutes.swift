@@ -12,18 +12,13 @@ extension Service {
         if let name { try checkSessionID(name, "name") }
         let completion = try await act(.checkpoint(name: name), fields, request)
         var json = JSONWriter()
-        Self.write(completion.checkpoint!, to: &json)
+        Self.write(completion.checkpoints[0], to: &json)
         return Response(.created, json: json)
     }
 
     /// `GET /v1/sessions/{id}/checkpoints`: the states to which it can be rewound, in order of time.
     @Sendable func listCheckpoints(_ request: Request) async throws -> Response {
-        let checkpoints: [Checkpoint]
-        do throws(SessionError) {
-            checkpoints = try sessions.checkpoints(request.parameters["id"])
-        } catch {
-            throw Problem(error)
-        }
+        let checkpoints = try await act(.listCheckpoints, nil, request).checkpoints
         var json = JSONWriter()
         json.beginObject()
         json.field("object", "list")

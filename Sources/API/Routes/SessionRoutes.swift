@@ -9,7 +9,8 @@ extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
         let known =
-            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds", "recent_states"] + Fields.input
+            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds", "recent_states", "durability"]
+            + Fields.input
             + OutputOptions.fields
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"))
@@ -24,7 +25,8 @@ extension Service {
         work.policy = SessionPolicy(
             idle: try fields.seconds("idle_seconds") ?? policy.idle,
             total: try fields.seconds("lifetime_seconds") ?? policy.total,
-            recentStates: try fields.int("recent_states", in: 0...SessionPolicy.mostRecentStates) ?? 0)
+            recentStates: try fields.int("recent_states", in: 0...SessionPolicy.mostRecentStates) ?? 0,
+            durability: try fields.durability(sessions) ?? policy.durability)
         work.deadline = try deadline(of: request)
         let completion = try await run(work)
         var json = JSONWriter()
@@ -73,21 +75,39 @@ extension Service {
 
     /// `GET /v1/sessions/{id}`
     @Sendable func getSession(_ request: Request) async throws -> Response {
+        let record: SessionRecord
+        do throws(SessionError) {
+            record = try sessions.record(request.parameters["id"])
+        } catch {
+            throw Problem(error)
+        }
+        try await durable(record.commit)
         var json = JSONWriter()
         json.beginObject()
-        Self.writeMembers(of: try session(request.parameters["id"]).record, to: &json)
+        Self.writeMembers(of: record, to: &json)
         json.endObject()
         return Response(json: json)
     }
 
     /// `DELETE /v1/sessions/{id}`
     @Sendable func deleteSession(_ request: Request) async throws -> Response {
+        let commit: UInt64
         do throws(SessionError) {
-            try sessions.delete(request.parameters["id"])
+            commit = try sessions.delete(request.parameters["id"])
         } catch {
             throw Problem(error)
         }
+        try await durable(commit)
         return Response(.noContent)
+    }
+
+    /// Waits until a commit of the store is on disk.
+    private func durable(_ commit: UInt64) async throws(Problem) {
+        do {
+            try await sessions.store?.durable(commit)
+        } catch {
+            throw Problem(.store(error))
+        }
     }
 
     func checkSessionID(_ id: String, _ name: String) throws(Problem) {
@@ -107,6 +127,8 @@ extension Service {
         json.field("created_at", timestamp(record.createdAt))
         json.field("last_used_at", timestamp(record.lastUsedAt))
         json.field("recent_states", record.policy.recentStates)
+        json.field("durability", record.policy.durability.rawValue)
+        json.field("tier", record.isInMemory ? "memory" : "disk")
         json.key("expires_at")
         if record.expiresAt < .infinity { json.string(timestamp(record.expiresAt)) } else { json.null() }
     }
@@ -120,6 +142,18 @@ extension Fields {
             throw .invalid("\(place)\(name) must be a number of seconds from 0.001 to 1000000000, or 0 for no limit.")
         }
         return seconds > 0 ? seconds : .infinity
+    }
+
+    /// When moves of a session are to be on disk.
+    fileprivate func durability(_ sessions: SessionTable) throws(Problem) -> Durability? {
+        guard let name = try string("durability") else { return nil }
+        guard let durability = Durability(rawValue: name) else {
+            throw .invalid("\(place)durability must be one of none, async, sync.")
+        }
+        guard durability == .none || sessions.store != nil else {
+            throw .invalid("This server keeps no sessions on disk (--state-dir), so durability can only be none.")
+        }
+        return durability
     }
 
     /// How time steps are combined: as asked, else as the model has it.

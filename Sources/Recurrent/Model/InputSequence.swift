@@ -22,4 +22,14 @@ public enum InputSequence: Sendable, Equatable {
         case .vectors(let values, _): values.count * MemoryLayout<Float>.stride
         }
     }
+
+    /// The inputs of those steps.
+    public func slice(_ range: Range<Int>) -> InputSequence {
+        switch self {
+        case .tokens(let tokens): return .tokens(Array(tokens[range]))
+        case .vectors(let values, let count):
+            let size = values.count / max(1, count)
+            return .vectors(Array(values[range.lowerBound * size..<range.upperBound * size]), count: range.count)
+        }
+    }
 }

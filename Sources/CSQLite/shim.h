@@ -1,0 +1,16 @@
+#pragma once
+
+#include <sqlite3.h>
+
+// The destructors that tell SQLite to copy a value are casts of numbers, which Swift does not import.
+
+static inline int csqlite_bind_text(sqlite3_stmt *_Nonnull statement, int index, const char *_Nonnull text, int count) {
+    return sqlite3_bind_text(statement, index, text, count, SQLITE_TRANSIENT);
+}
+
+/// Of the values bound this way SQLite keeps no copy: they must stay until the statement is reset.
+static inline int csqlite_bind_bytes(
+    sqlite3_stmt *_Nonnull statement, int index, const void *_Nullable bytes, sqlite3_uint64 count) {
+    if (count == 0) { return sqlite3_bind_zeroblob(statement, index, 0); }
+    return sqlite3_bind_blob64(statement, index, bytes, count, SQLITE_STATIC);
+}

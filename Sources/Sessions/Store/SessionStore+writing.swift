@@ -1,0 +1,321 @@
+import Kernels
+import Recurrent
+import Threading
+
+/// What the store's thread does.
+extension SessionStore {
+    /// Sessions that are written whole in one transaction beside what moved.
+    private static let coverLimit = 64
+    /// Sessions that leave the memory in one transaction.
+    private static let spillLimit = 256
+    /// Turns for which somebody waits for room that only sessions take which are at work.
+    private static let roomAttempts = 50
+
+    func write(_ work: Queue) {
+        writeChanges(work.changes)
+        restore(work.restores)
+        let roomless = stillRoomless + work.roomless
+        stillRoomless = []
+        guard work.mustSpill || !roomless.isEmpty else { return }
+        let error = spill(toHave: roomless.map(\.bytes).max() ?? 0)
+        for request in roomless {
+            if case .storeFull = error, request.attempts < Self.roomAttempts, !work.isStopping,
+                table.hasSessionsInMemory
+            {
+                stillRoomless.append(
+                    RoomRequest(bytes: request.bytes, then: request.then, attempts: request.attempts + 1))
+            } else {
+                request.then(error)
+            }
+        }
+        if !stillRoomless.isEmpty { tryAgainLater() }
+    }
+
+    // MARK: Changes
+
+    private func writeChanges(_ changes: [StoreChange]) {
+        let commits = commits(changes.count)
+        var failed: [(commit: UInt64, error: StoreError)] = []
+        var accepted: [StoreChange] = []
+        for (offset, change) in changes.enumerated() {
+            if leadsOn(change) {
+                accepted.append(change)
+            } else if change.isAwaited {
+                failed.append((commits!.lowerBound + UInt64(offset), .failed(what: "the move before was not taken")))
+            }
+        }
+        retries.removeAll { retry in
+            if case .left = retry.kind { return !table.isOnDisk(retry.id, retry.serial, version: retry.version) }
+            return false
+        }
+        accepted = retries + accepted
+        let upTo = commits?.upperBound ?? lastSettled
+        var wholes = behind.prefix(Self.coverLimit).compactMap { serial, id in table.snapshot(id, serial, upTo: upTo) }
+        var carried: [(id: String, moves: [JournalRecord])] = []
+        if journal.bytes > options.journalLimit {
+            for (serial, id) in journal.oldest(Self.coverLimit) where behind[serial] == nil {
+                if let whole = table.snapshot(id, serial, upTo: upTo) {
+                    wholes.append(whole)
+                } else {
+                    let moves = pendingMoves(serial)
+                    if !moves.isEmpty { carried.append((id, moves)) }
+                }
+            }
+        }
+        guard !accepted.isEmpty || !wholes.isEmpty || !carried.isEmpty else {
+            return settle(commits, nil, failed: failed)
+        }
+        do throws(StoreError) {
+            try write(accepted, wholes, carried)
+            for whole in wholes { behind[whole.record.serial] = nil }
+            if broken.contains(where: { $0.value == 0 }) { broken = broken.filter { $0.value > 0 } }
+            retries = []
+            noteSuccess()
+            settle(commits, nil, failed: failed)
+        } catch {
+            fail(accepted, error)
+            settle(commits, error)
+        }
+        if !behind.isEmpty || !retries.isEmpty { tryAgainLater() }
+    }
+
+    /// Whether what the store has of the session is what the change leads on from.
+    private func leadsOn(_ change: StoreChange) -> Bool {
+        if case .removed = change.kind {
+            (broken[change.serial], behind[change.serial]) = (nil, nil)
+            return true
+        }
+        if let version = broken[change.serial] {
+            guard change.previous == version else { return false }
+            broken[change.serial] = nil
+        }
+        return behind[change.serial] == nil
+    }
+
+    private func write(
+        _ changes: [StoreChange], _ wholes: [StoredSession], _ carried: [(id: String, moves: [JournalRecord])]
+    ) throws(StoreError) {
+        let row = journal.nextRow
+        let needed = journal.forget()
+        let records = try file.transaction { () throws(StoreError) in
+            var records: [UInt8] = []
+            for change in changes { try write(change, &records) }
+            for (_, moves) in carried { for move in moves { move.encode(into: &records) } }
+            for whole in wholes { try file.write(whole, isOut: false) }
+            try file.forgetJournal(before: needed)
+            if !records.isEmpty { try file.writeJournal(row: row, records) }
+            return records
+        }
+        if !records.isEmpty { journal.note(row: row, bytes: records.count) }
+        for (id, moves) in carried {
+            journal.cover(moves[0].serial)
+            journal.note(moves[0].serial, id, row: row)
+        }
+        for change in changes {
+            switch change.kind {
+            case .moved: journal.note(change.serial, change.id, row: row)
+            case .whole, .removed: journal.cover(change.serial)
+            case .checkpoint, .checkpointRemoved, .left: break
+            }
+            if case .whole = change.kind { table.noteStored(change.id, change.serial, version: change.version) }
+        }
+        for whole in wholes {
+            journal.cover(whole.record.serial)
+            table.noteStored(whole.record.id, whole.record.serial, version: whole.record.version)
+        }
+    }
+
+    private func write(_ change: StoreChange, _ records: inout [UInt8]) throws(StoreError) {
+        switch change.kind {
+        case .moved(let parts, let reply, let time):
+            let record = JournalRecord(
+                serial: change.serial, previous: change.previous, version: change.version, time: time, parts: parts)
+            record.encode(into: &records)
+            if let reply { try file.write(reply, of: change.serial) }
+        case .whole(let session): try file.write(session, isOut: false)
+        case .checkpoint(let checkpoint): try file.write(checkpoint, of: change.serial)
+        case .checkpointRemoved(let name): try file.removeCheckpoint(name, of: change.serial)
+        case .left: try file.setOut(change.serial, false)
+        case .removed: try file.remove(change.serial)
+        }
+    }
+
+    /// Lets sessions whose moves are waited for go back to what the store has, and has the others written whole later.
+    private func fail(_ changes: [StoreChange], _ error: StoreError) {
+        noteFailure(error)
+        retries = []
+        var reverted: [UInt64: [JournalRecord]] = [:]
+        for change in changes {
+            switch change.kind {
+            case .removed, .left: retries.append(change)
+            default:
+                guard change.isAwaited else {
+                    behind[change.serial] = change.id
+                    continue
+                }
+                guard broken[change.serial] == nil else { continue }
+                broken[change.serial] = change.previous
+                reverted[change.serial] = []
+                table.revert(change.id, change.serial, to: change.previous, step: change.previousStep)
+            }
+        }
+        // What the journal has of them nobody had to remember until now. An error shows when they are asked for.
+        try? file.journal { (_, _, records) throws(StoreError) in
+            for record in records where reverted[record.serial] != nil { reverted[record.serial]!.append(record) }
+        }
+        for (serial, moves) in reverted where !moves.isEmpty { setPending(serial, moves) }
+    }
+
+    private func noteFailure(_ error: StoreError) {
+        if !isFailing { options.report(error) }
+        isFailing = true
+    }
+
+    private func noteSuccess() {
+        if isFailing { options.report(nil) }
+        isFailing = false
+    }
+
+    // MARK: Back into memory
+
+    private func restore(
+        _ requests: [(record: SessionRecord, then: @Sendable (Result<Restoration, StoreError>) -> Void)]
+    ) {
+        guard !requests.isEmpty else { return }
+        func read() throws(StoreError) -> [Result<Restoration, StoreError>] {
+            var results: [Result<Restoration, StoreError>] = []
+            for (record, _) in requests {
+                let result = Result { () throws(StoreError) in try restoration(of: record) }
+                if case .success = result, record.policy.durability == .none { try file.setOut(record.serial, true) }
+                results.append(result)
+            }
+            return results
+        }
+        let results: [Result<Restoration, StoreError>]
+        do throws(StoreError) {
+            // Before it moves in memory the store must know that it may.
+            let isMarked = requests.contains { $0.record.policy.durability == .none }
+            results = isMarked ? try file.transaction(read) : try read()
+        } catch {
+            noteFailure(error)
+            results = requests.map { _ in .failure(error) }
+        }
+        for (request, result) in zip(requests, results) { request.then(result) }
+    }
+
+    private func restoration(of record: SessionRecord) throws(StoreError) -> Restoration {
+        let stored = try file.read(record)
+        var (version, step) = (stored.version, stored.step)
+        var inputs: [Absorbed] = []
+        for move in pendingMoves(record.serial) where move.previous == version {
+            for part in move.parts { Self.add(part, to: &inputs) }
+            (version, step) = (move.version, step + move.steps)
+        }
+        guard version == record.version, step == record.step else {
+            throw .damaged(what: "session \"\(record.id)\" is at step \(step), not \(record.step)")
+        }
+        return Restoration(
+            record: record, state: stored.state, step: stored.step, inputs: inputs,
+            extras: Restoration.Box(stored.extras), storedVersion: stored.version)
+    }
+
+    /// Exact inputs come to the same in one go.
+    private static func add(_ part: Absorbed, to inputs: inout [Absorbed]) {
+        if let last = inputs.last, last.scan == .exact, part.scan == .exact {
+            switch (last.input, part.input) {
+            case (.tokens(let a), .tokens(let b)):
+                inputs[inputs.count - 1].input = .tokens(a + b)
+                return
+            case (.vectors(let a, let m), .vectors(let b, let n)):
+                inputs[inputs.count - 1].input = .vectors(a + b, count: m + n)
+                return
+            default: break
+            }
+        }
+        inputs.append(part)
+    }
+
+    // MARK: Out of memory
+
+    /// Moves the coldest sessions to disk until there is room for so many bytes and a little more. Returns why not.
+    private func spill(toHave bytes: Int) -> SessionError? {
+        while table.isCrowded(by: bytes) {
+            let cold = table.coldest(Self.spillLimit, upTo: lastSettled)
+            if cold.dirty.isEmpty && cold.clean.isEmpty {
+                return .storeFull(needed: bytes, budget: table.budget)
+            }
+            do throws(StoreError) {
+                if !cold.dirty.isEmpty {
+                    try file.transaction { () throws(StoreError) in
+                        for session in cold.dirty {
+                            try file.write(session, isOut: session.record.policy.durability == .none)
+                        }
+                    }
+                    noteSuccess()
+                }
+            } catch {
+                noteFailure(error)
+                return .store(error)
+            }
+            for session in cold.dirty {
+                journal.cover(session.record.serial)
+                table.noteStored(session.record.id, session.record.serial, version: session.record.version)
+            }
+            for record in cold.dirty.map(\.record) + cold.clean { table.leaveMemory(record) }
+        }
+        return nil
+    }
+
+    /// Writes what only the memory has, at the end.
+    func saveAll() {
+        // What leaving sessions and the last of the works have queued.
+        while let rest = takeRest() { writeChanges(rest) }
+        table.forEachUnsaved(chunk: Self.spillLimit) { sessions in
+            do throws(StoreError) {
+                try file.transaction { () throws(StoreError) in
+                    for session in sessions { try file.write(session, isOut: false) }
+                }
+            } catch {
+                noteFailure(error)
+            }
+        }
+    }
+
+    // MARK: At the start
+
+    func load(into table: SessionTable) throws(StoreError) {
+        var moves: [UInt64: [JournalRecord]] = [:]
+        var rows: [(row: Int, bytes: Int, serials: [UInt64])] = []
+        try file.journal { (row, bytes, records) throws(StoreError) in
+            for record in records { moves[record.serial, default: []].append(record) }
+            rows.append((row, bytes, records.map(\.serial)))
+        }
+        var ids: [UInt64: String] = [:]
+        var lost: [UInt64] = []
+        try file.sessions { (stored, isOut) throws(StoreError) in
+            var record = stored
+            if isOut && record.policy.durability == .none {
+                lost.append(record.serial)
+                table.bury(record)
+                return
+            }
+            var chain: [JournalRecord] = []
+            for move in moves[record.serial] ?? [] where move.previous == record.version {
+                chain.append(move)
+                (record.version, record.step) = (move.version, record.step + move.steps)
+                record.lastUsedAt = move.time
+            }
+            if !chain.isEmpty {
+                setPending(record.serial, chain)
+                ids[record.serial] = record.id
+            }
+            table.adopt(record, storedVersion: stored.version)
+        }
+        for (row, bytes, serials) in rows {
+            journal.note(row: row, bytes: bytes)
+            for serial in serials { if let id = ids[serial] { journal.note(serial, id, row: row) } }
+        }
+        guard !lost.isEmpty else { return }
+        try file.transaction { () throws(StoreError) in for serial in lost { try file.remove(serial) } }
+    }
+}

@@ -1,0 +1,249 @@
+import DequeModule
+import Threading
+
+/// The tier behind the memory: sessions on disk, in the order in which they moved.
+///
+/// One thread of its own writes what has gathered since the last time in one transaction, so that many who wait for the
+/// disk wait together. Moves by inputs are journaled as the inputs, a few bytes each: replay is exact. Whole states
+/// follow when the journal has grown. What the store could not take it says to those who wait, and the table goes back
+/// to what the store has.
+///
+/// Queues are under the lock, the file is the thread's alone: that makes `@unchecked Sendable` true.
+public final class SessionStore: @unchecked Sendable {
+    public struct Options: Sendable {
+        /// How far sessions that do not wait may be behind.
+        public var flushInterval = Duration.milliseconds(200)
+        /// Bytes of moves that may wait for whole states to be written.
+        public var journalLimit = 16 << 20
+        /// Bytes that the database may have; nil for what the disk has.
+        public var limit: Int?
+        /// The system that SQLite sees; nil for the real one. For tests.
+        public var vfs: String?
+        /// Told when the disk begins to fail, and with nil when it takes things again.
+        public var report: @Sendable (StoreError?) -> Void = { _ in }
+
+        public init() {}
+    }
+
+    struct RoomRequest {
+        let bytes: Int
+        let then: @Sendable (SessionError?) -> Void
+        /// How often there was nobody to move out of the memory.
+        var attempts = 0
+    }
+
+    struct Queue {
+        var changes: [StoreChange] = []
+        var restores: [(record: SessionRecord, then: @Sendable (Result<Restoration, StoreError>) -> Void)] = []
+        var roomless: [RoomRequest] = []
+        /// When the oldest change that nobody waits for was queued, in nanoseconds.
+        var since: Int64?
+        var isUrgent = false
+        var mustSpill = false
+        var isStopping = false
+    }
+
+    let options: Options
+    let file: StoreFile
+    /// Nanoseconds on the machine's monotonic clock.
+    private let clock: @Sendable () -> Int64
+    private let lock = Lock()
+    private let condition = Condition()
+    private var queue = Queue()
+    /// Changes queued so far: the last one's number.
+    private var queued: UInt64 = 0
+    /// Those up to here have been done, or have failed.
+    private var settled: UInt64 = 0
+    /// Who waited for those up to here has been told.
+    private var told: UInt64 = 0
+    private var failures: [(range: ClosedRange<UInt64>, error: StoreError)] = []
+    private var waiters = Deque<(commit: UInt64, call: @Sendable (StoreError?) -> Void)>()
+    /// Moves that the journal has of sessions that are not in memory. By serial.
+    private var pending: [UInt64: [JournalRecord]] = [:]
+    private var thread: Thread?
+
+    // The thread's own, in `SessionStore+writing.swift`.
+    unowned var table: SessionTable!
+    var journal = JournalCover()
+    /// By serial: what the store has of sessions that moved on in vain, so that moves from there are known.
+    var broken: [UInt64: UInt64] = [:]
+    /// Sessions that nobody waits for of which the store has missed moves: they must be written whole.
+    var behind: [UInt64: String] = [:]
+    /// What nobody waits for and must come to be all the same: sessions that have ended or left the memory.
+    var retries: [StoreChange] = []
+    /// Who waits for room until those are done who are at work on what fills it.
+    var stillRoomless: [RoomRequest] = []
+    var isFailing = false
+
+    /// Opens the database in `folder`, which is made if it is not there.
+    /// - Parameters:
+    ///   - fingerprints: of the models that are served, by id.
+    ///   - clock: nanoseconds on the machine's monotonic clock.
+    public init(
+        folder: String, fingerprints: [String: String], options: Options = Options(),
+        clock: @escaping @Sendable () -> Int64
+    ) throws(StoreError) {
+        (self.options, self.clock) = (options, clock)
+        try makeFolder(folder)
+        file = try StoreFile(
+            path: folder + "/sessions.sqlite", fingerprints: fingerprints, limit: options.limit, vfs: options.vfs)
+    }
+
+    /// Reads what sessions there are into the table and begins to write.
+    func start(_ table: SessionTable) throws(StoreError) {
+        self.table = table
+        try load(into: table)
+        thread = Thread { [unowned self] in
+            while let work = next() { write(work) }
+            saveAll()
+        }
+    }
+
+    /// Writes what is queued and ends the thread.
+    public func stop() {
+        lock.withLock { queue.isStopping = true }
+        condition.signal()
+        thread?.join()
+        thread = nil
+        file.close()
+    }
+
+    deinit { precondition(thread == nil, "stop() before the last reference goes") }
+
+    // MARK: From any thread
+
+    /// Queues changes, all of which come to be or none.
+    /// - Returns: the commit to wait for.
+    func append(_ changes: [StoreChange]) -> UInt64 {
+        let isAwaited = changes.contains(where: \.isAwaited)
+        let (commit, mustWake) = lock.withLock {
+            queue.changes += changes
+            queued += UInt64(changes.count)
+            let mustWake = isAwaited && !queue.isUrgent || queue.since == nil
+            queue.isUrgent = queue.isUrgent || isAwaited
+            queue.since = queue.since ?? clock()
+            return (queued, mustWake)
+        }
+        if mustWake { condition.signal() }
+        return commit
+    }
+
+    /// Calls `call` when the commit is on disk, or with what went wrong; at once if that is known.
+    public func whenDurable(_ commit: UInt64, _ call: @escaping @Sendable (StoreError?) -> Void) {
+        let isKnown = lock.withLock {
+            if commit <= told { return true }
+            waiters.append((commit, call))
+            return false
+        }
+        if isKnown { call(error(of: commit)) }
+    }
+
+    /// Waits until the commit is on disk.
+    public func durable(_ commit: UInt64) async throws(StoreError) {
+        guard commit > 0 else { return }
+        let error = await withCheckedContinuation { continuation in
+            whenDurable(commit) { continuation.resume(returning: $0) }
+        }
+        if let error { throw error }
+    }
+
+    private func error(of commit: UInt64) -> StoreError? {
+        lock.withLock { failures.last { $0.range.contains(commit) }?.error }
+    }
+
+    /// Reads a session's state.
+    func restore(_ record: SessionRecord, then: @escaping @Sendable (Result<Restoration, StoreError>) -> Void) {
+        request { $0.restores.append((record, then)) }
+    }
+
+    /// Has the coldest sessions moved to disk, and tells when there is room for so many bytes.
+    public func makeRoom(_ bytes: Int, then: @escaping @Sendable (SessionError?) -> Void) {
+        request { $0.roomless.append(RoomRequest(bytes: bytes, then: then)) }
+    }
+
+    /// Has the coldest sessions moved to disk if there is little room left.
+    func spill() { request { $0.mustSpill = true } }
+
+    private func request(_ body: (inout Queue) -> Void) {
+        lock.withLock { body(&queue) }
+        condition.signal()
+    }
+
+    /// The moves that lead on from what the store has of a session that is not in memory.
+    func pendingMoves(_ serial: UInt64) -> [JournalRecord] { lock.withLock { pending[serial] ?? [] } }
+
+    func setPending(_ serial: UInt64, _ moves: [JournalRecord]?) { lock.withLock { pending[serial] = moves } }
+
+    // MARK: The thread
+
+    /// What there is to do, as soon as it is time; nil when there will be nothing any more.
+    private func next() -> Queue? {
+        let interval = Int64(options.flushInterval / .nanoseconds(1))
+        return lock.withLock {
+            while true {
+                let isDue = queue.since.map { clock() >= $0 + interval } ?? false
+                if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || !queue.restores.isEmpty
+                    || !queue.roomless.isEmpty
+                {
+                    if queue.isStopping, queue.changes.isEmpty, queue.restores.isEmpty, queue.roomless.isEmpty {
+                        return nil
+                    }
+                    defer { queue = Queue(isStopping: queue.isStopping) }
+                    return queue
+                }
+                if let since = queue.since {
+                    _ = condition.wait(lock, untilMonotonic: since + interval)
+                } else {
+                    condition.wait(lock)
+                }
+            }
+        }
+    }
+
+    /// The numbers of the changes that are to be written next.
+    func commits(_ count: Int) -> ClosedRange<UInt64>? {
+        count == 0 ? nil : lock.withLock { settled + 1...settled + UInt64(count) }
+    }
+
+    /// The last commit that is on disk, or has failed.
+    var lastSettled: UInt64 { lock.withLock { settled } }
+
+    /// Tells those who wait what has become of these commits: an error of all of them, or of some.
+    func settle(
+        _ commits: ClosedRange<UInt64>?, _ error: StoreError?, failed: [(commit: UInt64, error: StoreError)] = []
+    ) {
+        guard let commits else { return }
+        lock.withLock {
+            settled = commits.upperBound
+            if let error { failures.append((commits, error)) }
+            for (commit, error) in failed { failures.append((commit...commit, error)) }
+            if failures.count > 10_000 { failures.removeFirst(failures.count - 10_000) }
+        }
+        // Who asks while others are being told is told behind them: what waits for one commit keeps its order.
+        while true {
+            let calls: [(call: @Sendable (StoreError?) -> Void, error: StoreError?)] = lock.withLock {
+                var calls: [(call: @Sendable (StoreError?) -> Void, error: StoreError?)] = []
+                waiters.removeAll { waiter in
+                    guard waiter.commit <= settled else { return false }
+                    calls.append((waiter.call, failures.last { $0.range.contains(waiter.commit) }?.error))
+                    return true
+                }
+                if calls.isEmpty { told = settled }
+                return calls
+            }
+            if calls.isEmpty { return }
+            for (call, error) in calls { call(error) }
+        }
+    }
+
+    /// What is queued after the last turn.
+    func takeRest() -> [StoreChange]? {
+        lock.withLock {
+            defer { queue.changes = [] }
+            return queue.changes.isEmpty ? nil : queue.changes
+        }
+    }
+
+    /// Has the next turn come even if nothing is queued.
+    func tryAgainLater() { lock.withLock { queue.since = queue.since ?? clock() } }
+}

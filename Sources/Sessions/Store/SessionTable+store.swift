@@ -1,0 +1,174 @@
+import Synchronization
+import Threading
+
+/// What the store asks of the table.
+extension SessionTable {
+    /// Memory that is kept free, so that new sessions need not wait for the disk.
+    var reserve: Int { min(budget / 8, 64 << 20) }
+
+    /// Whether sessions should leave the memory for there to be room for so many bytes and a little more.
+    func isCrowded(by bytes: Int) -> Bool { accounts.usedBytes + max(bytes, reserve) > budget }
+
+    /// Whether there is anything that could make room, perhaps later.
+    var hasSessionsInMemory: Bool {
+        shards.contains { shard in shard.lock.withLock { shard.oldest(sparing: nil) != nil } }
+    }
+
+    /// Takes in a session that is on disk, at the start.
+    func adopt(_ record: SessionRecord, storedVersion: UInt64) {
+        additions.withLock {
+            nextSerial = max(nextSerial, record.serial + 1)
+            latestVersion.max(record.version, ordering: .relaxed)
+            let slab = slab(record.model, record.stateBytes)
+            let shard = shard(record.id)
+            shard.lock.withLock {
+                let index = shard.insert(record, slab, slot: -1)
+                shard[index].storedVersion = storedVersion
+            }
+        }
+    }
+
+    /// Remembers a session that did not outlive the end of the server before.
+    func bury(_ record: SessionRecord) {
+        additions.withLock { nextSerial = max(nextSerial, record.serial + 1) }
+        accounts.bury(.init(id: record.id, reason: .lost, lastStep: record.step, serial: record.serial))
+    }
+
+    /// Asks the store for a session that is on disk. `then` is called by the store's thread.
+    public func fetch(
+        _ id: String, serial: UInt64?, then: @escaping @Sendable (Result<Restoration, SessionError>) -> Void
+    ) {
+        do throws(SessionError) {
+            let record = try with(id, serial) { (shard, index) throws(SessionError) in shard[index].record }
+            store!.restore(record) { result in then(result.mapError { .store($0) }) }
+        } catch {
+            then(.failure(error))
+        }
+    }
+
+    /// Puts a session whose inputs have all been absorbed into the memory. A session that has ended meanwhile, or is
+    /// there already, stays as it is.
+    public func place(_ restoration: Restoration) {
+        precondition(restoration.inputs.isEmpty, "\(restoration.inputs.count) inputs to be absorbed")
+        let record = restoration.record
+        additions.withLock {
+            try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
+                guard shard[index].slot < 0, shard[index].record.version == record.version else { return }
+                let slab = shard[index].slab
+                func slot(_ bytes: [UInt8]) -> Int {
+                    let slot = slab.take()
+                    accounts.charge(slab.slotBytes)
+                    slab.write(slot, bytes)
+                    return slot
+                }
+                shard.enterMemory(index, slot: slot(restoration.state))
+                shard[index].storedVersion = restoration.storedVersion
+                let (checkpoints, replies) = (restoration.extras.checkpoints, restoration.extras.replies)
+                guard !checkpoints.isEmpty || !replies.isEmpty else { return }
+                let kept = checkpoints.map {
+                    Checkpoint(name: $0.name, step: $0.step, createdAt: $0.createdAt, slot: slot($0.state))
+                }
+                shard.changeExtras(index) { ($0.checkpoints, $0.replies) = (kept, replies) }
+            }
+        }
+        store?.setPending(record.serial, nil)
+        if isCrowded(by: 0) { store?.spill() }
+    }
+
+    /// Whether the session is on disk only, and stands at that version.
+    func isOnDisk(_ id: String, _ serial: UInt64, version: UInt64) -> Bool {
+        let isOnDisk = try? with(id, serial) { (shard, index) throws(SessionError) in
+            shard[index].slot < 0 && shard[index].record.version == version
+        }
+        return isOnDisk ?? false
+    }
+
+    /// The session as it stands in memory, if the commits up to that one are all there are of it.
+    func snapshot(_ id: String, _ serial: UInt64, upTo commit: UInt64) -> StoredSession? {
+        let found: StoredSession?? = try? with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot >= 0, shard[index].lastCommit <= commit else { return nil }
+            return shard[index].stored(withExtras: true)
+        }
+        return found ?? nil
+    }
+
+    /// The store has the session whole as it stood at that version.
+    func noteStored(_ id: String, _ serial: UInt64, version: UInt64) {
+        try? with(id, serial) { (shard, index) throws(SessionError) in shard[index].storedVersion = version }
+    }
+
+    /// Lets a session stand where the store has it; one that the store has not, never was.
+    func revert(_ id: String, _ serial: UInt64, to version: UInt64, step: Int) {
+        try? with(id, serial) { (shard, index) throws(SessionError) in
+            guard version > 0 else {
+                shard.remove(index, nil)
+                return
+            }
+            shard.leaveMemory(index)
+            (shard[index].record.version, shard[index].record.step) = (version, step)
+            shard[index].record.commit = 0
+        }
+    }
+
+    /// The sessions used least recently that nobody is at work on: those that the store has not as they stand, with
+    /// their states, and those that it has.
+    func coldest(_ limit: Int, upTo commit: UInt64) -> (dirty: [StoredSession], clean: [SessionRecord]) {
+        var found: [(shard: SessionShard, serial: UInt64, id: String, use: UInt64)] = []
+        for shard in shards {
+            shard.lock.withLock {
+                shard.expire()
+                for (index, use) in shard.coldest(limit) {
+                    found.append((shard, shard[index].record.serial, shard[index].record.id, use))
+                }
+            }
+        }
+        found.sort { $0.use < $1.use }
+        var (dirty, clean): ([StoredSession], [SessionRecord]) = ([], [])
+        for item in found.prefix(limit) {
+            try? with(item.id, item.serial) { (shard, index) throws(SessionError) in
+                let entry = shard[index]
+                guard entry.slot >= 0, entry.holds == 0, entry.lastCommit <= commit else { return }
+                // What moves without the store's knowing is marked so there, and must be written to be unmarked.
+                if entry.storedVersion == entry.record.version, entry.record.policy.durability != .none {
+                    clean.append(entry.record)
+                } else {
+                    dirty.append(entry.stored(withExtras: true))
+                }
+            }
+        }
+        return (dirty, clean)
+    }
+
+    /// Takes a session out of the memory if it stands as the store has it and nobody is at work on it.
+    func leaveMemory(_ record: SessionRecord) {
+        try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
+            let entry = shard[index]
+            guard entry.slot >= 0, entry.holds == 0, entry.record.version == record.version,
+                entry.storedVersion == record.version
+            else { return }
+            shard.leaveMemory(index)
+            guard record.policy.durability == .none else { return }
+            _ = store?.append([shard[index].change(.left, from: record)])
+        }
+    }
+
+    /// Calls `body` with the sessions that only the memory has, so many at a time.
+    func forEachUnsaved(chunk: Int, _ body: ([StoredSession]) -> Void) {
+        var chunkOfSessions: [StoredSession] = []
+        for shard in shards {
+            shard.lock.withLock {
+                for entry in shard.entries {
+                    guard let entry, entry.slot >= 0 else { continue }
+                    let isKnown =
+                        entry.record.policy.durability != .none && !(store?.behind[entry.record.serial] != nil)
+                    if !isKnown { chunkOfSessions.append(entry.stored(withExtras: true)) }
+                    if chunkOfSessions.count == chunk {
+                        body(chunkOfSessions)
+                        chunkOfSessions.removeAll()
+                    }
+                }
+            }
+        }
+        if !chunkOfSessions.isEmpty { body(chunkOfSessions) }
+    }
+}

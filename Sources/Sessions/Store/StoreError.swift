@@ -1,0 +1,26 @@
+/// Why the folder of sessions cannot be used, or did not take what it was given.
+public enum StoreError: Error, Equatable, CustomStringConvertible {
+    /// The disk, or the size that the folder may have, is used up.
+    case full
+    /// Another process has it.
+    case inUse
+    /// What it holds is not what was written there; `what` is the rest of a sentence.
+    case damaged(what: String)
+    /// It is of another program, or of a version of this one that is not known here.
+    case foreign(what: String)
+    /// It is a state of a model with other weights, or of one that is not here.
+    case otherModel(name: String)
+    /// The system refused; `what` is what it said.
+    case failed(what: String)
+
+    public var description: String {
+        switch self {
+        case .full: "there is no space left for it"
+        case .inUse: "another process is using it"
+        case .damaged(let what): "it is damaged: \(what)"
+        case .foreign(let what): what
+        case .otherModel(let name): "it is of a model \"\(name)\" that is not served here, or of one with other weights"
+        case .failed(let what): what
+        }
+    }
+}
