@@ -237,7 +237,7 @@ settings='"max_tokens": 60, "temperature": 0.8, "top_k": 20, "top_p": 0.95, "see
 call POST /v1/sessions/t-a/generate "{$settings}"
 keep generated
 check 'text is generated' 'status == 200 and len(body["tokens"]) == 60 and body["finish_reason"] == "length" and body["seed"] == 11'
-check 'and absorbed' 'body["step"] == 67 and body["usage"] == {"input_steps": 0, "output_steps": 60}'
+check 'and absorbed' 'body["step"] == 67 and body["usage"] == {"input_steps": 0, "cached_steps": 0, "output_steps": 60}'
 call POST /v1/sessions/t-b/generate "{$settings}"
 check 'the same seed gives the same text' 'body["text"] == generated["text"] and body["tokens"] == generated["tokens"]'
 call POST /v1/sessions/t-c/generate "{$settings, \"stream\": true}"
@@ -250,7 +250,7 @@ check 'a stream is events when asked' 'kind == "text/event-stream" and len(event
 check 'of the same tokens too' '[e["token"] for e in events[:-1]] == generated["tokens"]'
 check 'each ended by an empty line' 'text.count("\n\n") == 61 or text.count("\r\n\r\n") == 61'
 call POST /v1/sessions/t-a/generate '{"text": "\nROMEO:", "max_tokens": 3, "temperature": 0}'
-check 'an input may come first' 'body["step"] == 77 and body["usage"] == {"input_steps": 7, "output_steps": 3} and body["scan"] == "exact"'
+check 'an input may come first' 'body["step"] == 77 and body["usage"] == {"input_steps": 7, "cached_steps": 0, "output_steps": 3} and body["scan"] == "exact"'
 check 'a seed is chosen where none is given' 'isinstance(body["seed"], int) and body["seed"] >= 0'
 call POST /v1/sessions/t-a/generate '{"text": "\nROMEO:", "max_tokens": 2, "scan": "associative", "stream": true}'
 check 'absorbed as it asks' 'lines[-1]["step"] == 86 and lines[-1]["scan"] == "associative"'
@@ -307,6 +307,15 @@ call DELETE /v1/sessions/t-a/checkpoints/here
 check 'a checkpoint is deleted' 'status == 204'
 call POST /v1/sessions/t-a/rewind '{"checkpoint": "here"}'
 check 'and then is not there' 'status == 404 and body["type"] == "urn:scanstep:checkpoint-not-found"'
+
+long='"text": "ROMEO: But soft, what light through yonder window breaks?"'
+call POST /v1/prefill "{\"model\": \"$model\", \"sequences\": [{$long}]}"
+keep absorbed
+call POST /v1/prefill "{\"model\": \"$model\", \"sequences\": [{$long}]}"
+check 'a prompt that was absorbed is not absorbed again' 'body["results"][0]["usage"]["cached_steps"] == body["results"][0]["usage"]["input_steps"] == 57'
+check 'and gives the same bytes' 'body["results"][0]["output"] == absorbed["results"][0]["output"]'
+call POST /v1/prefill "{\"model\": \"$model\", \"sequences\": [{$long}], \"cache\": {\"mode\": \"bypass\"}}"
+check 'unless that is wanted' 'body["results"][0]["usage"]["cached_steps"] == 0'
 
 # --- the end of a session --------------------------------------------------------------------------------------------
 

@@ -80,6 +80,7 @@ extension Lane {
         operation.step += run.count
         if operation.remaining > 0 {
             operation.consumed += run.count
+            keepPrefix(operation)
             guard operation.remaining == 0 else { return }
         } else if let token = operation.nextToken {
             operation.absorbedToken = token

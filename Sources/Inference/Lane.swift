@@ -44,11 +44,13 @@ final class Lane {
 
     private var waitingSteps = Deque<Operation>()
     /// Those that are new, and those that have given their slots to works that waited.
-    private var waitingLong = Deque<Operation>()
+    var waitingLong = Deque<Operation>()
     /// With a slot, one row a tick: single steps, and works that generate.
     private var stepping: [Operation] = []
     /// With a slot, absorbing long inputs; the next to get rows first.
-    private var absorbing: [Operation] = []
+    private(set) var absorbing: [Operation] = []
+    /// Waiting for another to absorb what their inputs have in common: in no line until it has.
+    var following: [Operation] = []
     /// Streams that are not read and have given their slots to works that waited: in no line until they are.
     private var parked: [Operation] = []
     /// Just begun, and in need of the output that the state stands at.
@@ -126,10 +128,11 @@ final class Lane {
 
     /// Ends all works with `error`.
     func abandon(_ error: InferenceError) {
-        let all = stepping + absorbing + parked + waitingSteps + waitingLong
+        let all = stepping + absorbing + parked + following + waitingSteps + waitingLong
         stepping.removeAll()
         absorbing.removeAll()
         parked.removeAll()
+        following.removeAll()
         waitingSteps.removeAll()
         waitingLong.removeAll()
         for operation in all { end(operation, .failure(error)) }
@@ -175,6 +178,7 @@ final class Lane {
         stepping.removeAll(where: mustGo)
         absorbing.removeAll(where: mustGo)
         parked.removeAll(where: mustGo)
+        following.removeAll(where: mustGo)
         // Not while a queue is gone through: the end of a work lets the next of its session in.
         for (operation, reason) in removed { end(operation, .failure(reason)) }
     }
@@ -281,7 +285,7 @@ final class Lane {
         }
     }
 
-    private func giveSlotBack(_ operation: Operation) {
+    func giveSlotBack(_ operation: Operation) {
         if operation.slot >= 0 {
             freeSlots.append(operation.slot)
             if !operation.isSingleStep { longSlots -= 1 }
@@ -333,7 +337,10 @@ final class Lane {
             if !isMoved || commit(operation) { succeed(operation, at: now) }
             return
         }
-        if work.input.count == 0 || work.score && operation.step > 0 { needing.append(operation) }
+        guard resumePrefix(operation) else { return }
+        let isAbsorbed = operation.remaining == 0
+        if isAbsorbed, work.generation == nil, work.outputs == .none { return settle(operation, at: now) }
+        if isAbsorbed || work.score && operation.step > 0 { needing.append(operation) }
         resume(operation)
     }
 
@@ -377,6 +384,8 @@ final class Lane {
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {
+        if operation.leads { wakeFollowers(of: operation) }
+        operation.leader = nil
         giveSlotBack(operation)
         operation.parkedState = nil
         operation.result = result
@@ -387,6 +396,7 @@ final class Lane {
 
     private func computeStateOutputs(at now: Int64) {
         guard !needing.isEmpty else { return }
+        var absorbed: [Operation] = []
         served.model.outputs(workspace, ofStates: needing.map(\.slot))
         for (row, operation) in needing.enumerated() {
             guard workspace.outputs.isFinite(row) else {
@@ -396,11 +406,16 @@ final class Lane {
             if operation.work.score, case .tokens(let tokens) = operation.work.input, let first = tokens.first {
                 score(operation, first, row)
             }
-            if operation.remaining == 0 {
+            if operation.remaining == 0, operation.work.generation == nil {
+                // All of its input was absorbed before it came.
+                workspace.outputs.append(row, 0..<workspace.outputs.columns, to: &operation.outputs)
+                absorbed.append(operation)
+            } else if operation.remaining == 0 {
                 operation.nextToken = operation.generator?.draw(workspace.outputs.values(row), step: operation.step)
             }
         }
         needing.removeAll(keepingCapacity: true)
+        for operation in absorbed { settle(operation, at: now) }
         stepping.removeAll { $0.slot < 0 }
         absorbing.removeAll { $0.slot < 0 }
     }
@@ -411,7 +426,7 @@ final class Lane {
         demands.removeAll(keepingCapacity: true)
         for operation in absorbing {
             let block = operation.work.scan == .associative ? RecurrentModel.scanBlock : 1
-            demands.append(PrefillCut.Demand(step: operation.step, remaining: operation.remaining, block: block))
+            demands.append(PrefillCut.Demand(step: operation.step, remaining: rowsToCut(operation), block: block))
         }
         let budget = max(Self.leastPrefill, cost.rows(within: time))
         PrefillCut.share(demands, budget: budget, room: room, into: &counts)

@@ -49,6 +49,15 @@ final class Operation: @unchecked Sendable {
     var reply: [UInt8]?
     /// Its state while others have its slot.
     var parkedState: [Float]?
+    /// Inputs that it did not have to absorb, for their state was kept.
+    var cachedSteps = 0
+    /// Whether others may wait for the states that it keeps where it comes to one of its cuts.
+    var leads = false
+    var cuts: Set<Int> = []
+    /// Whom it waits for, and until when; once at most.
+    var leader: Operation?
+    var cut = 0
+    var mayFollow = true
     /// Tokens that the state has absorbed, but not the session.
     var unsavedTokens: [Int] = []
     /// Inputs that the session has absorbed.
@@ -127,6 +136,7 @@ final class Operation: @unchecked Sendable {
         let started = started ?? now
         return Completion(
             session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
+            cachedSteps: cachedSteps,
             generated: generator?.result, reply: reply, isNew: isNew, queued: .nanoseconds(started - submitted),
             computed: .nanoseconds(now - started))
     }

@@ -70,6 +70,10 @@ public struct Work: Sendable {
     public var target: Target
     public var input: InputSequence
     public var outputs = Outputs.last
+    /// Whose it is: states of prompts are kept for their owner alone.
+    public var owner = ""
+    /// Whether it may begin with a kept state, and keep some.
+    public var usesCache = true
     /// How the input's time steps are combined. Generated tokens are always single steps.
     public var scan = ScanMode.exact
     /// Whether to sum the log-probabilities of the input tokens.
@@ -131,6 +135,8 @@ public struct Completion: Sendable {
     public var score: (logprob: Double, steps: Int)
     /// Inputs absorbed by this work, generated tokens not counted.
     public var inputSteps: Int
+    /// Of these, those whose state had been kept.
+    public var cachedSteps = 0
     public var generated: Generated?
     /// The state at `step`, if that was wanted.
     public var state: [Float]?

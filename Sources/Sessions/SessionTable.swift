@@ -18,9 +18,10 @@ public final class SessionTable: @unchecked Sendable {
     let shards: [SessionShard]
     /// Held by who may add to the memory in use. Taken before a shard's lock, which is taken before the store's.
     let additions = Lock()
-    /// Under `additions`, as is the next one:
+    /// Under `additions`, as are the next two:
     private var slabs: [SlabKey: StateSlab] = [:]
     var nextSerial: UInt64 = 1
+    var prefixes = PrefixTree()
     let latestVersion = Atomic<UInt64>(0)
 
     private struct SlabKey: Hashable {
@@ -420,6 +421,7 @@ public final class SessionTable: @unchecked Sendable {
         // What a session that is here needs may be more than its share until others have left.
         let limit = store == nil || serial == nil ? budget : budget + reserve
         while accounts.usedBytes + bytes > limit {
+            if dropPrefix() { continue }
             if store != nil { throw .makingRoom(bytes) }
             guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
         }
@@ -435,6 +437,7 @@ public final class SessionTable: @unchecked Sendable {
                 return slot + (isKept ? Self.checkpointBytes : 0) + (reply?.bytes ?? 0)
             }
             guard accounts.usedBytes + needed > budget else { return }
+            if dropPrefix() { continue }
             if let store {
                 guard accounts.usedBytes + needed <= budget + reserve else { throw .makingRoom(needed) }
                 return store.spill()

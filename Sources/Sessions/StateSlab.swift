@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import Recurrent
 import Threading
@@ -10,6 +11,7 @@ import Threading
     /// Bytes of one state.
     let slotBytes: Int
     private let slotsPerBlock: Int
+    private let blockBytes: Int
     private let lock = Lock()
     private var blocks = unsafe [UnsafeMutableRawPointer]()
     private var used = 0
@@ -20,8 +22,12 @@ import Threading
     init(slotBytes: Int) {
         precondition(slotBytes > 0, "slots of \(slotBytes) bytes")
         self.slotBytes = slotBytes
-        slotsPerBlock = max(1, (1 << 20) / slotBytes)
+        slotsPerBlock = max(1, 4 * Self.hugePage / slotBytes)
+        blockBytes = (slotsPerBlock * slotBytes + Self.hugePage - 1) / Self.hugePage * Self.hugePage
     }
+
+    /// Bytes of a large page: with them a state anywhere in many gigabytes is found in a few accesses.
+    private static let hugePage = 2 << 20
 
     deinit {
         for index in unsafe blocks.indices { unsafe blocks[index].deallocate() }
@@ -32,7 +38,10 @@ import Threading
         lock.withLock {
             if let slot = free.popLast() { return slot }
             if unsafe used == blocks.count * slotsPerBlock {
-                unsafe blocks.append(.allocate(byteCount: slotsPerBlock * slotBytes, alignment: 64))
+                let block = UnsafeMutableRawPointer.allocate(byteCount: blockBytes, alignment: Self.hugePage)
+                // The first stays in small pages: most models have few sessions. It is advice, which may be refused.
+                if unsafe !blocks.isEmpty { unsafe madvise(block, blockBytes, MADV_HUGEPAGE) }
+                unsafe blocks.append(block)
             }
             used += 1
             return used - 1

@@ -44,10 +44,10 @@ final class EngineHarness {
         return operation
     }
 
-    /// A work that absorbs `count` tokens.
+    /// A work that absorbs `count` tokens, all of them whatever others absorb.
     func work(_ target: Work.Target, _ count: Int, model: Int = 0, deadline: Int64? = nil) -> Work {
         var work = Work(model: models[model].id, target: target, input: .tokens([Int](repeating: 1, count: count)))
-        work.deadline = deadline
+        (work.deadline, work.usesCache) = (deadline, false)
         return work
     }
 

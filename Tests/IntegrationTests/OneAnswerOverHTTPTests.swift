@@ -51,6 +51,9 @@ struct OneAnswerOverHTTPTests {
         #expect(Set(after).count == 1)
     }
 
+    /// Nothing of one request for another.
+    private let bypass = ",\"cache\":{\"mode\":\"bypass\"}"
+
     @Test("a ragged batch of detached sequences gives what each gives alone", arguments: ["letters", "vectors"])
     func ragged(model: String) throws {
         let client = try LiveServer.client()
@@ -58,7 +61,7 @@ struct OneAnswerOverHTTPTests {
         let inputs = lengths.indices.map { LiveInputs(for: model, lengths[$0], seed: UInt64($0)) }
         func request(_ indices: [Int]) -> String {
             let sequences = indices.map { "{\(inputs[$0].sequence(0..<lengths[$0]))}" }.joined(separator: ",")
-            return "{\"model\":\"\(model)\",\"sequences\":[\(sequences)]\(inputs[0].wholeOutput)}"
+            return "{\"model\":\"\(model)\",\"sequences\":[\(sequences)]\(inputs[0].wholeOutput)\(bypass)}"
         }
         let together = RawJSON.elements(try client.post("/v1/prefill", request(Array(lengths.indices))).raw("results"))
         try #require(together.count == lengths.count)
@@ -75,7 +78,7 @@ struct OneAnswerOverHTTPTests {
         let client = try LiveServer.client()
         let inputs = (0..<5).map { LiveInputs(for: "letters", 20 * $0 + 1, seed: UInt64($0)) }
         let sequences = inputs.map { "{\($0.sequence($0.steps.indices))}" }.joined(separator: ",")
-        let request = "\"model\":\"letters\",\"sequences\":[\(sequences)],\"logits\":true"
+        let request = "\"model\":\"letters\",\"sequences\":[\(sequences)],\"logits\":true" + bypass
         let plain = RawJSON.elements(try client.post("/v1/prefill", "{\(request)}").raw("results"))
         let streamed = try client.post("/v1/prefill", "{\(request),\"stream\":true}")
         #expect(streamed.headers["content-type"] == "application/x-ndjson")

@@ -10,7 +10,7 @@ extension Service {
     @Sendable func generate(_ request: Request) async throws -> Response {
         let known = [
             "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "expected_step",
-            "scan",
+            "scan", "cache",
         ]
         let body = try await request.body()
         let fields = try Fields(bytes: body, allowed: known + Fields.input)
@@ -23,6 +23,7 @@ extension Service {
         work.outputs = .none
         work.serial = record.serial
         work.scan = try fields.scan(served)
+        work.usesCache = try fields.usesCache()
         work.expectedStep = try fields.expectedStep()
         work.deadline = try deadline(of: request)
         work.generation = Generation(
@@ -106,6 +107,7 @@ extension Service {
         json.key("usage")
         json.beginObject()
         json.field("input_steps", completion.inputSteps)
+        json.field("cached_steps", completion.cachedSteps)
         json.field("output_steps", completion.generated!.tokens.count)
         json.endObject()
     }

@@ -7,10 +7,11 @@ import Sessions
 
 /// What all sequences of a prefill have in common.
 private struct PrefillOptions {
-    static let fields = OutputOptions.fields + ["return", "score", "scan"]
+    static let fields = OutputOptions.fields + ["return", "score", "scan", "cache"]
 
     var outputs = Work.Outputs.last
     let scan: ScanMode
+    let usesCache: Bool
 
     init(_ fields: Fields, _ served: ServedModel) throws(Problem) {
         switch try fields.string("return") {
@@ -20,6 +21,7 @@ private struct PrefillOptions {
         default: throw .invalid("return must be one of last, all, none.")
         }
         scan = try fields.scan(served)
+        usesCache = try fields.usesCache()
     }
 }
 
@@ -36,7 +38,7 @@ extension Service {
         work.serial = record.serial
         work.deadline = try deadline(of: request)
         let common = try PrefillOptions(fields, served)
-        (work.outputs, work.scan) = (common.outputs, common.scan)
+        (work.outputs, work.scan, work.usesCache) = (common.outputs, common.scan, common.usesCache)
         work.score = try fields.score(served, input)
         work.expectedStep = try fields.expectedStep()
         try OutputOptions.check(work, served)
@@ -77,7 +79,7 @@ extension Service {
             work.supplied = try suppliedState(of: sequence, served, target)
             work.wantsState = try sequence.bool("return_state")
             (work.serial, work.deadline, work.policy) = (serial, deadline, policy)
-            (work.outputs, work.scan) = (common.outputs, common.scan)
+            (work.outputs, work.scan, work.usesCache) = (common.outputs, common.scan, common.usesCache)
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
             try OutputOptions.check(work, served)
@@ -186,11 +188,11 @@ extension Service {
         json.endObject()
     }
 
-    private static func writeUsage(_ completion: Completion, to json: inout JSONWriter) {
+    static func writeUsage(_ completion: Completion, to json: inout JSONWriter) {
         json.key("usage")
         json.beginObject()
         json.field("input_steps", completion.inputSteps)
-        json.field("cached_steps", 0)
+        json.field("cached_steps", completion.cachedSteps)
         json.endObject()
     }
 

@@ -9,7 +9,10 @@ extension Service {
     /// `POST /v1/sessions`: makes a session, of an input if there is one.
     @Sendable func createSession(_ request: Request) async throws -> Response {
         let known =
-            ["model", "id", "score", "scan", "idle_seconds", "lifetime_seconds", "recent_states", "durability"]
+            [
+                "model", "id", "score", "scan", "cache", "idle_seconds", "lifetime_seconds", "recent_states",
+                "durability",
+            ]
             + Fields.input
             + OutputOptions.fields
         let fields = try await Fields(body: request, allowed: known)
@@ -22,6 +25,7 @@ extension Service {
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
         work.scan = try fields.scan(served)
+        work.usesCache = try fields.usesCache()
         work.policy = SessionPolicy(
             idle: try fields.seconds("idle_seconds") ?? policy.idle,
             total: try fields.seconds("lifetime_seconds") ?? policy.total,
@@ -33,7 +37,10 @@ extension Service {
         json.beginObject()
         Self.writeMembers(of: completion.session!, to: &json)
         options.writeOutputs(completion, work, served, to: &json)
-        if input != nil { json.field("scan", work.scan.rawValue) }
+        if input != nil {
+            json.field("scan", work.scan.rawValue)
+            Self.writeUsage(completion, to: &json)
+        }
         json.endObject()
         var response = Response(.created, json: json)
         response.fields["location"] = "/v1/sessions/" + completion.session!.id
@@ -163,6 +170,16 @@ extension Fields {
             throw .invalid("\(place)scan must be one of \(ScanMode.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         return scan
+    }
+
+    /// Whether states of prompts may be used and kept.
+    func usesCache() throws(Problem) -> Bool {
+        guard let field = self["cache"] else { return true }
+        switch try Fields(field, at: place + "cache.", allowed: ["mode"]).required("mode") {
+        case "auto": return true
+        case "bypass": return false
+        default: throw .invalid("\(place)cache.mode must be auto or bypass.")
+        }
     }
 
     /// Whether the input is to be scored; only tokens have probabilities.

@@ -239,6 +239,7 @@ extension SessionStore {
 
     /// Moves the coldest sessions to disk until there is room for so many bytes and a little more. Returns why not.
     private func spill(toHave bytes: Int) -> SessionError? {
+        if table.dropPrefixes(toHave: bytes) { return nil }
         while table.isCrowded(by: bytes) {
             let cold = table.coldest(Self.spillLimit, upTo: lastSettled)
             if cold.dirty.isEmpty && cold.clean.isEmpty {
