@@ -51,7 +51,7 @@ let package = Package(
         .target(
             name: "Sessions",
             dependencies: [
-                "Recurrent", "Kernels", "Threading", "CSQLite",
+                "Recurrent", "Kernels", "Threading", "CLinux", "CSQLite",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],

@@ -16,7 +16,7 @@ import machine
 import plots
 import table
 from settings import ROOT, Settings
-from works import absorb, beside, durability, http, million, prefill, scan, sessions, step
+from works import absorb, beside, durability, http, million, prefill, prefixes, scan, sessions, step
 
 PARTS = {
     "prefill": prefill.run,
@@ -28,6 +28,7 @@ PARTS = {
     "scan": scan.run,
     "sessions": sessions.run,
     "durability": durability.run,
+    "prefixes": prefixes.run,
 }
 
 

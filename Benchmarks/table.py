@@ -13,6 +13,7 @@ TITLES = {
     "scan": "Associative against exact scan",
     "sessions": "A million sessions",
     "durability": "Steps that are on the disk before they are answered",
+    "prefixes": "Prompts that begin with the same tokens",
 }
 
 NOTES = {
@@ -51,6 +52,9 @@ among the first thousand. `/livez` under the same load is what the server's HTTP
 Where there are more sessions than memory has room for, all are stepped once after they were made, the oldest first: by the
 turn of each the others have pushed it out to the disk. *Exported* ones, of those that are on the disk then, have to have the
 metadata and the layers' bytes of a replay of their inputs.""",
+    "prefixes": """\
+64 prompts of 1,000 equal tokens and 16 of their own, which part at once; the shipped model, other prompts every round. Lower
+is better. Sent one after another the second finds no state where it parts from the first.""",
     "durability": """\
 The shipped model, one thread of wrk; three servers, one for each `--durability`, loaded in turns. With `none` a reply waits
 for no disk.""",

@@ -56,7 +56,8 @@ extension Lane {
         var best: (leader: Operation, common: Int)?
         for other in absorbing where other.leads && other.work.owner == operation.work.owner {
             guard case .tokens(let others) = other.work.input else { continue }
-            let common = zip(tokens, others).prefix { $0 == $1 }.count
+            var common = 0
+            while common < min(tokens.count, others.count), tokens[common] == others[common] { common += 1 }
             let gain = common - kept
             guard gain >= Self.leastPrefix, other.consumed < common, common > best?.common ?? 0 else { continue }
             best = (other, common)

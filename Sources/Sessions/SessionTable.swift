@@ -334,6 +334,7 @@ public final class SessionTable: @unchecked Sendable {
     public func hold(_ id: String, serial: UInt64?) -> UInt64? {
         try? with(id, serial) { (shard, index) throws(SessionError) in
             shard[index].holds += 1
+            if shard[index].slot >= 0 { shard[index].slab.prefetch(shard[index].slot) }
             return shard[index].record.serial
         }
     }

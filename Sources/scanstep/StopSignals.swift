@@ -4,7 +4,8 @@ import Glibc
 @safe struct StopSignals {
     private var set = sigset_t()
 
-    /// Blocks the signals in this thread and those it starts, and ignores SIGPIPE. Call before any thread is started.
+    /// Blocks the signals in this thread and those it starts, and ignores SIGPIPE and SIGXFSZ. Call before any thread is
+    /// started.
     static func block() -> StopSignals {
         var signals = StopSignals()
         unsafe sigemptyset(&signals.set)
@@ -12,6 +13,8 @@ import Glibc
         unsafe sigaddset(&signals.set, SIGINT)
         unsafe pthread_sigmask(SIG_BLOCK, &signals.set, nil)
         signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is an error of the write.
+        signal(SIGXFSZ, SIG_IGN)
         return signals
     }
 

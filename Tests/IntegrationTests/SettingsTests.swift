@@ -15,7 +15,8 @@ struct SettingsTests {
                 "SCANSTEP_LOOPS": "2", "SCANSTEP_MAX_TICK": "5ms", "SCANSTEP_THREADS": "2",
                 "SCANSTEP_WEIGHTS": "int8", "SCANSTEP_SCAN": "associative",
                 "SCANSTEP_SESSION_MEMORY": "300B", "SCANSTEP_SESSION_IDLE": "none", "SCANSTEP_MAX_BODY": "1KiB",
-                "SCANSTEP_DRAIN_TIMEOUT": "5s",
+                "SCANSTEP_DRAIN_TIMEOUT": "5s", "SCANSTEP_STATE_DIR": folder.path + "/state",
+                "SCANSTEP_STATE_LIMIT": "1GiB", "SCANSTEP_DURABILITY": "sync", "SCANSTEP_FLUSH_INTERVAL": "5ms",
                 "SCANSTEP_LOG_LEVEL": "debug",
             ])
         let client = server.client()
@@ -56,6 +57,8 @@ struct SettingsTests {
             ("--session-idle", "0s"), ("--session-idle", "never"), ("--session-idle", "-1h"), ("--log-level", "loud"),
             ("--max-tick", "2"), ("--max-tick", "0.5ms"), ("--max-tick", "fast"),
             ("--max-tick", "200000h"),
+            ("--durability", "always"), ("--flush-interval", "0ms"), ("--flush-interval", "soon"),
+            ("--state-limit", "much"),
             ("--threads", "0"), ("--threads", "1025"), ("--weights", "f64"), ("--scan", "fast"),
         ])
     func badValues(option: String, value: String) throws {
