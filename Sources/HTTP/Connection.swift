@@ -327,6 +327,8 @@ final class Connection: @unchecked Sendable {
 
     /// Ends this side and drops what still comes, for a while (RFC 9112 §9.6).
     private func linger() async {
+        // Replies that wait to be sent come before the end.
+        do throws(HTTPError) { try await flush() } catch { return }
         socket.finishWriting()
         let deadline = MonotonicInstant.now + service.limits.lingerTime
         var rest = service.limits.bodyBytes
