@@ -247,7 +247,12 @@ public final class SessionTable: @unchecked Sendable {
 
     /// Has the store know of a change of a session that is to be durable.
     private func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
-        guard let store = accounts.store, shard[index].record.policy.durability != .none else { return }
+        guard let store = accounts.store else { return }
+        guard shard[index].record.policy.durability != .none else {
+            // What is being written of it at this moment is no longer all of it.
+            shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
+            return
+        }
         let commit = store.append([change])
         shard[index].lastCommit = commit
         if change.isAwaited { shard[index].record.commit = commit }
