@@ -68,18 +68,18 @@ public final class Service: Sendable {
 
     /// The session called `id` and its model.
     func session(_ id: String) throws(Problem) -> (record: SessionRecord, served: ServedModel) {
-        let record: SessionRecord
-        do throws(SessionError) {
-            record = try sessions.record(id)
-        } catch {
-            throw Problem(error)
-        }
+        let record = try asked { () throws(SessionError) in try sessions.record(id) }
         guard let served = models.first(where: { $0.id == record.model }) else {
             throw Problem(
                 .conflict, "state-model-mismatch",
                 "Session \"\(id)\" is of model \"\(record.model)\", which is not served here.")
         }
         return (record, served)
+    }
+
+    /// What the table of sessions says, or its refusal as a problem.
+    func asked<R>(_ body: () throws(SessionError) -> R) throws(Problem) -> R {
+        do throws(SessionError) { return try body() } catch { throw Problem(error) }
     }
 
     /// Runs one work; it is dropped when the client has gone, which cancels the connection's task.
@@ -101,6 +101,17 @@ public final class Service: Sendable {
         case .queueFull, .queueBytesFull, .draining, .deadlinePassed: throw Problem(error)
         default: return results
         }
+    }
+}
+
+extension JSONWriter {
+    /// Writes the members that every list has: each of `elements`, by `write`, as an element of `data`.
+    mutating func list<Element>(_ elements: [Element], _ write: (Element, inout JSONWriter) -> Void) {
+        field("object", "list")
+        key("data")
+        beginArray()
+        for element in elements { write(element, &self) }
+        endArray()
     }
 }
 

@@ -84,7 +84,6 @@ extension Lane {
             guard operation.remaining == 0 else { return }
         } else if let token = operation.nextToken {
             operation.absorbedToken = token
-            operation.unsavedTokens.append(token)
         }
         settle(operation, at: now)
     }
@@ -112,54 +111,6 @@ extension Lane {
             if let error { stream.end(.failure(.session(.store(error)))) }
             stream.sendExpected(event)
         }
-    }
-
-    /// Writes the state to its session. False when that failed, and the operation has ended, or must wait.
-    func commit(_ operation: Operation) -> Bool {
-        var reply: StoredReply?
-        if let idempotency = operation.work.idempotency {
-            let body = idempotency.reply(operation.completion(at: clock()))
-            guard body.count <= StoredReply.largest else {
-                end(operation, .failure(.replyTooLarge(limit: StoredReply.largest)))
-                return false
-            }
-            reply = StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
-            operation.reply = body
-        }
-        do throws(SessionError) {
-            if let session = operation.session {
-                // To a session that nobody replays it does not matter how it came there.
-                let isJournaled = session.policy.durability != .none && operation.work.supplied == nil
-                operation.session = try sessions.save(
-                    session.id, serial: session.serial, version: session.version, from: workspace.states,
-                    row: operation.slot, step: operation.step, absorbed: isJournaled ? operation.unsaved : nil,
-                    reply: reply)
-            } else {
-                switch operation.work.target {
-                case .create(let id): try create(operation, id)
-                case .put(let id): try create(operation, id)
-                case .session, .detached: break
-                }
-            }
-            operation.savedInputs = operation.consumed
-            operation.unsavedTokens.removeAll(keepingCapacity: true)
-            operation.commit = max(operation.commit, operation.session?.commit ?? 0)
-            return true
-        } catch {
-            if case .makingRoom = error {
-                operation.parkedState = workspace.states.values(operation.slot)
-                operation.isUnsaved = true
-            }
-            refuse(operation, error)
-            return false
-        }
-    }
-
-    private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
-        operation.session = try sessions.create(
-            id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
-            policy: operation.work.policy)
-        operation.isNew = true
     }
 }
 

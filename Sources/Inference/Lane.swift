@@ -36,7 +36,7 @@ final class Lane {
     private let slots: LaneSlots
     let clock: @Sendable () -> Int64
     /// Given every operation that must wait for the store.
-    private let wait: (Operation, SessionError) -> Void
+    let wait: (Operation, SessionError) -> Void
     /// Told of every operation that has ended.
     private let ended: (Operation) -> Void
     /// Told of each batch before it is computed.
@@ -267,59 +267,12 @@ final class Lane {
         begin(operation, at: now)
     }
 
-    private func load(_ operation: Operation, _ id: String) throws(SessionError) {
-        let record = try sessions.load(
-            id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
-        operation.session = record
-        operation.step = record.step
-        operation.commit = max(operation.commit, record.commit)
-    }
-
-    /// Ends an operation that the table has refused, unless it need only wait.
-    func refuse(_ operation: Operation, _ error: SessionError) {
-        switch error {
-        case .onDisk, .makingRoom:
-            giveSlotBack(operation)
-            wait(operation, error)
-        default: end(operation, .failure(.session(error)))
-        }
-    }
-
     func giveSlotBack(_ operation: Operation) {
         if operation.slot >= 0 {
             freeSlots.append(operation.slot)
             if !operation.isSingleStep { longSlots -= 1 }
         }
         operation.slot = -1
-    }
-
-    /// Whether its session has done it before, or another under the same key: then it ends here.
-    private func replay(_ operation: Operation, at now: Int64) -> Bool {
-        guard let idempotency = operation.work.idempotency, let session = operation.session,
-            let known = try? sessions.reply(session.id, serial: session.serial, key: idempotency.key)
-        else { return false }
-        if known.digest == idempotency.digest {
-            operation.reply = known.body
-            var completion = operation.completion(at: now)
-            completion.isReplayed = true
-            end(operation, .success(completion))
-        } else {
-            end(operation, .failure(.keyReused))
-        }
-        return true
-    }
-
-    private func fulfilsCondition(_ operation: Operation) -> Bool {
-        switch operation.work.condition {
-        case nil: return true
-        case .absent: return operation.session == nil
-        case .present: return operation.session != nil
-        case .digest(let wanted):
-            guard operation.session != nil else { return false }
-            let state = workspace.states.values(operation.slot)
-            return wanted.contains(
-                StateFile.digest(state, step: operation.step, of: served.model, called: served.id))
-        }
     }
 
     /// Goes on with a work whose state is there.
@@ -358,29 +311,6 @@ final class Lane {
             return refuse(operation, error)
         }
         end(operation, .success(completion))
-    }
-
-    private func act(_ operation: Operation, _ completion: inout Completion) throws(SessionError) {
-        guard let session = operation.session else { return }
-        switch operation.work.action {
-        case nil: break
-        case .fork(let ids):
-            completion.forks = try sessions.fork(session.id, serial: session.serial, into: ids)
-            operation.commit = max(operation.commit, completion.forks[0].commit)
-        case .checkpoint(let name):
-            let made = try sessions.checkpoint(session.id, serial: session.serial, name: name)
-            completion.checkpoints = [made.checkpoint]
-            operation.commit = max(operation.commit, made.session.commit)
-        case .listCheckpoints:
-            completion.checkpoints = try sessions.checkpoints(session.id, serial: session.serial)
-        case .deleteCheckpoint(let name):
-            let record = try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
-            operation.commit = max(operation.commit, record.commit)
-        case .rewind(let target):
-            let record = try sessions.rewind(session.id, serial: session.serial, to: target)
-            (completion.session, completion.step) = (record, record.step)
-            operation.commit = max(operation.commit, record.commit)
-        }
     }
 
     func end(_ operation: Operation, _ result: Result<Completion, InferenceError>) {

@@ -58,10 +58,9 @@ final class Operation: @unchecked Sendable {
     var leader: Operation?
     var cut = 0
     var mayFollow = true
-    /// Tokens that the state has absorbed, but not the session.
-    var unsavedTokens: [Int] = []
-    /// Inputs that the session has absorbed.
+    /// Inputs and generated tokens that the session has absorbed.
     var savedInputs = 0
+    var savedTokens = 0
     /// Just absorbed, not yet told of.
     var absorbedToken: Int?
     /// Whether its state is there to be saved, which had to wait.
@@ -128,9 +127,20 @@ final class Operation: @unchecked Sendable {
     var unsaved: [Absorbed] {
         var parts: [Absorbed] = []
         if consumed > savedInputs { parts.append(Absorbed(work.input.slice(savedInputs..<consumed), work.scan)) }
-        if !unsavedTokens.isEmpty { parts.append(Absorbed(.tokens(unsavedTokens), .exact)) }
+        var tokens = Array((generator?.tokens ?? []).dropFirst(savedTokens))
+        if let absorbedToken { tokens.append(absorbedToken) }
+        if !tokens.isEmpty { parts.append(Absorbed(.tokens(tokens), .exact)) }
         return parts
     }
+
+    /// The session has absorbed what the state has.
+    func noteSaved() {
+        savedInputs = consumed
+        savedTokens = (generator?.tokens.count ?? 0) + (absorbedToken == nil ? 0 : 1)
+    }
+
+    /// What there is to tell waits until the session is on disk as it stands in the record.
+    func awaitCommit(of record: SessionRecord) { commit = max(commit, record.commit) }
 
     func completion(at now: Int64) -> Completion {
         let started = started ?? now

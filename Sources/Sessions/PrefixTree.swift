@@ -19,8 +19,9 @@ struct PrefixTree {
         let stateBytes: Int
     }
 
-    /// What a node is counted for beside its tokens.
-    static let nodeBytes = 160
+    /// What a node is counted for beside its tokens: itself, its two lists, its places in the queue, and what arrays
+    /// keep free.
+    static let nodeBytes = 288
 
     private struct Node {
         /// Tokens from the parent to here.

@@ -6,8 +6,8 @@ import Threading
 ///
 /// Every member may be called from any thread. Sessions lie in shards by their names, each with a lock that is held for
 /// one lookup or one copy of a state; whatever adds to the memory in use has a turn of its own before it, so that what
-/// was checked is still true when it is done. With a store behind it, sessions make room by moving to disk. The order of operations on one session is the scheduler's business; the
-/// table makes each of them atomic.
+/// was checked is still true when it is done. With a store behind it, sessions make room by moving to disk. The order of
+/// operations on one session is the scheduler's business; the table makes each of them atomic.
 public final class SessionTable: @unchecked Sendable {
     /// Bytes a session costs beside its state: its record, its name, its place in the lists.
     public static let overheadBytes = 256
@@ -138,7 +138,7 @@ public final class SessionTable: @unchecked Sendable {
             let stateBytes = states.columns * MemoryLayout<Float>.size
             let cost = stateBytes + Self.overheadBytes
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
-            try makeRoom(cost)
+            try makeRoom { cost }
             let slab = slab(model, stateBytes)
             let slot = slab.take()
             accounts.charge(slab.slotBytes)
@@ -151,10 +151,7 @@ public final class SessionTable: @unchecked Sendable {
     /// They share its state's memory until they move. Evicts others as needed.
     public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
-            let parent = try with(id, serial) { (shard, index) throws(SessionError) in
-                guard shard[index].slot >= 0 else { throw .onDisk }
-                return shard[index]
-            }
+            let parent = try withState(id, serial) { (shard, index) throws(SessionError) in shard[index] }
             let ids = wanted.map { $0 ?? SessionID.random() }
             var seen = Set<String>(minimumCapacity: ids.count)
             for id in ids {
@@ -164,14 +161,13 @@ public final class SessionTable: @unchecked Sendable {
             let cost = ids.count * Self.overheadBytes
             let least = cost + parent.record.stateBytes + Self.overheadBytes
             guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
-            let slot = try with(id, serial) { (shard, index) throws(SessionError) in
-                guard shard[index].slot >= 0 else { throw .onDisk }
+            let slot = try withState(id, serial) { (shard, index) throws(SessionError) in
                 shard.touch(index)
                 shard[index].slab.share(shard[index].slot, by: ids.count)
                 return shard[index].slot
             }
             do throws(SessionError) {
-                try makeRoom(cost, sparing: serial)
+                try makeRoom(sparing: serial) { cost }
             } catch {
                 for _ in ids { accounts.release(slot, of: parent.slab) }
                 throw error
@@ -229,7 +225,7 @@ public final class SessionTable: @unchecked Sendable {
     }
 
     /// Takes note that the session has moved, and has the store know it.
-    private func note(
+    func note(
         _ shard: SessionShard, _ index: Int, _ step: Int, _ absorbed: [Absorbed]?, _ reply: StoredReply?
     ) -> SessionRecord {
         let before = shard[index].record
@@ -246,7 +242,7 @@ public final class SessionTable: @unchecked Sendable {
     }
 
     /// Has the store know of a change of a session that is to be durable.
-    private func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
+    func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
         guard let store = accounts.store else { return }
         guard shard[index].record.policy.durability != .none else {
             // What is being written of it at this moment is no longer all of it.
@@ -256,73 +252,6 @@ public final class SessionTable: @unchecked Sendable {
         let commit = store.append([change])
         shard[index].lastCommit = commit
         if change.isAwaited { shard[index].record.commit = commit }
-    }
-
-    /// Names the state at which the session stands, so that it can be rewound to it; nil for a name made of its step.
-    /// - Returns: also the session, for its commit.
-    public func checkpoint(
-        _ id: String, serial: UInt64, name: String?
-    ) throws(SessionError) -> (checkpoint: Checkpoint, session: SessionRecord) {
-        try additions.withLock { () throws(SessionError) in
-            try with(id, serial) { (shard, index) throws(SessionError) in
-                guard shard[index].slot >= 0 else { throw .onDisk }
-                shard.touch(index)
-                let made = shard[index].extras?.checkpoints ?? []
-                let name = name ?? "step-\(shard[index].record.step)"
-                if made.contains(where: { $0.name == name }) { throw .checkpointExists(name: name) }
-                if made.count == Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
-            }
-            try makeRoom(Self.checkpointBytes, sparing: serial)
-            return try with(id, serial) { (shard, index) throws(SessionError) in
-                let (record, slot) = (shard[index].record, shard[index].slot)
-                guard slot >= 0 else { throw .onDisk }
-                shard[index].slab.share(slot)
-                let checkpoint = Checkpoint(
-                    name: name ?? "step-\(record.step)", step: record.step, createdAt: record.lastUsedAt, slot: slot)
-                shard.changeExtras(index) { $0.checkpoints.append(checkpoint) }
-                let entry = shard[index]
-                queue(shard, index, entry.change(.checkpoint(entry.stored(checkpoint)), from: record))
-                return (checkpoint, shard[index].record)
-            }
-        }
-    }
-
-    /// The states to which the session can be rewound, in order of time.
-    public func checkpoints(_ id: String, serial: UInt64) throws(SessionError) -> [Checkpoint] {
-        try with(id, serial) { (shard, index) throws(SessionError) in
-            guard shard[index].slot >= 0 else { throw .onDisk }
-            return shard[index].extras?.all ?? []
-        }
-    }
-
-    /// Forgets a named checkpoint.
-    public func deleteCheckpoint(
-        _ id: String, serial: UInt64, name: String
-    ) throws(SessionError) -> SessionRecord {
-        try with(id, serial) { (shard, index) throws(SessionError) in
-            guard shard[index].slot >= 0 else { throw .onDisk }
-            let found = try (shard[index].extras ?? SessionExtras()).find(.checkpoint(name))
-            shard.changeExtras(index) { extras in extras.checkpoints.removeAll { $0.name == name } }
-            accounts.release(found.slot, of: shard[index].slab)
-            queue(shard, index, shard[index].change(.checkpointRemoved(name), from: shard[index].record))
-            return shard[index].record
-        }
-    }
-
-    /// Lets the session stand where it once stood. What it leaves is the latest of its recent states, if it keeps any.
-    public func rewind(_ id: String, serial: UInt64, to target: RewindTarget) throws(SessionError) -> SessionRecord {
-        try additions.withLock { () throws(SessionError) in
-            try with(id, serial) { (shard, index) throws(SessionError) in
-                let found = try (shard[index].extras ?? SessionExtras()).find(target)
-                guard shard[index].slot >= 0 else { throw .onDisk }
-                // Before anything is given back: it may be the oldest of the recent states.
-                shard[index].slab.share(found.slot)
-                shard.touch(index)
-                if !retire(shard, index) { accounts.release(shard[index].slot, of: shard[index].slab) }
-                shard[index].slot = found.slot
-                return note(shard, index, found.step, nil, nil)
-            }
-        }
     }
 
     /// The reply that is kept under the key.
@@ -364,6 +293,16 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> R {
         let shard = shard(id)
         return try shard.lock.withLock { () throws(SessionError) in try body(shard, try shard.index(id, serial)) }
+    }
+
+    /// The same, for what needs the session's state: it must be in memory.
+    func withState<R>(
+        _ id: String, _ serial: UInt64? = nil, _ body: (SessionShard, Int) throws(SessionError) -> R
+    ) throws(SessionError) -> R {
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot >= 0 else { throw .onDisk }
+            return try body(shard, index)
+        }
     }
 
     // MARK: Under `additions`
@@ -419,80 +358,5 @@ public final class SessionTable: @unchecked Sendable {
         }
         if isCrowded(by: 0) { store?.spill() }
         return records
-    }
-
-    /// Evicts until there is room for so many bytes, but not the session of that serial. With a store, who evicts is the
-    /// store's thread: then it throws `makingRoom`.
-    private func makeRoom(_ bytes: Int, sparing serial: UInt64? = nil) throws(SessionError) {
-        // What a session that is here needs may be more than its share until others have left.
-        let limit = store == nil || serial == nil ? budget : budget + reserve
-        while accounts.usedBytes + bytes > limit {
-            if dropPrefix() { continue }
-            if store != nil { throw .makingRoom(bytes) }
-            guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
-        }
-    }
-
-    /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
-    private func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?) throws(SessionError) {
-        while true {
-            let needed = try with(id, serial) { (shard, index) throws(SessionError) in
-                let entry = shard[index]
-                let isKept = entry.record.policy.recentStates > 0
-                let slot = isKept || entry.slab.isShared(entry.slot) ? entry.slab.slotBytes : 0
-                return slot + (isKept ? Self.checkpointBytes : 0) + (reply?.bytes ?? 0)
-            }
-            guard accounts.usedBytes + needed > budget else { return }
-            if dropPrefix() { continue }
-            if let store {
-                guard accounts.usedBytes + needed <= budget + reserve else { throw .makingRoom(needed) }
-                return store.spill()
-            }
-            guard evictOldest(sparing: serial) else { throw .storeFull(needed: needed, budget: budget) }
-        }
-    }
-
-    /// Ends the session that was used least recently, of all but one; first those whose time has come. False when there
-    /// is none.
-    private func evictOldest(sparing serial: UInt64?) -> Bool {
-        let removals = accounts.removals
-        var oldest: (shard: SessionShard, use: UInt64)?
-        for shard in shards {
-            let found = shard.lock.withLock {
-                shard.expire()
-                return shard.oldest(sparing: serial)
-            }
-            if let found, found.use < oldest?.use ?? .max { oldest = (shard, found.use) }
-        }
-        if accounts.removals != removals { return true }
-        guard let (shard, use) = oldest else { return false }
-        shard.lock.withLock {
-            // It may have been used or ended since.
-            if let found = shard.oldest(sparing: serial), found.use == use { shard.remove(found.index, .evicted) }
-        }
-        return true
-    }
-
-    /// Gives the session a slot of its own for the next state, if others have its slot or it is kept.
-    private func leaveSlot(_ shard: SessionShard, _ index: Int) {
-        let entry = shard[index]
-        if !retire(shard, index) {
-            guard entry.slab.isShared(entry.slot) else { return }
-            accounts.release(entry.slot, of: entry.slab)
-        }
-        shard[index].slot = entry.slab.take()
-        accounts.charge(entry.slab.slotBytes)
-    }
-
-    /// Makes the state that the session is about to leave one of its recent ones. False when it keeps none.
-    private func retire(_ shard: SessionShard, _ index: Int) -> Bool {
-        let (record, slot) = (shard[index].record, shard[index].slot)
-        guard record.policy.recentStates > 0 else { return false }
-        let forgotten = shard.changeExtras(index) { extras in
-            extras.recent.append(Checkpoint(name: nil, step: record.step, createdAt: record.lastUsedAt, slot: slot))
-            return extras.recent.count > record.policy.recentStates ? extras.recent.removeFirst() : nil
-        }
-        if let forgotten { accounts.release(forgotten.slot, of: shard[index].slab) }
-        return true
     }
 }

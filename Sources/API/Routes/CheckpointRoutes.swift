@@ -21,11 +21,7 @@ extension Service {
         let checkpoints = try await act(.listCheckpoints, nil, request).checkpoints
         var json = JSONWriter()
         json.beginObject()
-        json.field("object", "list")
-        json.key("data")
-        json.beginArray()
-        for checkpoint in checkpoints { Self.write(checkpoint, to: &json) }
-        json.endArray()
+        json.list(checkpoints) { checkpoint, json in Self.write(checkpoint, to: &json) }
         json.endObject()
         return Response(json: json)
     }
@@ -47,9 +43,7 @@ extension Service {
         }
         let completion = try await act(.rewind(target), fields, request)
         var json = JSONWriter()
-        json.beginObject()
-        Self.writeMembers(of: completion.session!, to: &json)
-        json.endObject()
+        Self.write(completion.session!, to: &json)
         return Response(json: json)
     }
 

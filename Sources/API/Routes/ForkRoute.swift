@@ -12,11 +12,7 @@ extension Service {
         json.beginObject()
         json.key("sessions")
         json.beginArray()
-        for record in completion.forks {
-            json.beginObject()
-            Self.writeMembers(of: record, to: &json)
-            json.endObject()
-        }
+        for record in completion.forks { Self.write(record, to: &json) }
         json.endArray()
         json.endObject()
         return Response(.created, json: json)

@@ -9,11 +9,7 @@ extension Service {
     @Sendable func listModels(_ request: Request) async throws -> Response {
         var json = JSONWriter()
         json.beginObject()
-        json.field("object", "list")
-        json.key("data")
-        json.beginArray()
-        for served in models { Self.write(served, to: &json) }
-        json.endArray()
+        json.list(models) { served, json in Self.write(served, to: &json) }
         json.endObject()
         return Response(json: json)
     }

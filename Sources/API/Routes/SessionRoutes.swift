@@ -56,23 +56,12 @@ extension Service {
             }
             limit = number
         }
-        let page: (records: [SessionRecord], more: Bool)
-        do throws(SessionError) {
-            page = try sessions.list(limit: limit, after: request.head.query("after"))
-        } catch {
-            throw Problem(error)
+        let page = try asked { () throws(SessionError) in
+            try sessions.list(limit: limit, after: request.head.query("after"))
         }
         var json = JSONWriter()
         json.beginObject()
-        json.field("object", "list")
-        json.key("data")
-        json.beginArray()
-        for record in page.records {
-            json.beginObject()
-            Self.writeMembers(of: record, to: &json)
-            json.endObject()
-        }
-        json.endArray()
+        json.list(page.records) { record, json in Self.write(record, to: &json) }
         json.field("has_more", page.more)
         json.key("last_id")
         if let last = page.records.last { json.string(last.id) } else { json.null() }
@@ -82,29 +71,16 @@ extension Service {
 
     /// `GET /v1/sessions/{id}`
     @Sendable func getSession(_ request: Request) async throws -> Response {
-        let record: SessionRecord
-        do throws(SessionError) {
-            record = try sessions.record(request.parameters["id"])
-        } catch {
-            throw Problem(error)
-        }
+        let record = try asked { () throws(SessionError) in try sessions.record(request.parameters["id"]) }
         try await durable(record.commit)
         var json = JSONWriter()
-        json.beginObject()
-        Self.writeMembers(of: record, to: &json)
-        json.endObject()
+        Self.write(record, to: &json)
         return Response(json: json)
     }
 
     /// `DELETE /v1/sessions/{id}`
     @Sendable func deleteSession(_ request: Request) async throws -> Response {
-        let commit: UInt64
-        do throws(SessionError) {
-            commit = try sessions.delete(request.parameters["id"])
-        } catch {
-            throw Problem(error)
-        }
-        try await durable(commit)
+        try await durable(try asked { () throws(SessionError) in try sessions.delete(request.parameters["id"]) })
         return Response(.noContent)
     }
 
@@ -123,6 +99,12 @@ extension Service {
                 "\(name) must be 1 to \(SessionID.maximumLength) characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\", "
                     + "the first a letter or digit.")
         }
+    }
+
+    static func write(_ record: SessionRecord, to json: inout JSONWriter) {
+        json.beginObject()
+        writeMembers(of: record, to: &json)
+        json.endObject()
     }
 
     static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {

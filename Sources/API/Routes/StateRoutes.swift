@@ -44,9 +44,7 @@ extension Service {
         work.deadline = try deadline(of: request)
         let completion = try await run(work)
         var json = JSONWriter()
-        json.beginObject()
-        Self.writeMembers(of: completion.session!, to: &json)
-        json.endObject()
+        Self.write(completion.session!, to: &json)
         var response = Response(completion.isNew ? .created : .ok, json: json)
         if completion.isNew { response.fields["location"] = "/v1/sessions/" + id }
         let digest = StateFile.digest(completion.state!, step: completion.step, of: served.model, called: served.id)

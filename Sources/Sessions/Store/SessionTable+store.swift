@@ -159,9 +159,10 @@ extension SessionTable {
             shard.lock.withLock {
                 for entry in shard.entries {
                     guard let entry, entry.slot >= 0 else { continue }
-                    let isKnown =
-                        entry.record.policy.durability != .none && !(store?.behind[entry.record.serial] != nil)
-                    if !isKnown { chunkOfSessions.append(entry.stored(withExtras: true)) }
+                    let isJournaled = entry.record.policy.durability != .none
+                    if !isJournaled || store?.behind[entry.record.serial] != nil {
+                        chunkOfSessions.append(entry.stored(withExtras: true))
+                    }
                     if chunkOfSessions.count == chunk {
                         body(chunkOfSessions)
                         chunkOfSessions.removeAll()

@@ -1,0 +1,123 @@
+import Kernels
+import Recurrent
+import Sessions
+
+/// What a lane asks of the table of sessions.
+extension Lane {
+    func load(_ operation: Operation, _ id: String) throws(SessionError) {
+        let record = try sessions.load(
+            id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
+        operation.session = record
+        operation.step = record.step
+        operation.awaitCommit(of: record)
+    }
+
+    /// Ends an operation that the table has refused, unless it need only wait.
+    func refuse(_ operation: Operation, _ error: SessionError) {
+        switch error {
+        case .onDisk, .makingRoom:
+            giveSlotBack(operation)
+            wait(operation, error)
+        default: end(operation, .failure(.session(error)))
+        }
+    }
+
+    /// Whether its session has done it before, or another under the same key: then it ends here.
+    func replay(_ operation: Operation, at now: Int64) -> Bool {
+        guard let idempotency = operation.work.idempotency, let session = operation.session,
+            let known = try? sessions.reply(session.id, serial: session.serial, key: idempotency.key)
+        else { return false }
+        if known.digest == idempotency.digest {
+            operation.reply = known.body
+            var completion = operation.completion(at: now)
+            completion.isReplayed = true
+            end(operation, .success(completion))
+        } else {
+            end(operation, .failure(.keyReused))
+        }
+        return true
+    }
+
+    func fulfilsCondition(_ operation: Operation) -> Bool {
+        switch operation.work.condition {
+        case nil: return true
+        case .absent: return operation.session == nil
+        case .present: return operation.session != nil
+        case .digest(let wanted):
+            guard operation.session != nil else { return false }
+            let state = workspace.states.values(operation.slot)
+            return wanted.contains(
+                StateFile.digest(state, step: operation.step, of: served.model, called: served.id))
+        }
+    }
+
+    func act(_ operation: Operation, _ completion: inout Completion) throws(SessionError) {
+        guard let session = operation.session else { return }
+        switch operation.work.action {
+        case nil: break
+        case .fork(let ids):
+            completion.forks = try sessions.fork(session.id, serial: session.serial, into: ids)
+            operation.awaitCommit(of: completion.forks[0])
+        case .checkpoint(let name):
+            let made = try sessions.checkpoint(session.id, serial: session.serial, name: name)
+            completion.checkpoints = [made.checkpoint]
+            operation.awaitCommit(of: made.session)
+        case .listCheckpoints:
+            completion.checkpoints = try sessions.checkpoints(session.id, serial: session.serial)
+        case .deleteCheckpoint(let name):
+            let record = try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
+            operation.awaitCommit(of: record)
+        case .rewind(let target):
+            let record = try sessions.rewind(session.id, serial: session.serial, to: target)
+            (completion.session, completion.step) = (record, record.step)
+            operation.awaitCommit(of: record)
+        }
+    }
+
+    /// Writes the state to its session. False when that failed, and the operation has ended, or must wait.
+    func commit(_ operation: Operation) -> Bool {
+        var reply: StoredReply?
+        if let idempotency = operation.work.idempotency {
+            let body = idempotency.reply(operation.completion(at: clock()))
+            guard body.count <= StoredReply.largest else {
+                end(operation, .failure(.replyTooLarge(limit: StoredReply.largest)))
+                return false
+            }
+            reply = StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
+            operation.reply = body
+        }
+        do throws(SessionError) {
+            if let session = operation.session {
+                // To a session that nobody replays it does not matter how it came there.
+                let isJournaled = session.policy.durability != .none && operation.work.supplied == nil
+                operation.session = try sessions.save(
+                    session.id, serial: session.serial, version: session.version, from: workspace.states,
+                    row: operation.slot, step: operation.step, absorbed: isJournaled ? operation.unsaved : nil,
+                    reply: reply)
+            } else {
+                switch operation.work.target {
+                case .create(let id): try create(operation, id)
+                case .put(let id): try create(operation, id)
+                case .session, .detached: break
+                }
+            }
+            operation.noteSaved()
+            if let session = operation.session { operation.awaitCommit(of: session) }
+            return true
+        } catch {
+            if case .makingRoom = error {
+                operation.parkedState = workspace.states.values(operation.slot)
+                operation.isUnsaved = true
+            }
+            refuse(operation, error)
+            return false
+        }
+    }
+
+    private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
+        operation.session = try sessions.create(
+            id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
+            policy: operation.work.policy)
+        operation.isNew = true
+    }
+}

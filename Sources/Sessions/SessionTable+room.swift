@@ -1,0 +1,56 @@
+import Threading
+
+/// Room for what is to come. All of it under `additions`.
+extension SessionTable {
+    /// Makes room for so many bytes by kept states of prompts and, if that is not enough, by the sessions used least
+    /// recently, but not the one of that serial. With a store it is the store's thread that moves sessions away: a session
+    /// that is here may take a little more than there is until then, others have to wait for that: `makingRoom`.
+    /// - Parameter needed: asked anew each time: a slot that others have shared may be left to one.
+    func makeRoom(
+        sparing serial: UInt64? = nil, for needed: () throws(SessionError) -> Int
+    ) throws(SessionError) {
+        while true {
+            let bytes = try needed()
+            guard accounts.usedBytes + bytes > budget else { return }
+            if dropPrefix() { continue }
+            if let store {
+                guard serial != nil, accounts.usedBytes + bytes <= budget + reserve else { throw .makingRoom(bytes) }
+                return store.spill()
+            }
+            guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
+        }
+    }
+
+    /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
+    func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?) throws(SessionError) {
+        try makeRoom(sparing: serial) { () throws(SessionError) in
+            try with(id, serial) { (shard, index) throws(SessionError) in
+                let entry = shard[index]
+                let isKept = entry.record.policy.recentStates > 0
+                let slot = isKept || entry.slab.isShared(entry.slot) ? entry.slab.slotBytes : 0
+                return slot + (isKept ? Self.checkpointBytes : 0) + (reply?.bytes ?? 0)
+            }
+        }
+    }
+
+    /// Ends the session that was used least recently, of all but one; first those whose time has come. False when there
+    /// is none.
+    private func evictOldest(sparing serial: UInt64?) -> Bool {
+        let removals = accounts.removals
+        var oldest: (shard: SessionShard, use: UInt64)?
+        for shard in shards {
+            let found = shard.lock.withLock {
+                shard.expire()
+                return shard.oldest(sparing: serial)
+            }
+            if let found, found.use < oldest?.use ?? .max { oldest = (shard, found.use) }
+        }
+        if accounts.removals != removals { return true }
+        guard let (shard, use) = oldest else { return false }
+        shard.lock.withLock {
+            // It may have been used or ended since.
+            if let found = shard.oldest(sparing: serial), found.use == use { shard.remove(found.index, .evicted) }
+        }
+        return true
+    }
+}
