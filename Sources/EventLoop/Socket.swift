@@ -42,15 +42,6 @@ public final class Socket: @unchecked Sendable {
     /// Whether the peer has said that it will send no more.
     public var peerFinished: Bool { registration.peerFinished }
 
-    /// Hands a few bytes to the kernel without waiting, while nobody else writes; false when it did not take them
-    /// whole.
-    public func writeAtOnce(_ bytes: [UInt8]) -> Bool {
-        loop.preconditionCurrent()
-        guard registration.isOpen, registration.unsent.isEmpty else { return false }
-        if case .done(bytes.count) = Syscall.send(registration.descriptor, bytes, from: 0, more: false) { return true }
-        return false
-    }
-
     /// Hands `bytes` to the kernel when the loop has run what is ready, or earlier: in bursts with what other sockets
     /// have, so that a peer with many connections is woken once for all. What the kernel does not take then goes when it
     /// has room. `write` waits for that.
@@ -91,7 +82,7 @@ public final class Socket: @unchecked Sendable {
     /// Hands all of `bytes` to the kernel, after those of `writeSoon`, waiting for room as often as it takes.
     /// - Parameters:
     ///   - more: the next write continues the same message.
-    ///   - patience: the longest single wait for the peer to take anything, then `timedOut`.
+    ///   - patience: the longest time in which the peer takes nothing, then `timedOut`.
     public func write(
         _ bytes: [UInt8], more: Bool = false, patience: Duration? = nil
     ) async throws(SocketError) {
@@ -111,11 +102,14 @@ public final class Socket: @unchecked Sendable {
                 case .failed(let code): throw SocketError(code: code)
                 }
             }
+            // There is room again only when the peer has taken a good deal; until then the kernel tells of less.
+            let held = patience == nil ? 0 : Syscall.held(registration.descriptor)
             let deadline = patience.map { MonotonicInstant.now + $0 } ?? .never
             switch await registration.writer.wait(on: loop, until: deadline) {
             case .ready: continue
             case .closed: throw .closed
-            case .timedOut: throw .timedOut
+            case .timedOut:
+                guard registration.isOpen, Syscall.held(registration.descriptor) < held else { throw .timedOut }
             }
         }
     }

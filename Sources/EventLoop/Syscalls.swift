@@ -60,6 +60,8 @@ enum Syscall {
 
     static func shutdownReading(_ descriptor: Int32) { _ = linux_shutdown_reading(descriptor) }
     static func shutdownWriting(_ descriptor: Int32) { _ = linux_shutdown_writing(descriptor) }
+    /// Bytes that the kernel holds and the peer has not taken.
+    static func held(_ descriptor: Int32) -> Int { Int(linux_held(descriptor)) }
     static func resetOnClose(_ descriptor: Int32) { _ = linux_reset_on_close(descriptor) }
 
     static func tune(_ descriptor: Int32) {

@@ -63,7 +63,7 @@ final class Connection: @unchecked Sendable {
             guard let self, let request, inHand === request, !replyHasBegun else { return }
             // An earlier reply that is still to be sent will find out as well.
             guard request.content.isComplete, socket.unsent == 0 else { return probe(request) }
-            if !socket.writeAtOnce(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) { abort() }
+            socket.writeSoon(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
         }
     }
 

@@ -207,6 +207,35 @@ struct EventLoopTests {
         }
     }
 
+    @Test("A write to a peer that takes little at a time does not time out")
+    func slowPeer() async throws {
+        try await withLoop { loop in
+            var pair: [Int32] = [0, 0]
+            let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+            try #require(unsafe socketpair(AF_UNIX, kind, 0, &pair) == 0)
+            let (left, peer) = (Socket(owning: pair[0], loop: loop), pair[1])
+            let (clock, other) = makePair(loop)
+            try left.attach()
+            try clock.attach()
+            let reading = Task(executorPreference: loop) {
+                var (nothing, piece): ([UInt8], _) = ([], [UInt8](repeating: 0, count: 4096))
+                repeat {
+                    // A read that nothing comes for is the clock.
+                    _ = try? await clock.read(into: &nothing, until: .now + .milliseconds(5))
+                } while unsafe recv(peer, &piece, piece.count, 0) != 0
+            }
+            // Shorter than what it takes to make room, longer than what it takes to take something.
+            await #expect(throws: Never.self) {
+                try await left.write([UInt8](repeating: 0, count: 500_000), patience: .milliseconds(150))
+            }
+            left.close()
+            await reading.value
+            clock.close()
+            close(peer)
+            withExtendedLifetime(other) {}
+        }
+    }
+
     @Test("Closing a socket wakes its reader and its writer")
     func closing() async throws {
         try await withLoop { loop in

@@ -223,6 +223,17 @@ struct LiveTests {
         }
     }
 
+    @Test("Replies to good requests come though a bad one behind them ends the connection")
+    func repliesBeforeTheEnd() throws {
+        try withServer { _, port in
+            let client = try RawClient(port)
+            let good = String(repeating: "GET /hello HTTP/1.1\r\nHost: t\r\n\r\n", count: 3)
+            try client.send(good + "GET /hello HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n")
+            for _ in 0..<4 { #expect(try client.reply().text == "hello") }
+            #expect(client.isAtEnd)
+        }
+    }
+
     @Test("A client that has finished sending still gets its reply")
     func halfClosed() throws {
         try withServer { _, port in

@@ -5,11 +5,13 @@
 #include "Futex.h"
 #include "Processor.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 // Declared here because defining _GNU_SOURCE would give other headers another shape than the Glibc module has.
@@ -56,6 +58,12 @@ static inline int linux_no_delay(int descriptor) {
 /// Bounds what the kernel holds unsent for one connection, so that a slow reader is felt early.
 static inline int linux_unsent_limit(int descriptor, int bytes) {
     return linux_set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+/// How many bytes the kernel holds that the peer has not taken; -1 where it does not say.
+static inline int linux_held(int descriptor) {
+    int bytes = 0;
+    return ioctl(descriptor, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
 }
 
 /// Makes the coming close a reset instead of an orderly end.
