@@ -145,7 +145,7 @@ final class Engine {
 
     private func wait(_ operation: Operation, _ error: SessionError) {
         if case .makingRoom(let bytes) = error {
-            sessions.store!.makeRoom(bytes) { [comeBack] in comeBack(operation, .room($0)) }
+            sessions.store!.makeRoom(bytes, for: operation.heldSerial) { [comeBack] in comeBack(operation, .room($0)) }
         } else {
             sessions.fetch(operation.sessionID!, serial: operation.work.serial) { [comeBack] in
                 comeBack(operation, .fetched($0))

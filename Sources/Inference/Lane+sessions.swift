@@ -105,9 +105,11 @@ extension Lane {
             if let session = operation.session { operation.awaitCommit(of: session) }
             return true
         } catch {
-            if case .makingRoom = error {
+            switch error {
+            case .onDisk, .makingRoom:
                 operation.parkedState = workspace.states.values(operation.slot)
                 operation.isUnsaved = true
+            default: break
             }
             refuse(operation, error)
             return false

@@ -120,6 +120,7 @@ final class SessionShard: @unchecked Sendable {
     /// Gives the session a slot, which is paid for.
     func enterMemory(_ index: Int, slot: Int) {
         (self[index].slot, self[index].record.isInMemory) = (slot, true)
+        self[index].use = accounts.nextUse()
         uses.append(index)
     }
 
@@ -139,12 +140,12 @@ final class SessionShard: @unchecked Sendable {
         for checkpoint in extras.checkpoints + extras.recent { accounts.release(checkpoint.slot, of: entry.slab) }
     }
 
-    /// The sessions used least recently that nobody is at work on, at most so many, with the numbers of their uses.
-    func coldest(_ limit: Int) -> [(index: Int, use: UInt64)] {
+    /// The sessions used least recently that may leave the memory, at most so many, with the numbers of their uses.
+    func coldest(_ limit: Int, _ mayLeave: (Entry) -> Bool) -> [(index: Int, use: UInt64)] {
         var found: [(index: Int, use: UInt64)] = []
         var index = uses.first
         while index >= 0, found.count < limit {
-            if self[index].holds == 0 { found.append((index, self[index].use)) }
+            if mayLeave(self[index]) { found.append((index, self[index].use)) }
             index = uses.next(after: index)
         }
         return found

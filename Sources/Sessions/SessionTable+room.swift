@@ -24,7 +24,7 @@ extension SessionTable {
     /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
     func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?) throws(SessionError) {
         try makeRoom(sparing: serial) { () throws(SessionError) in
-            try with(id, serial) { (shard, index) throws(SessionError) in
+            try withState(id, serial) { (shard, index) throws(SessionError) in
                 let entry = shard[index]
                 let isKept = entry.record.policy.recentStates > 0
                 let slot = isKept || entry.slab.isShared(entry.slot) ? entry.slab.slotBytes : 0

@@ -217,11 +217,12 @@ public final class SessionTable: @unchecked Sendable {
         }
     }
 
-    /// The session must stand in memory, at that version if one is given.
+    /// The session must stand at that version, if one is given, and in memory: others may have had need of its place.
     private static func require(_ version: UInt64?, of entry: SessionShard.Entry) throws(SessionError) {
-        guard entry.slot >= 0, version ?? entry.record.version == entry.record.version else {
+        guard version ?? entry.record.version == entry.record.version else {
             throw .store(.failed(what: "the move before was not taken"))
         }
+        guard entry.slot >= 0 else { throw .onDisk }
     }
 
     /// Takes note that the session has moved, and has the store know it.

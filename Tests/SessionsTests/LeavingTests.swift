@@ -16,10 +16,10 @@ struct LeavingTests {
         let session = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1)
         /// What the store's thread does, with something between the copy and the end.
         func leave(_ between: () throws -> Void) throws -> Bool {
-            let copy = try #require(table.coldest(10, upTo: .max).dirty.first)
+            let copy = try #require(table.coldest(10, of: .idle, upTo: .max).dirty.first)
             try between()
             table.noteStored("a", session.serial, version: copy.record.version)
-            table.leaveMemory(copy.record)
+            table.leaveMemory(copy.record, if: .idle)
             return try !table.record("a").isInMemory
         }
         #expect(try !leave { _ = try table.checkpoint("a", serial: session.serial, name: "c") })

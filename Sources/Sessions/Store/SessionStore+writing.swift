@@ -8,27 +8,36 @@ extension SessionStore {
     private static let coverLimit = 64
     /// Sessions that leave the memory in one transaction.
     private static let spillLimit = 256
-    /// Turns for which somebody waits for room that only sessions take which are at work.
-    private static let roomAttempts = 50
+    /// Turns for which somebody waits for room where no session can leave the memory, and the time of each.
+    private static let (roomAttempts, roomInterval) = (20, Duration.milliseconds(10))
 
     func write(_ work: Queue) {
         writeChanges(work.changes)
         restore(work.restores)
-        let roomless = stillRoomless + work.roomless
+        if work.mustSpill { _ = spill(.idle, toHave: 0) }
+        makeRoom(stillRoomless + work.roomless, isLast: work.isStopping)
+    }
+
+    /// Makes room for as many of those who wait for it as can have it at once, one after the other. The others' sessions
+    /// make room, too: else all might wait for all.
+    private func makeRoom(_ roomless: [RoomRequest], isLast: Bool) {
         stillRoomless = []
-        guard work.mustSpill || !roomless.isEmpty else { return }
-        let error = spill(toHave: roomless.map(\.bytes).max() ?? 0)
-        for request in roomless {
-            if case .storeFull = error, request.attempts < Self.roomAttempts, !work.isStopping,
-                table.hasSessionsInMemory
-            {
-                stillRoomless.append(
-                    RoomRequest(bytes: request.bytes, then: request.then, attempts: request.attempts + 1))
+        var (granted, serials): (Int, Set<UInt64>) = (0, [])
+        for var request in roomless {
+            if let serial = request.serial { serials.insert(serial) }
+            let wanted = granted + request.bytes
+            var error = spill(.idle, toHave: wanted)
+            if case .storeFull = error { error = spill(.allBut(serials), toHave: wanted) }
+            if case .storeFull = error, granted > 0 || request.attempts < Self.roomAttempts, !isLast {
+                if granted == 0 { request.attempts += 1 }
+                if let serial = request.serial { serials.remove(serial) }
+                stillRoomless.append(request)
             } else {
+                if error == nil { granted = wanted }
                 request.then(error)
             }
         }
-        if !stillRoomless.isEmpty { tryAgainLater() }
+        if !stillRoomless.isEmpty { tryAgain(in: Self.roomInterval) }
     }
 
     // MARK: Changes
@@ -76,7 +85,7 @@ extension SessionStore {
             fail(accepted, error)
             settle(commits, error)
         }
-        if !behind.isEmpty || !retries.isEmpty { tryAgainLater() }
+        if !behind.isEmpty || !retries.isEmpty { tryAgain(in: options.flushInterval) }
     }
 
     /// Whether what the store has of the session is what the change leads on from.
@@ -237,11 +246,12 @@ extension SessionStore {
 
     // MARK: Out of memory
 
-    /// Moves the coldest sessions to disk until there is room for so many bytes and a little more. Returns why not.
-    private func spill(toHave bytes: Int) -> SessionError? {
+    /// Moves the coldest of the sessions that may leave to disk until there is room for so many bytes and a little more.
+    /// Returns why not.
+    private func spill(_ leaving: SessionTable.Leaving, toHave bytes: Int) -> SessionError? {
         if table.dropPrefixes(toHave: bytes) { return nil }
         while table.isCrowded(by: bytes) {
-            let cold = table.coldest(Self.spillLimit, upTo: lastSettled)
+            let cold = table.coldest(Self.spillLimit, of: leaving, upTo: lastSettled)
             if cold.dirty.isEmpty && cold.clean.isEmpty {
                 return .storeFull(needed: bytes, budget: table.budget)
             }
@@ -262,7 +272,12 @@ extension SessionStore {
                 journal.cover(session.record.serial)
                 table.noteStored(session.record.id, session.record.serial, version: session.record.version)
             }
-            for record in cold.dirty.map(\.record) + cold.clean { table.leaveMemory(record) }
+            // What moves all the time may stay all the time.
+            var hasLeft = false
+            for record in cold.dirty.map(\.record) + cold.clean where table.leaveMemory(record, if: leaving) {
+                hasLeft = true
+            }
+            guard hasLeft else { return .storeFull(needed: bytes, budget: table.budget) }
         }
         return nil
     }

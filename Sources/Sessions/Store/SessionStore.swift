@@ -25,8 +25,11 @@ public final class SessionStore: @unchecked Sendable {
         public init() {}
     }
 
+    /// Somebody who cannot go on without so many bytes of memory.
     struct RoomRequest {
         let bytes: Int
+        /// The session that it is at work on.
+        let serial: UInt64?
         let then: @Sendable (SessionError?) -> Void
         /// How often there was nobody to move out of the memory.
         var attempts = 0
@@ -36,8 +39,8 @@ public final class SessionStore: @unchecked Sendable {
         var changes: [StoreChange] = []
         var restores: [(record: SessionRecord, then: @Sendable (Result<Restoration, StoreError>) -> Void)] = []
         var roomless: [RoomRequest] = []
-        /// When the oldest change that nobody waits for was queued, in nanoseconds.
-        var since: Int64?
+        /// When there is something to do at the latest, in nanoseconds.
+        var due: Int64?
         var isUrgent = false
         var mustSpill = false
         var isStopping = false
@@ -119,9 +122,9 @@ public final class SessionStore: @unchecked Sendable {
         let (commit, mustWake) = lock.withLock {
             queue.changes += changes
             queued += UInt64(changes.count)
-            let mustWake = isAwaited && !queue.isUrgent || queue.since == nil
+            let mustWake = isAwaited && !queue.isUrgent || queue.due == nil
             queue.isUrgent = queue.isUrgent || isAwaited
-            queue.since = queue.since ?? clock()
+            queue.due = queue.due ?? clock() + Self.nanoseconds(options.flushInterval)
             return (queued, mustWake)
         }
         if mustWake { condition.signal() }
@@ -157,8 +160,9 @@ public final class SessionStore: @unchecked Sendable {
     }
 
     /// Has the coldest sessions moved to disk, and tells when there is room for so many bytes.
-    public func makeRoom(_ bytes: Int, then: @escaping @Sendable (SessionError?) -> Void) {
-        request { $0.roomless.append(RoomRequest(bytes: bytes, then: then)) }
+    /// - Parameter serial: of the session that needs them.
+    public func makeRoom(_ bytes: Int, for serial: UInt64?, then: @escaping @Sendable (SessionError?) -> Void) {
+        request { $0.roomless.append(RoomRequest(bytes: bytes, serial: serial, then: then)) }
     }
 
     /// Has the coldest sessions moved to disk if there is little room left.
@@ -178,10 +182,9 @@ public final class SessionStore: @unchecked Sendable {
 
     /// What there is to do, as soon as it is time; nil when there will be nothing any more.
     private func next() -> Queue? {
-        let interval = Int64(options.flushInterval / .nanoseconds(1))
-        return lock.withLock {
+        lock.withLock {
             while true {
-                let isDue = queue.since.map { clock() >= $0 + interval } ?? false
+                let isDue = queue.due.map { clock() >= $0 } ?? false
                 if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || !queue.restores.isEmpty
                     || !queue.roomless.isEmpty
                 {
@@ -191,8 +194,8 @@ public final class SessionStore: @unchecked Sendable {
                     defer { queue = Queue(isStopping: queue.isStopping) }
                     return queue
                 }
-                if let since = queue.since {
-                    _ = condition.wait(lock, untilMonotonic: since + interval)
+                if let due = queue.due {
+                    _ = condition.wait(lock, untilMonotonic: due)
                 } else {
                     condition.wait(lock)
                 }
@@ -244,6 +247,10 @@ public final class SessionStore: @unchecked Sendable {
         }
     }
 
-    /// Has the next turn come even if nothing is queued.
-    func tryAgainLater() { lock.withLock { queue.since = queue.since ?? clock() } }
+    /// Has the next turn come in so long at the latest, even if nothing is queued.
+    func tryAgain(in interval: Duration) {
+        lock.withLock { queue.due = min(queue.due ?? .max, clock() + Self.nanoseconds(interval)) }
+    }
+
+    private static func nanoseconds(_ duration: Duration) -> Int64 { Int64(duration / .nanoseconds(1)) }
 }

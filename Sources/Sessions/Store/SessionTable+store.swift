@@ -9,11 +9,6 @@ extension SessionTable {
     /// Whether sessions should leave the memory for there to be room for so many bytes and a little more.
     func isCrowded(by bytes: Int) -> Bool { accounts.usedBytes + max(bytes, reserve) > budget }
 
-    /// Whether there is anything that could make room, perhaps later.
-    var hasSessionsInMemory: Bool {
-        shards.contains { shard in shard.lock.withLock { shard.oldest(sparing: nil) != nil } }
-    }
-
     /// Takes in a session that is on disk, at the start.
     func adopt(_ record: SessionRecord, storedVersion: UInt64) {
         additions.withLock {
@@ -110,14 +105,31 @@ extension SessionTable {
         }
     }
 
-    /// The sessions used least recently that nobody is at work on: those that the store has not as they stand, with
+    /// Who may leave the memory for others.
+    enum Leaving {
+        /// Sessions that nobody is at work on.
+        case idle
+        /// All but those of these serials. What is at work on one fetches it back before it goes on.
+        case allBut(Set<UInt64>)
+
+        func includes(_ entry: SessionShard.Entry) -> Bool {
+            switch self {
+            case .idle: entry.holds == 0
+            case .allBut(let serials): !serials.contains(entry.record.serial)
+            }
+        }
+    }
+
+    /// The sessions used least recently, of those that may leave: those that the store has not as they stand, with
     /// their states, and those that it has.
-    func coldest(_ limit: Int, upTo commit: UInt64) -> (dirty: [StoredSession], clean: [SessionRecord]) {
+    func coldest(
+        _ limit: Int, of leaving: Leaving, upTo commit: UInt64
+    ) -> (dirty: [StoredSession], clean: [SessionRecord]) {
         var found: [(shard: SessionShard, serial: UInt64, id: String, use: UInt64)] = []
         for shard in shards {
             shard.lock.withLock {
                 shard.expire()
-                for (index, use) in shard.coldest(limit) {
+                for (index, use) in shard.coldest(limit, leaving.includes) {
                     found.append((shard, shard[index].record.serial, shard[index].record.id, use))
                 }
             }
@@ -127,7 +139,7 @@ extension SessionTable {
         for item in found.prefix(limit) {
             try? with(item.id, item.serial) { (shard, index) throws(SessionError) in
                 let entry = shard[index]
-                guard entry.slot >= 0, entry.holds == 0, entry.lastCommit <= commit else { return }
+                guard entry.slot >= 0, leaving.includes(entry), entry.lastCommit <= commit else { return }
                 // What moves without the store's knowing is marked so there, and must be written to be unmarked.
                 if entry.storedVersion == entry.record.version, entry.record.policy.durability != .none {
                     clean.append(entry.record)
@@ -139,17 +151,21 @@ extension SessionTable {
         return (dirty, clean)
     }
 
-    /// Takes a session out of the memory if it stands as the store has it and nobody is at work on it.
-    func leaveMemory(_ record: SessionRecord) {
-        try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
+    /// Takes a session out of the memory if it stands as the store has it and may still leave. False when not.
+    @discardableResult
+    func leaveMemory(_ record: SessionRecord, if leaving: Leaving) -> Bool {
+        let hasLeft = try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
             let entry = shard[index]
-            guard entry.slot >= 0, entry.holds == 0, entry.record.version == record.version,
+            guard entry.slot >= 0, leaving.includes(entry), entry.record.version == record.version,
                 entry.storedVersion == record.version
-            else { return }
+            else { return false }
             shard.leaveMemory(index)
-            guard record.policy.durability == .none else { return }
-            _ = store?.append([shard[index].change(.left, from: record)])
+            if record.policy.durability == .none {
+                _ = store?.append([shard[index].change(.left, from: record)])
+            }
+            return true
         }
+        return hasLeft ?? false
     }
 
     /// Calls `body` with the sessions that only the memory has, so many at a time.
