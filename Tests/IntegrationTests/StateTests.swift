@@ -146,13 +146,18 @@ struct StateTests {
     @Test("a supplied state that is none is an error of its step alone") func suppliedJunk() throws {
         let client = try LiveServer.client()
         try client.create("fine", of: "letters")
-        let reply = try client.post(
-            "/v1/step",
-            #"{"steps":[{"state":"@@","token":1},{"state":"AAAA","token":1},{"session":"fine","token":1}]}"#)
+        // Too little or too much padding, bits behind the last byte, other alphabets; "QQ==" is one byte.
+        let (junk, bytes) = (
+            ["@@", "QQ", "QQ=", "QQ===", "QQ==QQ==", "QR==", "QQ==\\n", "Q_-=", " QQ=="], ["QQ==", "AAAA"]
+        )
+        let steps = (junk + bytes).map { #"{"state":"\#($0)","token":1}"# } + [#"{"session":"fine","token":1}"#]
+        let reply = try client.post("/v1/step", #"{"steps":[\#(steps.joined(separator: ","))]}"#)
         #expect(reply.status == 200)
         let results = RawJSON.elements(try reply.raw("results"))
         let types = results.map { RawJSON.member("error", of: $0).flatMap { RawJSON.member("type", of: $0) } }
-        #expect(types == [#""urn:scanstep:invalid-input""#, #""urn:scanstep:state-corrupt""#, nil])
+        #expect(
+            types == junk.map { _ in #""urn:scanstep:invalid-input""# }
+                + bytes.map { _ in #""urn:scanstep:state-corrupt""# } + [nil])
         try client.post("/v1/step", #"{"steps":[{"token":1}]}"#).expectProblem(422, "invalid-input")
         try client.post("/v1/step", #"{"steps":[{"session":"fine","state":"","token":1}]}"#)
             .expectProblem(422, "invalid-input")
