@@ -44,7 +44,8 @@ final class SessionShard: @unchecked Sendable {
     var alarmCount: Int { alarms.count }
 
     subscript(index: Int) -> Entry {
-        get { entries[index]! }
+        // Read in place: an entry is some hundred bytes.
+        _read { yield entries[index]! }
         _modify { yield &entries[index]! }
     }
 

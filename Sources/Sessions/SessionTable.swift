@@ -5,7 +5,7 @@ import Threading
 /// The states of all live sessions, bounded in bytes; the least recently used make room.
 ///
 /// Every member may be called from any thread. Sessions lie in shards by their names, each with a lock that is held for
-/// one lookup or one copy of a state; whatever adds to the memory in use has a turn of its own before it, so that what
+/// one lookup or one copy of a state, and who takes several takes them in order; whatever adds to the memory in use has a turn of its own before it, so that what
 /// was checked is still true when it is done. With a store behind it, sessions make room by moving to disk. The order of
 /// operations on one session is the scheduler's business; the table makes each of them atomic.
 public final class SessionTable: @unchecked Sendable {
@@ -284,8 +284,14 @@ public final class SessionTable: @unchecked Sendable {
 
     // MARK: Shards
 
-    func shard(_ id: String) -> SessionShard {
-        shards[Int(UInt(bitPattern: id.hashValue) % UInt(shards.count))]
+    private func shardIndex(_ id: String) -> Int { Int(UInt(bitPattern: id.hashValue) % UInt(shards.count)) }
+
+    func shard(_ id: String) -> SessionShard { shards[shardIndex(id)] }
+
+    /// Does something under the locks of several shards, which are in order.
+    private func withLocks(of indices: ArraySlice<Int>, _ body: () -> Void) {
+        guard let first = indices.first else { return body() }
+        shards[first].lock.withLock { withLocks(of: indices.dropFirst(), body) }
     }
 
     /// Does something with the session called `id`, under its shard's lock.
@@ -327,10 +333,9 @@ public final class SessionTable: @unchecked Sendable {
         _ ids: [String], _ model: String, _ step: Int, _ policy: SessionPolicy, _ slab: StateSlab, slot: Int,
         at now: Double
     ) -> [SessionRecord] {
-        var records: [SessionRecord] = []
         let isDurable = accounts.store != nil && policy.durability != .none
         let state = isDurable ? slab.bytes(slot) : []
-        var changes: [StoreChange] = []
+        var (records, changes): ([SessionRecord], [StoreChange]) = ([], [])
         for id in ids {
             var record = SessionRecord(
                 id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
@@ -338,8 +343,6 @@ public final class SessionTable: @unchecked Sendable {
             nextSerial += 1
             record.version = latestVersion.add(1, ordering: .relaxed).newValue
             records.append(record)
-            let shard = shard(id)
-            shard.lock.withLock { _ = shard.insert(record, slab, slot: slot) }
             guard isDurable else { continue }
             changes.append(
                 StoreChange(
@@ -347,14 +350,14 @@ public final class SessionTable: @unchecked Sendable {
                     isAwaited: policy.durability == .sync,
                     kind: .whole(StoredSession(record: record, state: state, extras: StoredSession.Extras()))))
         }
-        if isDurable, let store = accounts.store {
-            let commit = store.append(changes)
+        // Nobody finds one before the store knows of it: what is done to it then comes behind.
+        withLocks(of: Set(ids.map(shardIndex)).sorted()[...]) {
+            let commit = isDurable ? accounts.store!.append(changes) : 0
             for index in records.indices {
                 if policy.durability == .sync { records[index].commit = commit }
-                try? with(records[index].id, records[index].serial) { (shard, at) throws(SessionError) in
-                    shard[at].lastCommit = commit
-                    shard[at].record.commit = records[index].commit
-                }
+                let shard = shard(records[index].id)
+                let entry = shard.insert(records[index], slab, slot: slot)
+                shard[entry].lastCommit = commit
             }
         }
         if isCrowded(by: 0) { store?.spill() }

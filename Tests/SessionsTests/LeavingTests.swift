@@ -1,6 +1,7 @@
 import Kernels
 import TestSupport
 import Testing
+import Threading
 
 @testable import Sessions
 
@@ -27,5 +28,43 @@ struct LeavingTests {
         #expect(try !leave { _ = try table.deleteCheckpoint("a", serial: session.serial, name: "c") })
         #expect(try table.checkpoints("a", serial: session.serial).isEmpty)
         #expect(try leave {})
+    }
+
+    @Test("one of which the store has missed a change is written whole before it leaves") func missed() throws {
+        let folder = TemporaryFolder()
+        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        defer { store.stop() }
+        let policy = SessionPolicy(durability: .async)
+        let matrix = Matrix(rows: 1, columns: 4)
+        let record = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1, policy: policy)
+        table.noteStored("a", record.serial, version: record.version)
+        #expect(table.coldest(10, of: .idle, upTo: .max).clean.map(\.id) == ["a"])
+        table.noteStored("a", record.serial, version: 0)
+        #expect(table.coldest(10, of: .idle, upTo: .max).dirty.map(\.record.id) == ["a"])
+    }
+
+    @Test("one that is deleted while its siblings are being made does not come back") func deletedWhileForked() throws {
+        let folder = TemporaryFolder()
+        let policy = SessionPolicy(durability: .sync)
+        var store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        var table = try SessionTable(budget: 64 << 20, store: store, clock: { 0 })
+        let matrix = Matrix(rows: 1, columns: 4)
+        let parent = try table.create(id: "parent", model: "m", from: matrix, row: 0, step: 1, policy: policy)
+        for round in 0..<20 {
+            let ids = (0..<1000).map { "\(round)-\($0)" }
+            // It may be there as soon as the first call, and is as soon as the fork is done.
+            let deleting = Thread { [table] in while (try? table.delete(ids[0])) == nil {} }
+            _ = try table.fork("parent", serial: parent.serial, into: ids)
+            deleting.join()
+        }
+        store.stop()
+        store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        table = try SessionTable(budget: 64 << 20, store: store, clock: { 0 })
+        #expect(table.count == 1 + 20 * 999)
+        for round in 0..<20 {
+            #expect(throws: SessionError.unknown(id: "\(round)-0")) { try table.record("\(round)-0") }
+        }
+        store.stop()
     }
 }

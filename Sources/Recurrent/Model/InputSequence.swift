@@ -23,6 +23,24 @@ public enum InputSequence: Sendable, Equatable {
         }
     }
 
+    /// Appends inputs of the same kind; false where they are of another, and nothing is done.
+    public mutating func append(_ other: InputSequence) -> Bool {
+        // While it grows nobody else may own it: it would be copied.
+        switch other {
+        case .tokens(let more):
+            guard case .tokens(var tokens) = self else { return false }
+            self = .empty
+            tokens += more
+            self = .tokens(tokens)
+        case .vectors(let more, let moreCount):
+            guard case .vectors(var values, let count) = self else { return false }
+            self = .empty
+            values += more
+            self = .vectors(values, count: count + moreCount)
+        }
+        return true
+    }
+
     /// The inputs of those steps.
     public func slice(_ range: Range<Int>) -> InputSequence {
         switch self {

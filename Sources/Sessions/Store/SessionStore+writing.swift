@@ -160,6 +160,7 @@ extension SessionStore {
             default:
                 guard change.isAwaited else {
                     behind[change.serial] = change.id
+                    table.noteStored(change.id, change.serial, version: 0)
                     continue
                 }
                 guard broken[change.serial] == nil else { continue }
@@ -230,18 +231,8 @@ extension SessionStore {
 
     /// Exact inputs come to the same in one go.
     private static func add(_ part: Absorbed, to inputs: inout [Absorbed]) {
-        if let last = inputs.last, last.scan == .exact, part.scan == .exact {
-            switch (last.input, part.input) {
-            case (.tokens(let a), .tokens(let b)):
-                inputs[inputs.count - 1].input = .tokens(a + b)
-                return
-            case (.vectors(let a, let m), .vectors(let b, let n)):
-                inputs[inputs.count - 1].input = .vectors(a + b, count: m + n)
-                return
-            default: break
-            }
-        }
-        inputs.append(part)
+        let isExact = part.scan == .exact && inputs.last?.scan == .exact
+        if !isExact || !inputs[inputs.count - 1].input.append(part.input) { inputs.append(part) }
     }
 
     // MARK: Out of memory
@@ -270,6 +261,7 @@ extension SessionStore {
             }
             for session in cold.dirty {
                 journal.cover(session.record.serial)
+                behind[session.record.serial] = nil
                 table.noteStored(session.record.id, session.record.serial, version: session.record.version)
             }
             // What moves all the time may stay all the time.
@@ -306,6 +298,10 @@ extension SessionStore {
             for record in records { moves[record.serial, default: []].append(record) }
             rows.append((row, bytes, records.map(\.serial)))
         }
+        // What the journal still has of sessions that have ended must not come to fit a new one.
+        let records = moves.values.joined()
+        table.neverAgain(
+            serial: records.map(\.serial).max() ?? 0, version: records.map(\.version).max() ?? 0)
         var ids: [UInt64: String] = [:]
         var lost: [UInt64] = []
         try file.sessions { (stored, isOut) throws(StoreError) in

@@ -9,11 +9,16 @@ extension SessionTable {
     /// Whether sessions should leave the memory for there to be room for so many bytes and a little more.
     func isCrowded(by bytes: Int) -> Bool { accounts.usedBytes + max(bytes, reserve) > budget }
 
+    /// Sessions to come, and moves to come, have greater numbers than these.
+    func neverAgain(serial: UInt64, version: UInt64) {
+        additions.withLock { nextSerial = max(nextSerial, serial + 1) }
+        latestVersion.max(version, ordering: .relaxed)
+    }
+
     /// Takes in a session that is on disk, at the start.
     func adopt(_ record: SessionRecord, storedVersion: UInt64) {
+        neverAgain(serial: record.serial, version: record.version)
         additions.withLock {
-            nextSerial = max(nextSerial, record.serial + 1)
-            latestVersion.max(record.version, ordering: .relaxed)
             let slab = slab(record.model, record.stateBytes)
             let shard = shard(record.id)
             shard.lock.withLock {
@@ -25,7 +30,7 @@ extension SessionTable {
 
     /// Remembers a session that did not outlive the end of the server before.
     func bury(_ record: SessionRecord) {
-        additions.withLock { nextSerial = max(nextSerial, record.serial + 1) }
+        neverAgain(serial: record.serial, version: record.version)
         accounts.bury(.init(id: record.id, reason: .lost, lastStep: record.step, serial: record.serial))
     }
 
@@ -87,7 +92,7 @@ extension SessionTable {
         return found ?? nil
     }
 
-    /// The store has the session whole as it stood at that version.
+    /// The store has the session whole as it stood at that version; 0 if it has not all of it.
     func noteStored(_ id: String, _ serial: UInt64, version: UInt64) {
         try? with(id, serial) { (shard, index) throws(SessionError) in shard[index].storedVersion = version }
     }
