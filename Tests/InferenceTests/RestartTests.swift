@@ -54,4 +54,26 @@ struct RestartTests {
         for (id, tokens) in tokens { #expect(try await server.state(id).bits == model.state(after: tokens), "\(id)") }
         server.stop()
     }
+
+    @Test("a new session has no part in what the journal has of one that ended", arguments: 1...4)
+    func ended(moves: Int) async throws {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        var server = try DurableServer(model, in: folder.path)
+        for id in ["stays", "ends"] { try await server.create(id, .sync) }
+        // Of a session that goes on, so that the journal is not forgotten.
+        try await server.absorb("stays", [1])
+        for _ in 0..<moves { try await server.absorb("ends", [7]) }
+        try await server.store.durable(try server.sessions.delete("ends"))
+        var tokens: [Int] = []
+        for start in 0..<4 {
+            server.stop()
+            server = try DurableServer(model, in: folder.path)
+            if start == 0 { try await server.create("new", .sync) }
+            #expect(try await server.state("new").bits == model.state(after: tokens))
+            tokens.append(start)
+            try await server.absorb("new", [start])
+        }
+        #expect(try await server.state("stays").bits == model.state(after: [1]))
+        server.stop()
+    }
 }
