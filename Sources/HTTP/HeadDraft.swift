@@ -10,6 +10,8 @@ struct HeadDraft {
     private var target = 0..<0
     private var path = 0..<0
     private var query = 0..<0
+    /// The path in another form; nil where it is as it came.
+    private var cleanPath: [UInt8]?
     private var hosts = 0
     private var contentLength: Int?
     private var codings = 0
@@ -69,6 +71,7 @@ struct HeadDraft {
         path = (start - origin)..<(question - origin)
         query = (min(question + 1, range.upperBound) - origin)..<(range.upperBound - origin)
         if path.isEmpty { path = 0..<0 }
+        if isRooted { cleanPath = DotSegments.removed(from: bytes, start..<question) }
     }
 
     /// RFC 9112 §5: `field-name ":" OWS field-value OWS`.
@@ -151,6 +154,11 @@ struct HeadDraft {
         var fields = HeaderFields()
         fields.bytes = Array(whole)
         fields.entries = entries
+        var path = path
+        if let cleanPath {
+            path = fields.bytes.count..<(fields.bytes.count + cleanPath.count)
+            fields.bytes += cleanPath
+        }
         let framing: RequestHead.Framing =
             codings > 0 ? .chunked : contentLength.map { $0 == 0 ? .none : .length($0) } ?? .none
         return RequestHead(

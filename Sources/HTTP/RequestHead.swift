@@ -18,7 +18,7 @@ public struct RequestHead: Sendable {
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     public let expectsContinue: Bool
 
-    // Ranges of `fields.bytes`, which holds the whole head.
+    // Ranges of `fields.bytes`, which holds the whole head, and behind it the path where that had segments of dots.
     let targetRange: Range<Int>
     let pathRange: Range<Int>
     let queryRange: Range<Int>
@@ -26,7 +26,8 @@ public struct RequestHead: Sendable {
     /// The request target as it came.
     public var target: String { String(decoding: fields.bytes[targetRange], as: UTF8.self) }
 
-    /// The path's segments, decoded; an escaped slash stays inside its segment. `/` has one, empty.
+    /// The path's segments, decoded once and without `.` and `..`; an escaped slash stays inside its segment. `/` has
+    /// one, empty.
     public var segments: [String] {
         ranges(of: pathRange.dropFirst(), separator: "/").map { PercentDecoding.text(fields.bytes, $0) }
     }

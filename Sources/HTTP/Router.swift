@@ -19,6 +19,8 @@ public struct Router: Sendable {
     }
 
     private let root = Node()
+    /// Methods that some path has.
+    private var methods: Set<Method> = []
 
     public init() {}
 
@@ -26,6 +28,7 @@ public struct Router: Sendable {
     /// error.
     public mutating func on(_ method: Method, _ pattern: String, _ handler: @escaping Handler) {
         precondition(pattern.hasPrefix("/"), "\(pattern) does not begin with /")
+        methods.insert(method)
         let segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         var names: [String] = []
         Self.add(method, segments.map(Array.init), 0, &names, handler, to: root, pattern)
@@ -55,12 +58,14 @@ public struct Router: Sendable {
     }
 
     /// The handler for a head and the values of the path's parameters.
-    /// - Throws: 404 `not-found`, or 405 `method-not-allowed` with `Allow` (RFC 9110 §15.5.6). HEAD falls back to GET.
+    /// HEAD falls back to GET, and OPTIONS to a reply that says what there is (RFC 9110 §9.3.7).
+    /// - Throws: 404 `not-found`, or 405 `method-not-allowed` with `Allow` (RFC 9110 §15.5.6).
     public func find(_ head: RequestHead) throws(HTTPError) -> (handler: Handler, parameters: PathParameters) {
         let bytes = head.fields.bytes
         var values: [Range<Int>] = []
         let path = head.pathRange
         let start = min(path.lowerBound + 1, path.upperBound)
+        if path.count == 1, bytes[path.lowerBound] == UInt8(ascii: "*") { return Self.tell(methods) }
         guard path.isEmpty || bytes[path.lowerBound] == UInt8(ascii: "/"),
             let routes = Self.match(root, bytes, start, path.upperBound, &values)
         else { throw HTTPError(.notFound, "not-found", "Nothing is found at this path.") }
@@ -69,13 +74,24 @@ public struct Router: Sendable {
             let route = routes.first(where: { $0.method == method })
                 ?? (method == .head ? routes.first { $0.method == .get } : nil)
         else {
-            var allowed = routes.map(\.method.rawValue)
-            if allowed.contains("GET"), !allowed.contains("HEAD") { allowed.append("HEAD") }
+            let methods = Set(routes.map(\.method))
+            if method == .options { return Self.tell(methods) }
             throw HTTPError(
                 .methodNotAllowed, "method-not-allowed", "The path does not have the method \(method.rawValue).",
-                fields: ["allow": allowed.sorted().joined(separator: ", ")])
+                fields: Self.allow(methods))
         }
         return (route.handler, PathParameters(names: route.names, bytes: bytes, ranges: values))
+    }
+
+    /// `Allow` (RFC 9110 §10.2.1) for a path of these methods.
+    private static func allow(_ methods: Set<Method>) -> HeaderFields {
+        let all = methods.union(methods.contains(.get) ? [.head, .options] : [.options])
+        return ["allow": all.map(\.rawValue).sorted().joined(separator: ", ")]
+    }
+
+    private static func tell(_ methods: Set<Method>) -> (handler: Handler, parameters: PathParameters) {
+        let fields = allow(methods)
+        return ({ _ in Response(.noContent, fields: fields) }, PathParameters())
     }
 
     private static func match(

@@ -177,7 +177,12 @@ struct LiveTests {
             try client.send("DELETE /hello HTTP/1.1\r\nHost: t\r\n\r\n")
             let reply = try client.reply()
             #expect(reply.status == 405)
-            #expect(reply.fields["allow"] == "GET, HEAD")
+            #expect(reply.fields["allow"] == "GET, HEAD, OPTIONS")
+            for (target, allowed) in [("/hello", "GET, HEAD, OPTIONS"), ("*", "GET, HEAD, OPTIONS, POST")] {
+                try client.send("OPTIONS \(target) HTTP/1.1\r\nHost: t\r\n\r\n")
+                let reply = try client.reply()
+                #expect(reply.status == 204 && reply.fields["allow"] == allowed)
+            }
             #expect(try client.get("/fails").status == 500)
             #expect(try client.get("/hello").status == 200)
         }

@@ -35,8 +35,12 @@ struct RouterTests {
             ("GET /v1/%6dodels", ""), ("POST /v1/sessions/7/step", "id=7"), ("DELETE /v1/sessions/7", "session=7"),
             ("GET /v1/sessions/new", ""), ("POST /v1/sessions/new/step", "id=new"), ("GET /v1/models/end", "model=end"),
             ("GET /v1/x/end", "a=v1 b=x"), ("GET /none", "404 "), ("GET /v1/models/", "404 "), ("GET /v1", "404 "),
-            ("POST /v1/sessions//step", "404 "), ("GET /v1/sessions/7/step/", "404 "), ("OPTIONS *", "404 "),
-            ("PUT /v1/sessions/7", "405 DELETE, GET, HEAD"), ("GET /v1/sessions/7/step", "405 POST"),
+            ("POST /v1/sessions//step", "404 "), ("GET /v1/sessions/7/step/", "404 "),
+            ("OPTIONS *", ""), ("OPTIONS /v1", "404 "), ("OPTIONS /v1/sessions/7/step", ""),
+            ("GET /v1/x/../models/./b", "model=b"),
+            ("GET /v1/%2e%2E/v1/models/a", "model=a"),
+            ("PUT /v1/sessions/7", "405 DELETE, GET, HEAD, OPTIONS"),
+            ("GET /v1/sessions/7/step", "405 OPTIONS, POST"),
         ])
     func paths(_ line: String, _ expected: String) throws {
         #expect(try find(line) == expected)

@@ -85,14 +85,16 @@ struct BadOptionTests {
     @Test(
         "a known method that a path does not have is 405 with those it has",
         arguments: [
-            ("PUT", "/v1/sessions", "GET, HEAD, POST"), ("DELETE", "/v1/models", "GET, HEAD"),
-            ("GET", "/v1/prefill", "POST"), ("PATCH", "/v1/sessions/a", "DELETE, GET, HEAD"),
-            ("GET", "/v1/sessions/a/step", "POST"), ("POST", "/livez", "GET, HEAD"), ("OPTIONS", "/v1/step", "POST"),
+            ("PUT", "/v1/sessions", "GET, HEAD, OPTIONS, POST"), ("DELETE", "/v1/models", "GET, HEAD, OPTIONS"),
+            ("GET", "/v1/prefill", "OPTIONS, POST"), ("PATCH", "/v1/sessions/a", "DELETE, GET, HEAD, OPTIONS"),
+            ("GET", "/v1/sessions/a/step", "OPTIONS, POST"), ("POST", "/livez", "GET, HEAD, OPTIONS"),
         ])
     func methods(method: String, path: String, allowed: String) throws {
         let reply = try LiveServer.client().request(method, path)
         try reply.expectProblem(405, "method-not-allowed", mentioning: method)
         #expect(reply.headers["allow"] == allowed)
+        let options = try LiveServer.client().request("OPTIONS", path)
+        #expect(options.status == 204 && options.headers["allow"] == allowed)
     }
 
     @Test("a reply may hold only so many values, and says how many steps that is") func replyLimit() throws {

@@ -1,0 +1,72 @@
+extension ConformanceCase {
+    private static let bad = "400 bad-target"
+
+    static let targets = [
+        of("segments", "9112 §3.2.1", "/a/b/c", #"GET ["a", "b", "c"]"#),
+        of("a slash at the end", "3986 §3.3", "/a/", #"GET ["a", ""]"#),
+        of("an empty segment", "3986 §3.3", "/a//b", #"GET ["a", "", "b"]"#),
+        of("all characters of a segment", "3986 §3.3", "/-._~!$&'()*+,;=:@", #"GET ["-._~!$&\'()*+,;=:@"]"#),
+        of("an escape", "3986 §2.1", "/a%20b", #"GET ["a b"]"#),
+        of("escapes in both cases", "3986 §2.1", "/%4a%4A", #"GET ["JJ"]"#),
+        of("an escaped slash", "3986 §2.2", "/a%2Fb", #"GET ["a/b"]"#),
+        of("an escaped question mark", "3986 §2.2", "/a%3Fb?c", #"GET ["a?b"] ["c="]"#),
+        of("an escape that is not decoded twice", "3986 §2.4", "/%2541", #"GET ["%41"]"#),
+        of("UTF-8 in escapes", "3986 §2.5", "/%C3%A9", #"GET ["é"]"#),
+        of("a plus sign in a path", "3986 §2.2", "/a+b", #"GET ["a+b"]"#),
+        of("a query", "3986 §3.4", "/?a=1&b=2", #"GET [""] ["a=1", "b=2"]"#),
+        of("a query with escapes", "3986 §3.4", "/?a=%26+%3D", #"GET [""] ["a=& ="]"#),
+        of("a query with slashes and question marks", "3986 §3.4", "/?a=/?", #"GET [""] ["a=/?"]"#),
+        of("an empty query", "3986 §3.4", "/?", #"GET [""]"#),
+        of("a name without a value", "3986 §3.4", "/?a&&=b", #"GET [""] ["a=", "=b"]"#),
+        of("a dot", "3986 §5.2.4", "/a/./b", #"GET ["a", "b"]"#),
+        of("two dots", "3986 §5.2.4", "/a/../b", #"GET ["b"]"#),
+        of("two dots in escapes", "3986 §6.2.2.2", "/a/%2e%2E/b", #"GET ["b"]"#),
+        of("two dots, one escaped", "3986 §6.2.2.2", "/a/.%2e/b", #"GET ["b"]"#),
+        of("two dots escaped twice", "3986 §2.4", "/a/%252e%252e/b", #"GET ["a", "%2e%2e", "b"]"#),
+        of("more dots than segments", "3986 §5.2.4", "/../../b", #"GET ["b"]"#),
+        of("dots at the end", "3986 §5.2.4", "/a/b/..", #"GET ["a", ""]"#),
+        of("a dot at the end", "3986 §5.2.4", "/a/.", #"GET ["a", ""]"#),
+        of("three dots", "3986 §5.2.4", "/.../a", #"GET ["...", "a"]"#),
+        of("names with dots", "3986 §5.2.4", "/.a/b./..c", #"GET [".a", "b.", "..c"]"#),
+        of("dots behind an escaped slash", "3986 §2.2", "/a%2F../b", #"GET ["a/..", "b"]"#),
+        of("dots in a query", "3986 §5.2.4", "/a?/../b", #"GET ["a"] ["/../b="]"#),
+        of("the absolute form", "9112 §3.2.2", "http://h/a?b", #"GET ["a"] ["b="]"#),
+        of("the absolute form without a path", "9112 §3.2.2", "http://h", #"GET [""]"#),
+        of("the absolute form of https in capitals", "9112 §3.2.2", "HTTPS://h:1/a", #"GET ["a"]"#),
+        of("the absolute form with dots", "9112 §3.2.2", "http://h/a/../b", #"GET ["b"]"#),
+        of("the absolute form with a query alone", "9112 §3.2.2", "http://h?a", #"GET [""] ["a="]"#),
+        of("an empty authority", "9110 §4.2.1", "http:///a", bad),
+        of("another scheme", "9112 §3.2.2", "ftp://h/a", bad),
+        of("a relative path", "9112 §3.2", "a", bad),
+        of("the asterisk without OPTIONS", "9112 §3.2.4", "*", bad),
+        ConformanceCase("the asterisk", "9112 §3.2.4", line: "OPTIONS * HTTP/1.1", to: #"OPTIONS [""]"#),
+        ConformanceCase("more than the asterisk", "9112 §3.2.4", line: "OPTIONS *a HTTP/1.1", to: bad),
+        of("the authority form without CONNECT", "9112 §3.2.3", "h:80", bad),
+        of("a fragment", "9112 §3.2", "/a#b", bad),
+        of("half an escape", "3986 §2.1", "/%4", bad),
+        of("a percent sign alone", "3986 §2.1", "/a%", bad),
+        of("an escape of no digits", "3986 §2.1", "/%zz", bad),
+        of("an escaped NUL", "3986 §7.3", "/%00", bad),
+        of("escapes that are no UTF-8", "3986 §2.5", "/%ff", bad),
+        of("an escape of half a character", "3986 §2.5", "/%C3/%A9", bad),
+        of("an overlong escape", "3629 §3", "/%c0%af", bad),
+        of("a bad escape in a query", "3986 §2.1", "/?a=%g1", bad),
+        of("characters beyond ASCII", "3986 §2", "/\u{e9}", bad),
+        of("a control character", "3986 §2", "/a\u{1}b", bad),
+        of("DEL", "3986 §2", "/a\u{7f}b", bad),
+        of("a tab", "3986 §2", "/a\tb", bad),
+        of(
+            "a target as long as it may be", "9110 §4.1", "/" + String(repeating: "a", count: 255),
+            #"GET [""# + String(repeating: "a", count: 255) + #""]"#),
+        of(
+            "a target that is too long", "9110 §15.5.15", "/" + String(repeating: "a", count: 256),
+            "414 target-too-long"),
+        ConformanceCase(
+            "a target without end", "9110 §15.5.15", "GET /" + String(repeating: "a", count: 300),
+            "414 target-too-long"),
+    ]
+
+    private static func of(_ name: String, _ source: String, _ target: String, _ outcome: String) -> ConformanceCase {
+        ConformanceCase(name, source, line: "GET \(target) HTTP/1.1", to: outcome)
+    }
+}
