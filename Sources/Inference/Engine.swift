@@ -145,9 +145,10 @@ final class Engine {
 
     private func wait(_ operation: Operation, _ error: SessionError) {
         if case .makingRoom(let bytes) = error {
-            sessions.store!.makeRoom(bytes, for: operation.heldSerial) { [comeBack] in comeBack(operation, .room($0)) }
+            let serial = operation.session?.serial ?? operation.heldSerial
+            sessions.store!.makeRoom(bytes, for: serial) { [comeBack] in comeBack(operation, .room($0)) }
         } else {
-            sessions.fetch(operation.sessionID!, serial: operation.work.serial) { [comeBack] in
+            sessions.fetch(operation.session?.id ?? operation.sessionID!, serial: operation.work.serial) { [comeBack] in
                 comeBack(operation, .fetched($0))
             }
         }

@@ -20,7 +20,7 @@ struct LeavingTests {
             let copy = try #require(table.coldest(10, of: .idle, upTo: .max).dirty.first)
             try between()
             table.noteStored("a", session.serial, version: copy.record.version)
-            table.leaveMemory(copy.record, if: .idle)
+            table.leaveMemory(copy.record, if: .idle, upTo: .max)
             return try !table.record("a").isInMemory
         }
         #expect(try !leave { _ = try table.checkpoint("a", serial: session.serial, name: "c") })
@@ -40,6 +40,10 @@ struct LeavingTests {
         let record = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1, policy: policy)
         table.noteStored("a", record.serial, version: record.version)
         #expect(table.coldest(10, of: .idle, upTo: .max).clean.map(\.id) == ["a"])
+        // A change that is still to be written must not be left behind.
+        let made = try table.checkpoint("a", serial: record.serial, name: "c").session
+        #expect(!table.leaveMemory(made, if: .idle, upTo: record.commit))
+        #expect(table.coldest(10, of: .idle, upTo: 0).clean.isEmpty)
         table.noteStored("a", record.serial, version: 0)
         #expect(table.coldest(10, of: .idle, upTo: .max).dirty.map(\.record.id) == ["a"])
     }

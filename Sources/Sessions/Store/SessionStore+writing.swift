@@ -242,7 +242,8 @@ extension SessionStore {
     private func spill(_ leaving: SessionTable.Leaving, toHave bytes: Int) -> SessionError? {
         if table.dropPrefixes(toHave: bytes) { return nil }
         while table.isCrowded(by: bytes) {
-            let cold = table.coldest(Self.spillLimit, of: leaving, upTo: lastSettled)
+            let settled = lastSettled
+            let cold = table.coldest(Self.spillLimit, of: leaving, upTo: settled)
             if cold.dirty.isEmpty && cold.clean.isEmpty {
                 return .storeFull(needed: bytes, budget: table.budget)
             }
@@ -266,8 +267,10 @@ extension SessionStore {
             }
             // What moves all the time may stay all the time.
             var hasLeft = false
-            for record in cold.dirty.map(\.record) + cold.clean where table.leaveMemory(record, if: leaving) {
-                hasLeft = true
+            for record in cold.dirty.map(\.record) + cold.clean {
+                // Of sessions at work no more than must.
+                if case .allBut = leaving, !table.isCrowded(by: bytes) { break }
+                if table.leaveMemory(record, if: leaving, upTo: settled) { hasLeft = true }
             }
             guard hasLeft else { return .storeFull(needed: bytes, budget: table.budget) }
         }

@@ -156,13 +156,14 @@ extension SessionTable {
         return (dirty, clean)
     }
 
-    /// Takes a session out of the memory if it stands as the store has it and may still leave. False when not.
+    /// Takes a session out of the memory if it stands as the store has it, with all that was queued of it among the
+    /// commits up to that one, and may still leave. False when not.
     @discardableResult
-    func leaveMemory(_ record: SessionRecord, if leaving: Leaving) -> Bool {
+    func leaveMemory(_ record: SessionRecord, if leaving: Leaving, upTo commit: UInt64) -> Bool {
         let hasLeft = try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
             let entry = shard[index]
             guard entry.slot >= 0, leaving.includes(entry), entry.record.version == record.version,
-                entry.storedVersion == record.version
+                entry.storedVersion == record.version, entry.lastCommit <= commit
             else { return false }
             shard.leaveMemory(index)
             if record.policy.durability == .none {
