@@ -5,7 +5,7 @@
 
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libcurl4-openssl-dev libsimdjson-dev libsqlite3-dev libssl-dev pkg-config \
+    && apt-get install -y --no-install-recommends libcurl4-openssl-dev libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 # Dependencies in a layer of their own: they change less often than the sources.
@@ -22,7 +22,7 @@ RUN SCANSTEP_MARCH="$SCANSTEP_MARCH" swift build -c release --product scanstep -
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libsimdjson14 libsqlite3-0 libssl3 libstdc++6 \
+    && apt-get install -y --no-install-recommends libsimdjson14 libsqlite3-0 libssl3 libstdc++6 zlib1g \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/scanstep /usr/local/bin/scanstep
 COPY Models /models

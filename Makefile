@@ -15,7 +15,7 @@ QUICK ?=
 
 SCANSTEP := .build/release/scanstep
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
-RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config
+RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-venv
 # torch.compile needs the C++ compiler and Python's headers.
 BENCH_PACKAGES := $(RUN_PACKAGES) python3 python3-dev python3-venv wrk

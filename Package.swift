@@ -38,12 +38,14 @@ let package = Package(
     ],
     targets: [
         .target(name: "CLinux"),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
+        .target(name: "Metrics", swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
         .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
@@ -59,14 +61,19 @@ let package = Package(
         .target(
             name: "Inference",
             dependencies: [
-                "Sessions", "Recurrent", "Kernels", "Threading",
+                "Sessions", "Recurrent", "Kernels", "Threading", "Metrics",
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .target(name: "EventLoop", dependencies: ["CLinux", "Threading"], swiftSettings: settings),
-        .target(name: "HTTP", dependencies: ["EventLoop"], swiftSettings: settings),
         .target(
-            name: "API", dependencies: ["EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON"],
+            name: "HTTP", dependencies: ["EventLoop", "Threading", "COpenSSL", "CZlib"], swiftSettings: settings),
+        .target(
+            name: "API",
+            dependencies: [
+                "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON", "Metrics", "Threading",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(
             name: "scanstep",

@@ -9,11 +9,13 @@ struct Fields {
     /// Where the object stands in the body, for messages: empty for the body itself, else like `steps[3].`.
     let place: String
 
-    init(_ value: JSONValue, at place: String = "", allowed: [String]) throws(Problem) {
+    init(
+        _ value: JSONValue, at place: String = "", allowed: [String], what: String = "The body"
+    ) throws(Problem) {
         self.value = value
         self.place = place
         guard value.kind == .object else {
-            throw .invalid(place.isEmpty ? "The body must be a JSON object." : "\(place.dropLast()) must be an object.")
+            throw .invalid(place.isEmpty ? "\(what) must be a JSON object." : "\(place.dropLast()) must be an object.")
         }
         if let name = value.firstKey(notIn: allowed) {
             throw .invalid(
@@ -27,15 +29,15 @@ struct Fields {
         try self.init(bytes: try await request.body(), allowed: allowed)
     }
 
-    /// Reads a body.
-    init(bytes: [UInt8], allowed: [String]) throws(Problem) {
+    /// Reads a body, or what else there is a name for.
+    init(bytes: [UInt8], allowed: [String], what: String = "The body") throws(Problem) {
         let document: JSONDocument
         do throws(JSONError) {
             document = try JSONDocument(parsing: bytes)
         } catch {
-            throw Problem(.badRequest, "invalid-json", "The body is not JSON: \(error)")
+            throw Problem(.badRequest, "invalid-json", "\(what) is not JSON: \(error)")
         }
-        try self.init(document.root, allowed: allowed)
+        try self.init(document.root, allowed: allowed, what: what)
     }
 
     /// The field, or nil when it is missing or null.

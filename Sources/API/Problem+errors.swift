@@ -42,6 +42,13 @@ extension Problem {
             self = Problem(
                 .tooManyRequests, "queue-full", "With this input more than \(limit) bytes of inputs would be waiting."
             ).retryable(limit)
+        case .overloaded(let delay, let limit):
+            self = Problem(
+                .serviceUnavailable, "overloaded",
+                "What is to be done already would delay this by more than \(limit / .milliseconds(1)) ms."
+            ).retryable(after: (delay - limit) / .seconds(1))
+        case .notServed(let model):
+            self = Problem(.notFound, "model-not-found", "Model \"\(model)\" is served no more.")
         case .deadlinePassed:
             self = Problem(.gatewayTimeout, "deadline-passed", "The time that X-Request-Timeout-Ms gives has passed.")
         case .draining: self = .draining
@@ -52,12 +59,18 @@ extension Problem {
     init(_ error: SessionError) {
         switch error {
         case .unknown(let id):
-            self = Problem(.notFound, "session-not-found", "There is no session \"\(id)\".")
+            self = Problem(.notFound, "session-not-found", "There is no session \"\(SessionID.local(id))\".")
         case .gone(let id, let reason, let lastStep):
-            self = Problem(.gone, "session-gone", "Session \"\(id)\" was \(reason.rawValue) at step \(lastStep).")
+            let name = SessionID.local(id)
+            self = Problem(.gone, "session-gone", "Session \"\(name)\" was \(reason.rawValue) at step \(lastStep).")
                 .with("reason", reason.rawValue).with("last_step", lastStep)
         case .exists(let id):
-            self = Problem(.conflict, "session-exists", "There is a session \"\(id)\" already.")
+            self = Problem(.conflict, "session-exists", "There is a session \"\(SessionID.local(id))\" already.")
+        case .quotaFull(let quota):
+            let limits = [
+                quota.sessions.map { "\($0) sessions" }, quota.bytes.map { "\($0) bytes of their states" },
+            ].compactMap { $0 }.joined(separator: " and ")
+            self = Problem(.insufficientStorage, "key-quota-full", "This API key may have \(limits), and no more.")
         case .storeFull(let needed, let budget):
             self = Problem(
                 .insufficientStorage, "session-store-full",
@@ -94,11 +107,26 @@ extension Problem {
         }
     }
 
-    static let draining = Problem(.serviceUnavailable, "draining", "The server is shutting down.")
+    static let draining = Problem(.serviceUnavailable, "draining", "The server is shutting down.").retryable(after: 1)
+    static let loading = Problem(.serviceUnavailable, "loading", "Models are being loaded.").retryable(after: 1)
 
-    private func retryable(_ limit: Int) -> Problem {
-        var problem = with("limit", limit).with("retry_after_ms", 1000)
-        problem.fields["retry-after"] = "1"
+    static func forbidden(_ served: ServedModel) -> Problem {
+        Problem(.forbidden, "model-forbidden", "This API key may not use model \"\(served.id)\".")
+    }
+
+    static func rateLimited(_ key: APIKey, _ seconds: Double) -> Problem {
+        let rate = key.limits.requestsPerSecond!
+        return Problem(.tooManyRequests, "rate-limited", "This API key may make \(rate) requests a second.")
+            .retryable(after: seconds)
+    }
+
+    private func retryable(_ limit: Int) -> Problem { with("limit", limit).retryable(after: 1) }
+
+    /// Says when to come again: in whole seconds for `Retry-After` (RFC 9110 §10.2.3), and to the millisecond.
+    func retryable(after seconds: Double) -> Problem {
+        let milliseconds = Int((seconds * 1000).rounded(.up))
+        var problem = with("retry_after_ms", milliseconds)
+        problem.fields["retry-after"] = String(max(1, (milliseconds + 999) / 1000))
         return problem
     }
 }

@@ -62,6 +62,16 @@ public struct Problem: RespondingError, Sendable {
         json.endObject()
     }
 
+    /// The object `{"error": …}` that stands for a result among others.
+    var asMember: JSONWriter {
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("error")
+        write(to: &json)
+        json.endObject()
+        return json
+    }
+
     public var response: Response {
         var json = JSONWriter()
         write(to: &json)

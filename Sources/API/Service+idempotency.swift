@@ -15,10 +15,15 @@ extension Service {
         guard (1...Self.longestKey).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalid("Idempotency-Key must be 1 to \(Self.longestKey) visible ASCII characters.")
         }
+        return Work.Idempotency(key: key, digest: Self.digest(of: request, body)) { reply($0).bytes }
+    }
+
+    /// Tells a request from others.
+    static func digest(of request: Request, _ body: [UInt8]) -> String {
         let sha = SHA256()
         sha.update(request.head.target + "\n")
         sha.update(body)
-        return Work.Idempotency(key: key, digest: sha.hexadecimal()) { reply($0).bytes }
+        return sha.hexadecimal()
     }
 
     /// Refuses an `Idempotency-Key` where it would promise too much.

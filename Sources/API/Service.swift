@@ -8,49 +8,23 @@ public final class Service: Sendable {
     /// Sequences of one prefill and steps of one batched step.
     static let batchLimit = 4096
 
-    let models: [ServedModel]
-    let sessions: SessionTable
-    let scheduler: Scheduler
+    public let catalog: Catalog
+    public let sessions: SessionTable
+    public let scheduler: Scheduler
     let clock: @Sendable () -> Double
     /// Of sessions that do not say otherwise.
     let policy: SessionPolicy
+    let resumptions = Resumptions()
 
     /// - Parameters:
     ///   - policy: of sessions that do not say otherwise.
     ///   - clock: seconds since 1970.
     public init(
-        models: [ServedModel], sessions: SessionTable, scheduler: Scheduler, policy: SessionPolicy,
+        catalog: Catalog, sessions: SessionTable, scheduler: Scheduler, policy: SessionPolicy,
         clock: @escaping @Sendable () -> Double
     ) {
-        (self.models, self.sessions, self.scheduler, self.clock) = (models, sessions, scheduler, clock)
+        (self.catalog, self.sessions, self.scheduler, self.clock) = (catalog, sessions, scheduler, clock)
         self.policy = policy
-    }
-
-    /// All routes.
-    public func router() -> Router {
-        var router = Router()
-        router.on(.get, "/v1/models", listModels)
-        router.on(.get, "/v1/models/{model}", getModel)
-        router.on(.post, "/v1/prefill", prefill)
-        router.on(.post, "/v1/step", step)
-        router.on(.post, "/v1/sessions", createSession)
-        router.on(.get, "/v1/sessions", listSessions)
-        router.on(.get, "/v1/sessions/{id}", getSession)
-        router.on(.delete, "/v1/sessions/{id}", deleteSession)
-        router.on(.post, "/v1/sessions/{id}/prefill", prefillSession)
-        router.on(.post, "/v1/sessions/{id}/step", stepSession)
-        router.on(.post, "/v1/sessions/{id}/generate", generate)
-        router.on(.post, "/v1/sessions/{id}/fork", fork)
-        router.on(.post, "/v1/sessions/{id}/checkpoints", makeCheckpoint)
-        router.on(.get, "/v1/sessions/{id}/checkpoints", listCheckpoints)
-        router.on(.delete, "/v1/sessions/{id}/checkpoints/{name}", deleteCheckpoint)
-        router.on(.post, "/v1/sessions/{id}/rewind", rewind)
-        router.on(.get, "/v1/sessions/{id}/state", getState)
-        router.on(.put, "/v1/sessions/{id}/state", putState)
-        router.on(.get, "/livez", live)
-        router.on(.get, "/readyz", ready)
-        router.on(.get, "/openapi.yaml", openAPI)
-        return router
     }
 
     /// Renders errors of the HTTP layer as problems.
@@ -58,22 +32,29 @@ public final class Service: Sendable {
 
     // MARK: Looking things up
 
-    func model(_ id: String) throws(Problem) -> ServedModel {
+    public var models: [ServedModel] { catalog.models }
+
+    /// The model called `id`, if the caller may use it.
+    func model(_ id: String, _ request: Request) throws(Problem) -> ServedModel {
+        let models = models
         guard let served = models.first(where: { $0.id == id }) else {
-            let known = models.map(\.id).joined(separator: ", ")
+            let known = models.filter { request.maySee($0) }.map(\.id).joined(separator: ", ")
             throw Problem(.notFound, "model-not-found", "There is no model \"\(id)\"; served are \(known).")
         }
+        guard request.maySee(served) else { throw .forbidden(served) }
         return served
     }
 
-    /// The session called `id` and its model.
-    func session(_ id: String) throws(Problem) -> (record: SessionRecord, served: ServedModel) {
-        let record = try asked { () throws(SessionError) in try sessions.record(id) }
+    /// The caller's session called `id` and its model.
+    func session(_ id: String, _ request: Request) throws(Problem) -> (record: SessionRecord, served: ServedModel) {
+        let scoped = request.scoped(id)
+        let record = try asked { () throws(SessionError) in try sessions.record(scoped) }
         guard let served = models.first(where: { $0.id == record.model }) else {
             throw Problem(
                 .conflict, "state-model-mismatch",
                 "Session \"\(id)\" is of model \"\(record.model)\", which is not served here.")
         }
+        guard request.maySee(served) else { throw .forbidden(served) }
         return (record, served)
     }
 
@@ -98,7 +79,7 @@ public final class Service: Sendable {
             results.allSatisfy({ if case .failure(error) = $0 { true } else { false } })
         else { return results }
         switch error {
-        case .queueFull, .queueBytesFull, .draining, .deadlinePassed: throw Problem(error)
+        case .queueFull, .queueBytesFull, .overloaded, .draining, .deadlinePassed: throw Problem(error)
         default: return results
         }
     }

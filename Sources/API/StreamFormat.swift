@@ -8,18 +8,27 @@ enum StreamFormat {
     /// Server-sent events.
     case events
 
-    /// What the client accepts: events if it names their media type, else lines.
+    /// What the client would rather have; lines where that is all the same to it.
     init(_ request: Request) {
-        let accepted = request.head.fields.values(of: "accept").joined(separator: ",")
-        self = accepted.lowercased().contains("text/event-stream") ? .events : .lines
+        let wanted = Preference(request.head.fields.values(of: "accept"))
+        let lines = max(wanted.quality(ofType: "application/x-ndjson"), wanted.quality(ofType: "application/json"))
+        self = wanted.quality(ofType: "text/event-stream") > lines ? .events : .lines
     }
 
     var type: String { self == .lines ? "application/x-ndjson" : "text/event-stream" }
 
-    func frame(_ json: JSONWriter, event: String?) -> [UInt8] {
-        switch self {
-        case .lines: json.bytes + Array("\n".utf8)
-        case .events: Array((event.map { "event: \($0)\ndata: " } ?? "data: ").utf8) + json.bytes + Array("\n\n".utf8)
-        }
+    /// An object as the client gets it.
+    /// - Parameters:
+    ///   - event: the kind of a server-sent event; nil for the usual one.
+    ///   - step: of the session when it has come to this, by which a client can go on from there.
+    func frame(_ json: JSONWriter, event: String? = nil, step: Int? = nil) -> [UInt8] {
+        if self == .lines { return json.bytes + Array("\n".utf8) }
+        var bytes: [UInt8] = []
+        if let event { bytes += Array("event: \(event)\n".utf8) }
+        if let step { bytes += Array("id: \(step)\n".utf8) }
+        return bytes + Array("data: ".utf8) + json.bytes + Array("\n\n".utf8)
     }
+
+    /// What tells a client that the server is still there.
+    var stillThere: [UInt8] { Array((self == .lines ? "\n" : ":\n\n").utf8) }
 }

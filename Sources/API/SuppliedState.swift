@@ -7,11 +7,15 @@ import Recurrent
 extension Service {
     /// Takes a state file apart: the model it is of, and what to go on from.
     func suppliedState(
-        _ bytes: [UInt8], at place: String = "The state"
+        _ bytes: [UInt8], _ request: Request, at place: String = "The state"
     ) throws(Problem) -> (served: ServedModel, state: Work.SuppliedState) {
         do throws(StateFileError) {
             let file = try StateFile(parsing: bytes)
-            guard let served = models.first(where: { $0.model.fingerprint == file.fingerprint }) else {
+            guard
+                let served = models.first(where: {
+                    $0.model.fingerprint == file.fingerprint && request.maySee($0)
+                })
+            else {
                 throw .otherModel(name: file.model, fingerprint: file.fingerprint)
             }
             return (served, Work.SuppliedState(values: try file.values(for: served.model), step: file.step))

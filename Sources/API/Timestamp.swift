@@ -1,5 +1,5 @@
 /// RFC 3339 in UTC with milliseconds, as in `2026-11-23T10:15:00.250Z`.
-func timestamp(_ secondsSince1970: Double) -> String {
+public func timestamp(_ secondsSince1970: Double) -> String {
     let milliseconds = Int((secondsSince1970 * 1000).rounded(.down))
     let (days, inDay) = (milliseconds.floorDivided(by: 86_400_000), milliseconds.floorRemainder(by: 86_400_000))
     // Days to a civil date by eras of 400 years that begin on 1 March.

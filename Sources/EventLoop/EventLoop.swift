@@ -29,6 +29,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let waker: Int32
     private static let wakerToken = UInt64.max
 
+    private let turns = Atomic<Int>(0)
+    private let busyNanoseconds = Atomic<Int64>(0)
+    private let longestTurn = Atomic<Int64>(0)
+
     // The loop's own.
     private var ready: [Work] = []
     private var running: [Work] = []
@@ -196,6 +200,29 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: The thread
 
+    /// What a loop has done so far.
+    public struct Statistics: Sendable {
+        /// Times that it went round.
+        public var turns: Int
+        /// Time that it did not wait.
+        public var busy: Duration
+        /// The longest that it went without looking for what had arrived, since this was last asked.
+        public var longestTurn: Duration
+    }
+
+    public var statistics: Statistics {
+        Statistics(
+            turns: turns.load(ordering: .relaxed),
+            busy: .nanoseconds(busyNanoseconds.load(ordering: .relaxed)),
+            longestTurn: .nanoseconds(longestTurn.exchange(0, ordering: .relaxed)))
+    }
+
+    private func note(turn nanoseconds: Int64) {
+        turns.store(turns.load(ordering: .relaxed) + 1, ordering: .relaxed)
+        busyNanoseconds.store(busyNanoseconds.load(ordering: .relaxed) + nanoseconds, ordering: .relaxed)
+        if nanoseconds > longestTurn.load(ordering: .relaxed) { longestTurn.store(nanoseconds, ordering: .relaxed) }
+    }
+
     private func turn() {
         threadNumber.store(Thread.current, ordering: .relaxed)
         CurrentLoop.set(self)
@@ -205,6 +232,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             runReady(rounds: 16)
             send()
             performAfterthoughts()
+            note(turn: MonotonicInstant.now.nanoseconds - now.nanoseconds)
         }
         for registration in registrations { registration?.close() }
         fireTimers(until: .never)

@@ -8,10 +8,13 @@
 public final class Socket: @unchecked Sendable {
     /// The loop on which the socket is used.
     public let loop: EventLoop
+    /// Who is at the other end.
+    public let peer: PeerAddress
     private let registration: Registration
 
-    init(owning descriptor: Int32, loop: EventLoop) {
+    init(owning descriptor: Int32, peer: PeerAddress = .none, loop: EventLoop) {
         self.loop = loop
+        self.peer = peer
         registration = Registration(owning: descriptor, loop: loop)
     }
 

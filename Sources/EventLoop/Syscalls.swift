@@ -53,7 +53,17 @@ enum Syscall {
         }
     }
 
-    static func accept(_ listener: Int32) -> Outcome { call { Int(linux_accept(listener)) } }
+    static func accept(_ listener: Int32, from peer: inout PeerAddress) -> Outcome {
+        var raw = linux_peer()
+        let outcome = call { unsafe Int(linux_accept(listener, &raw)) }
+        peer = unsafe withUnsafeBytes(of: &raw.bytes) { bytes in
+            unsafe PeerAddress(
+                family: raw.family == 4 ? .four : raw.family == 6 ? .six : .none,
+                high: bytes.load(as: UInt64.self).bigEndian,
+                low: bytes.load(fromByteOffset: 8, as: UInt64.self).bigEndian, port: Int(raw.port))
+        }
+        return outcome
+    }
 
     /// After `close` the number is free even when the call reports an error, so there is nothing to retry.
     static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
@@ -105,6 +115,36 @@ enum Syscall {
         }
         throw failure
     }
+
+    /// Listens at a path, where a socket that nobody listens at any more makes room.
+    static func listen(path: String, backlog: Int) throws(SystemError) -> Int32 {
+        guard (1...Int(linux_longest_socket_path)).contains(path.utf8.count) else {
+            let reason = "the path must have 1 to \(linux_longest_socket_path) bytes"
+            throw SystemError(call: "bind", code: ENAMETOOLONG, reason: reason)
+        }
+        if unsafe linux_is_listened_at(path) != 0 { throw error("bind", EADDRINUSE) }
+        var status = stat()
+        if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
+        let descriptor = try demand("socket", linux_stream_socket(AF_UNIX))
+        do throws(SystemError) {
+            _ = try demand("bind", unsafe linux_bind_path(descriptor, path))
+            _ = try demand("listen", Glibc.listen(descriptor, Int32(clamping: backlog)))
+            return descriptor
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    /// Takes a listening socket over from who started the program.
+    static func adopt(_ descriptor: Int32) throws(SystemError) {
+        guard linux_listens(descriptor) != 0 else {
+            throw SystemError(call: "listen", code: EINVAL, reason: "descriptor \(descriptor) is no listening socket")
+        }
+        _ = try demand("fcntl", linux_adopt(descriptor))
+    }
+
+    static func unlink(_ path: String) { _ = unsafe Glibc.unlink(path) }
 
     static func makePoller() throws(SystemError) -> Int32 { try demand("epoll_create1", linux_epoll_create()) }
     static func makeWaker() throws(SystemError) -> Int32 { try demand("eventfd", linux_eventfd()) }

@@ -11,6 +11,7 @@ public struct BodyWriter: ~Copyable {
     /// Sends one piece at once and returns when the kernel has all of it: a slow client slows its writer.
     /// - Throws: `clientGone` when the connection is dead, or when the client takes nothing for `HTTPLimits.writeTime`.
     public func write(_ bytes: [UInt8]) async throws(HTTPError) {
+        connection.sentContent += bytes.count
         if bytes.isEmpty { return }  // An empty chunk would end the content (RFC 9112 §7.1).
         guard isChunked else { return try await connection.send(bytes) }
         connection.output.append(String(bytes.count, radix: 16))

@@ -7,7 +7,9 @@ final class Connection: @unchecked Sendable {
     let socket: Socket
     let loop: EventLoop
     let service: Service
+    let endpoint: Endpoint
     let shard: Shard
+    private let transport: Transport
     var task: Task<Void, Never>?
 
     var input = InputBuffer()
@@ -16,17 +18,25 @@ final class Connection: @unchecked Sendable {
     /// The reply under way must be the last, because the request's end cannot be found or is too far off.
     var mustClose = false
     var streamIsFinished = false
+    /// Bytes of content of the present reply.
+    var sentContent = 0
+    private var requests = 0
     /// Whether bytes of the reply's head have been given to the kernel.
     private var replyHasBegun = false
     private var parser: RequestParser
     /// The request that is being handled.
     private var inHand: Request?
+    /// Whether the request in hand has a body whose end may come at any time.
+    private var mayEndEarly = false
+    private var hasEndedReading = false
     /// Whether the connection waits for the first byte of a request.
     private var isIdle = false
     var hangUpActions: [@Sendable () -> Void] = []
 
-    init(_ socket: Socket, service: Service, shard: Shard) {
+    init(_ socket: Socket, endpoint: Endpoint, service: Service, shard: Shard) {
         self.socket = socket
+        self.endpoint = endpoint
+        transport = Transport(socket, endpoint.tls?.session())
         self.service = service
         self.shard = shard
         loop = socket.loop
@@ -38,6 +48,9 @@ final class Connection: @unchecked Sendable {
         do throws(SystemError) { try socket.attach() } catch { return socket.close() }
         socket.onHangUp = { [unowned self] in hangUp() }
         socket.onPeerFinished = { [unowned self] in if let inHand { probe(inHand) } }
+        do throws(SocketError) { try await transport.open(until: loop.now + service.limits.headTime) } catch {
+            return socket.close()
+        }
         do throws(HTTPError) {
             while try await serveNext() {}
             try await flush()
@@ -63,13 +76,13 @@ final class Connection: @unchecked Sendable {
             guard let self, let request, inHand === request, !replyHasBegun else { return }
             // An earlier reply that is still to be sent will find out as well.
             guard request.content.isComplete, socket.unsent == 0 else { return probe(request) }
-            socket.writeSoon(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+            transport.writeSoon(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
         }
     }
 
-    /// Lets a silent connection end; one with a request under way closes after its reply.
+    /// Lets a silent connection end, and a stream when it has read what has arrived; one with a request under way closes after its reply.
     func drain() {
-        if isIdle { socket.finishReading() }
+        if isIdle || mayEndEarly { endReading() }
     }
 
     /// Ends the connection now, whatever it is doing.
@@ -95,14 +108,24 @@ final class Connection: @unchecked Sendable {
         inHand = request
         defer { inHand = nil }
         if socket.peerFinished { probe(request) }
+        requests += 1
+        if let most = service.limits.requestsPerConnection, requests >= most { mustClose = true }
+        sentContent = 0
         var response = await respond(to: request)
-        if socket.hungUp || !socket.isOpen { throw .clientGone }
+        if socket.hungUp || !socket.isOpen {
+            conclude(request, HTTPStatus.clientGone, isComplete: false)
+            throw .clientGone
+        }
         mustClose = mustClose || mayNotDrain(request, response)
         let status = response.status
-        let endsHere = try await reply(&response, to: request)
-        hangUpActions = []
-        request.connection = nil
-        service.observer.replied?(head, status, loop.now - request.arrival)
+        let endsHere: Bool
+        do throws(HTTPError) {
+            endsHere = try await reply(&response, to: request)
+        } catch {
+            conclude(request, status, isComplete: false)
+            throw error
+        }
+        conclude(request, status, isComplete: true)
         if endsHere {
             // Closing with unread input would reset the connection, and the client could lose the reply (RFC 9112
             // §9.6).
@@ -112,15 +135,36 @@ final class Connection: @unchecked Sendable {
         return true
     }
 
+    /// Nothing more is done for a request.
+    private func conclude(_ request: Request, _ status: HTTPStatus, isComplete: Bool) {
+        hangUpActions = []
+        mayEndEarly = false
+        request.connection = nil
+        service.observer.replied?(
+            Exchange(
+                head: request.head, route: request.route, status: status, peer: socket.peer,
+                isSecure: transport.isSecure, received: request.content.received, sent: sentContent,
+                duration: MonotonicInstant.now - request.arrival, isComplete: isComplete, user: request.user,
+                identifier: request.identifier))
+    }
+
     private func identifier(_ head: RequestHead?) -> RequestIdentifier {
         RequestIdentifier(head, generate: shard.nextIdentifier)
     }
 
     private func respond(to request: Request) async -> Response {
+        var response = await handle(request)
+        service.crossOrigin?.decorate(&response, for: request.head)
+        ContentCoding.encode(&response, for: request.head)
+        return response
+    }
+
+    private func handle(_ request: Request) async -> Response {
         do {
-            let (handler, parameters) = try service.router.find(request.head)
-            request.parameters = parameters
-            return try await handler(request)
+            if let response = service.crossOrigin?.preflight(request.head) { return response }
+            let found = try endpoint.router.find(request.head)
+            (request.route, request.parameters) = (found.route, found.parameters)
+            return try await found.handler(request)
         } catch let error as HTTPError {
             return render(error, request.head, request.identifier)
         } catch let error as any RespondingError {
@@ -141,10 +185,15 @@ final class Connection: @unchecked Sendable {
     /// Answers a request whose head could not be understood.
     private func refuse(_ error: HTTPError) async throws(HTTPError) {
         let identifier = identifier(nil)
+        sentContent = 0
         let arrival = loop.now
         let response = render(error, nil, identifier)
         try await sendPlain(response, head: nil, identifier: identifier, keepsAlive: false)
-        service.observer.replied?(nil, response.status, loop.now - arrival)
+        service.observer.replied?(
+            Exchange(
+                head: nil, route: nil, status: response.status, peer: socket.peer, isSecure: transport.isSecure,
+                received: 0, sent: sentContent, duration: MonotonicInstant.now - arrival, isComplete: true, user: nil,
+                identifier: identifier))
         await linger()
     }
 
@@ -165,7 +214,7 @@ final class Connection: @unchecked Sendable {
                 if let head = try parser.next(&input) { return head }
             }
             do throws(SocketError) {
-                if try await socket.read(into: &input.bytes, until: deadline) == 0 { return nil }
+                if try await transport.read(into: &input.bytes, until: deadline) == 0 { return nil }
             } catch .timedOut {
                 if isIdle { return nil }
                 throw HTTPError(.requestTimeout, "head-timeout", "The request's head took too long.")
@@ -183,7 +232,7 @@ final class Connection: @unchecked Sendable {
                 if request.content.isComplete { return nil }
                 let count: Int
                 do throws(SocketError) {
-                    count = try await socket.read(into: &input.bytes, until: deadline)
+                    count = try await transport.read(into: &input.bytes, until: deadline)
                 } catch .timedOut {
                     throw HTTPError(.requestTimeout, "body-timeout", "The request's body took too long.")
                 } catch {
@@ -195,6 +244,37 @@ final class Connection: @unchecked Sendable {
             mustClose = true
             throw error
         }
+    }
+
+    func bodyPart(of request: Request, within patience: Duration) async throws(HTTPError) -> Request.BodyPart {
+        mayEndEarly = true
+        if service.isDraining { endReading() }
+        let deadline = MonotonicInstant.now + patience
+        while true {
+            do throws(HTTPError) {
+                if let part = try request.content.next(&input) { return .bytes(part) }
+            } catch {
+                mustClose = true
+                throw error
+            }
+            if request.content.isComplete { return .end(isComplete: true) }
+            do throws(SocketError) {
+                if try await transport.read(into: &input.bytes, until: deadline) > 0 { continue }
+            } catch .timedOut {
+                return .quiet
+            } catch {
+                // Within TLS an end that this side has made looks like one that nobody has announced.
+                guard hasEndedReading else { throw .clientGone }
+            }
+            mustClose = true
+            return .end(isComplete: false)
+        }
+    }
+
+    private func endReading() {
+        guard !hasEndedReading else { return }
+        hasEndedReading = true
+        socket.finishReading()
     }
 
     /// RFC 9110 §10.1.1: sent when the body is wanted, and never after the final status.
@@ -253,13 +333,14 @@ final class Connection: @unchecked Sendable {
             response, framing: framing, keepsAlive: keepsAlive, head: head, identifier: identifier, to: &output)
         replyHasBegun = true
         defer { replyHasBegun = false }
+        if !isBare { sentContent = content.count }
         if !isBare, content.count > 16 << 10 {
             try await flush(more: true)
             return try await send(content)
         }
         if !isBare { output.append(contentsOf: content) }
         guard keepsAlive, socket.unsent < 64 << 10 else { return try await flush() }
-        socket.writeSoon(output)
+        transport.writeSoon(output)
         output.removeAll(keepingCapacity: true)
     }
 
@@ -283,9 +364,6 @@ final class Connection: @unchecked Sendable {
             service.observer.failed?(error, ErrorContext(requestID: request.id, head: request.head))
         }
         guard streamIsFinished else {
-            hangUpActions = []
-            request.connection = nil
-            service.observer.replied?(request.head, response.status, loop.now - request.arrival)
             // A missing last chunk shows the truncation; content that the close delimits needs a reset to show it.
             if !isChunked { socket.reset() }
             throw .clientGone
@@ -299,7 +377,7 @@ final class Connection: @unchecked Sendable {
 
     func send(_ bytes: [UInt8], more: Bool = false) async throws(HTTPError) {
         do throws(SocketError) {
-            try await socket.write(bytes, more: more, patience: service.limits.writeTime)
+            try await transport.write(bytes, more: more, patience: service.limits.writeTime)
         } catch {
             mustClose = true
             throw .clientGone
@@ -329,13 +407,13 @@ final class Connection: @unchecked Sendable {
     private func linger() async {
         // Replies that wait to be sent come before the end.
         do throws(HTTPError) { try await flush() } catch { return }
-        socket.finishWriting()
+        await transport.finishWriting(patience: service.limits.lingerTime)
         let deadline = MonotonicInstant.now + service.limits.lingerTime
         var rest = service.limits.bodyBytes
         do throws(SocketError) {
             while rest > 0, MonotonicInstant.now < deadline {
                 input.consume(input.count)
-                let count = try await socket.read(into: &input.bytes, until: deadline)
+                let count = try await transport.read(into: &input.bytes, until: deadline)
                 if count == 0 { return }
                 rest -= count
             }

@@ -1,32 +1,43 @@
 import EventLoop
 
-/// An HTTP/1.1 server (RFC 9110, RFC 9112): loops, a listening socket, and the connections that it accepts.
+/// An HTTP/1.1 server (RFC 9110, RFC 9112): loops, listening sockets, and the connections that they accept.
 ///
-/// `@unchecked Sendable`: `listener` is written by `start` and read by `drain`, which follow one another; all other
+/// `@unchecked Sendable`: `listeners` is written by `start` and read by `drain`, which follow one another; all other
 /// members are constants that are themselves safe to share.
 public final class HTTPServer: @unchecked Sendable {
-    private let host: String
-    private let port: Int
+    /// A place where the server takes connections.
+    public struct Door: Sendable {
+        public var address: ListenAddress
+        /// What may be asked for there.
+        public var router: Router
+        /// Nil for plain HTTP.
+        public var tls: TLSConfiguration?
+
+        public init(_ address: ListenAddress, _ router: Router, tls: TLSConfiguration? = nil) {
+            (self.address, self.router, self.tls) = (address, router, tls)
+        }
+    }
+
+    private let doors: [Door]
     private let service: Service
     private let shards: [Shard]
     private let ended = Latch()
-    private var listener: Listener?
+    private var listeners: [Listener] = []
 
     /// A server at rest.
     /// - Parameters:
-    ///   - host: an IPv4 or IPv6 literal, or a name.
-    ///   - port: 0 takes a free one.
     ///   - loops: how many threads serve connections; accepted ones go to them in turn.
+    ///   - crossOrigin: which pages of other origins may call; nil for none.
     ///   - errorResponder: renders 4xx and 5xx replies.
     /// - Throws: when the process has no descriptors left.
     public init(
-        host: String = "127.0.0.1", port: Int = 0, loops: Int = 1, limits: HTTPLimits = HTTPLimits(), router: Router,
+        doors: [Door], loops: Int = 1, limits: HTTPLimits = HTTPLimits(), crossOrigin: CrossOrigin? = nil,
         observer: HTTPObserver = HTTPObserver(), errorResponder: @escaping ErrorResponder = HTTPServer.plainErrors
     ) throws(SystemError) {
         precondition(loops > 0, "\(loops) loops can serve no one")
-        self.host = host
-        self.port = port
-        service = Service(router: router, limits: limits, errorResponder: errorResponder, observer: observer)
+        self.doors = doors
+        service = Service(
+            limits: limits, crossOrigin: crossOrigin, errorResponder: errorResponder, observer: observer)
         var shards: [Shard] = []
         for _ in 0..<loops { shards.append(Shard(try EventLoop())) }
         self.shards = shards
@@ -40,28 +51,57 @@ public final class HTTPServer: @unchecked Sendable {
     /// Whether `drain` has begun.
     public var isDraining: Bool { service.isDraining }
 
-    /// Listens, and starts the loops.
-    /// - Returns: the port.
-    /// - Throws: when the host is unknown or the address is taken or not ours.
-    public func start() throws(SystemError) -> Int {
-        precondition(listener == nil, "a server is started once")
-        let listener = try Listener.bind(host: host, port: port, on: shards[0].loop)
-        self.listener = listener
-        for shard in shards { shard.loop.start() }
-        Task(executorPreference: shards[0].loop) { [service, shards] in
-            await Self.accept(listener, service, shards)
-        }
-        return listener.port
+    /// Connections now, and since the start those accepted and those turned away.
+    public var connections: (open: Int, accepted: Int, refused: Int) {
+        (service.census.open, service.census.acceptedSoFar, service.census.refusedSoFar)
     }
 
-    private static func accept(_ listener: Listener, _ service: Service, _ shards: [Shard]) async {
+    /// What the loops have done so far.
+    public var loops: [EventLoop.Statistics] { shards.map(\.loop.statistics) }
+
+    /// Listens, and starts the loops.
+    /// - Returns: the ports of the doors, in order; 0 for those that have none.
+    /// - Throws: when a host is unknown or an address is taken or not ours.
+    public func start() throws(SystemError) -> [Int] {
+        precondition(listeners.isEmpty, "a server is started once")
+        for door in doors { listeners.append(try Listener.bind(to: door.address, on: shards[0].loop)) }
+        for shard in shards { shard.loop.start() }
+        for (listener, door) in zip(listeners, doors) {
+            let endpoint = Endpoint(door.router, door.tls)
+            Task(executorPreference: shards[0].loop) { [service, shards] in
+                await Self.accept(listener, endpoint, service, shards)
+            }
+        }
+        return listeners.map(\.port)
+    }
+
+    private static func accept(
+        _ listener: Listener, _ endpoint: Endpoint, _ service: Service, _ shards: [Shard]
+    ) async {
         var turn = 0
         do throws(SystemError) {
             while let socket = try await listener.accept(for: { shards[turn].loop }) {
                 let shard = shards[turn]
-                let isWelcome = service.opened()
+                let welcome = service.census.enter(socket.peer)
                 shard.loop.run {
-                    if isWelcome { shard.open(socket, service) } else { shard.turnAway(socket, service) }
+                    switch welcome {
+                    case .welcome: shard.open(socket, endpoint, service)
+                    case .unheard: shard.drop(socket, service)
+                    // An answer within TLS would be work for those who are one too many.
+                    case .tooMany where endpoint.tls != nil, .tooManyFromAddress where endpoint.tls != nil:
+                        shard.drop(socket, service)
+                    case .tooMany:
+                        shard.turnAway(
+                            socket, service,
+                            HTTPError(.serviceUnavailable, "too-many-connections", "All connections are in use."))
+                    case .tooManyFromAddress:
+                        let limit = service.limits.connectionsPerAddress
+                        shard.turnAway(
+                            socket, service,
+                            HTTPError(
+                                .tooManyRequests, "too-many-connections",
+                                "There are \(limit!) connections from this address already.", limit: limit))
+                    }
                 }
                 turn = (turn + 1) % shards.count
             }
@@ -82,10 +122,10 @@ public final class HTTPServer: @unchecked Sendable {
             return service.allClosed.wait(until: .now)
         }
         defer { ended.open() }
-        if let listener {
+        if !listeners.isEmpty {
             let closed = Latch()
-            shards[0].loop.run {
-                listener.close()
+            shards[0].loop.run { [listeners] in
+                for listener in listeners { listener.close() }
                 closed.open()
             }
             closed.wait()
@@ -103,14 +143,23 @@ public final class HTTPServer: @unchecked Sendable {
 }
 
 extension Shard {
+    /// Closes a connection without a word.
+    fileprivate func drop(_ socket: Socket, _ service: Service) {
+        do throws(SystemError) { try socket.attach() } catch {}
+        socket.close()
+        service.closed(socket.peer)
+    }
+
     /// One connection too many: it is told so and closed, and keeps no one from being served.
-    fileprivate func turnAway(_ socket: Socket, _ service: Service) {
+    fileprivate func turnAway(_ socket: Socket, _ service: Service, _ error: HTTPError) {
         Task(executorPreference: loop) {
-            defer { service.closed() }
-            let error = HTTPError(.serviceUnavailable, "too-many-connections", "All connections are in use.")
+            defer { service.closed(socket.peer) }
+            var error = error
+            error.fields["retry-after"] = "1"
             let identifier = RequestIdentifier.generated(self.nextIdentifier())
-            let response = service.respondToError(
+            var response = service.respondToError(
                 error, ErrorContext(requestID: identifier.text(nil), head: nil))
+            response.fields["retry-after"] = "1"
             var bytes: [UInt8] = []
             let content: [UInt8] = if case .bytes(let body) = response.body { body } else { [] }
             self.encoder.append(

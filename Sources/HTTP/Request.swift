@@ -8,6 +8,10 @@ public final class Request: @unchecked Sendable {
     public let head: RequestHead
     /// The values of the route's segments in braces.
     public internal(set) var parameters = PathParameters()
+    /// The route that was found.
+    public internal(set) var route: Route?
+    /// Who asks, as a handler has found out.
+    public var user: (any AnyObject & Sendable)?
 
     /// When its head was complete.
     public let arrival: MonotonicInstant
@@ -32,16 +36,28 @@ public final class Request: @unchecked Sendable {
     /// hexadecimal digits.
     public var id: String { identifier.text(head) }
 
+    /// Who is at the other end of the connection.
+    public var peer: PeerAddress { connection?.socket.peer ?? .none }
+
+    /// The server's bounds.
+    public var limits: HTTPLimits { service.limits }
+
     /// Whether the server has been asked to end: work that could go on for long should come to a close.
     public var isDraining: Bool { service.isDraining }
 
-    /// The whole body.
+    /// The whole body, without its content coding.
     /// - Parameter limit: the most bytes to accept; without one, `HTTPLimits.bodyBytes`.
-    /// - Throws: 413 when the body is larger (at once if it declares so), 400 when its framing is broken, 408 when it
-    ///   stalls, and `clientGone`.
+    /// - Throws: 413 when the body is larger (at once if it declares so), 400 when its framing or coding is broken, 408
+    ///   when it stalls or drips, 415 for an unknown coding, and `clientGone`.
     public func body(upTo limit: Int? = nil) async throws(HTTPError) -> [UInt8] {
-        let connection = try current()
         let limit = limit ?? service.limits.bodyBytes
+        let isCoded = try ContentCoding.isGzip(head)
+        let bytes = try await encodedBody(upTo: limit)
+        return isCoded ? try ContentCoding.decode(bytes, head, limit: limit) : bytes
+    }
+
+    private func encodedBody(upTo limit: Int) async throws(HTTPError) -> [UInt8] {
+        let connection = try current()
         let tooLarge = HTTPError(
             .contentTooLarge, "body-too-large", "The body is larger than \(limit) bytes.", limit: limit)
         if let remaining = content.declared, remaining > limit {
@@ -54,7 +70,9 @@ public final class Request: @unchecked Sendable {
             return whole
         }
         var whole: [UInt8] = []
+        let begun = MonotonicInstant.now
         while let part = try await nextBodyPart() {
+            try requirePace(since: begun)
             if part.count > limit - whole.count {
                 connection.mustClose = true
                 throw tooLarge
@@ -69,6 +87,17 @@ public final class Request: @unchecked Sendable {
         return whole
     }
 
+    private func requirePace(since begun: MonotonicInstant) throws(HTTPError) {
+        let time = loop.now - begun
+        guard time > service.limits.bodyTime, !content.isComplete,
+            Double(content.received) < Double(service.limits.bodyRate) * (time / .seconds(1))
+        else { return }
+        connection?.mustClose = true
+        throw HTTPError(
+            .requestTimeout, "body-too-slow", "The body came with less than \(service.limits.bodyRate) bytes a second.",
+            limit: service.limits.bodyRate)
+    }
+
     /// The next bytes of the body, as many as have arrived, at most 64 KiB or so; nil at its end. The first call sends
     /// `100 Continue` to a client that waits for it (RFC 9110 §10.1.1).
     /// - Parameter patience: the longest wait; without one, `HTTPLimits.bodyTime`.
@@ -78,6 +107,26 @@ public final class Request: @unchecked Sendable {
         if content.isComplete { return nil }
         try await connection.sendContinue(self)
         return try await connection.readPart(of: self, within: patience ?? service.limits.bodyTime)
+    }
+
+    /// What came of a wait for more of the body.
+    public enum BodyPart: Sendable {
+        case bytes([UInt8])
+        /// There is nothing to come: the body is complete, or, where it says so, the client or this server has ended the
+        /// connection's way in before.
+        case end(isComplete: Bool)
+        /// Nothing has come in time; it may still.
+        case quiet
+    }
+
+    /// Waits for more of the body, of which the end may come before its time: for streams that go on for as long as both
+    /// sides like. When the server drains, the wait ends once all that has arrived has been given out.
+    /// - Throws: 400 when the framing is broken, and `clientGone`.
+    public func bodyPart(within patience: Duration) async throws(HTTPError) -> BodyPart {
+        let connection = try current()
+        if content.isComplete { return .end(isComplete: true) }
+        try await connection.sendContinue(self)
+        return try await connection.bodyPart(of: self, within: patience)
     }
 
     /// Has `action` called on the loop when the connection dies before the reply is complete; at once if it has. A
@@ -94,103 +143,5 @@ public final class Request: @unchecked Sendable {
         loop.preconditionCurrent()
         guard let connection else { throw .clientGone }
         return connection
-    }
-}
-
-/// Where a request's id comes from; it becomes text only where text is wanted.
-enum RequestIdentifier {
-    /// A range of the head's bytes.
-    case client(Range<Int>)
-    case generated(UInt64)
-
-    init(_ head: RequestHead?, generate: () -> UInt64) {
-        if let head, let range = head.fields.range(of: "x-request-id"), (1...128).contains(range.count),
-            head.fields.bytes[range].allSatisfy({ $0.isToken && !"!#$%&'*+^`|~".utf8.contains($0) })
-        {
-            self = .client(range)
-        } else {
-            self = .generated(generate())
-        }
-    }
-
-    func append(to bytes: inout [UInt8], _ head: RequestHead?) {
-        switch self {
-        case .client(let range): bytes.append(contentsOf: head!.fields.bytes[range])
-        case .generated(let number): bytes.append(hex: number, digits: 16)
-        }
-    }
-
-    func text(_ head: RequestHead?) -> String {
-        var bytes: [UInt8] = []
-        append(to: &bytes, head)
-        return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// How far a request's body has been read.
-struct RequestContent {
-    private enum State {
-        case complete
-        /// Bytes to come.
-        case length(Int)
-        case chunked(ChunkedDecoder)
-    }
-
-    private var state: State
-    /// Whether the client still waits for `100 Continue`.
-    var awaitsContinue: Bool
-
-    init(_ head: RequestHead, limits: HTTPLimits) {
-        awaitsContinue = head.expectsContinue
-        switch head.framing {
-        case .none: state = .complete
-        case .length(let count): state = .length(count)
-        case .chunked: state = .chunked(ChunkedDecoder(limits: limits))
-        }
-    }
-
-    var isComplete: Bool {
-        if case .complete = state { true } else { false }
-    }
-
-    /// Bytes to come, where that is known.
-    var declared: Int? {
-        if case .length(let count) = state { count } else { nil }
-    }
-
-    /// Takes all of a body out of `input`, if all of it has come; nil else, and nothing is taken.
-    mutating func takeWhole(_ input: inout InputBuffer) -> [UInt8]? {
-        guard case .length(let count) = state, input.count >= count else { return nil }
-        state = .complete
-        return input.take(count)
-    }
-
-    /// Takes the next piece out of `input`; nil means that either the body is complete or more input is needed.
-    mutating func next(_ input: inout InputBuffer) throws(HTTPError) -> [UInt8]? {
-        switch state {
-        case .complete: return nil
-        case .length(let count):
-            let taken = min(count, input.count)
-            if taken == 0 { return nil }
-            state = taken == count ? .complete : .length(count - taken)
-            return input.take(taken)
-        case .chunked(var decoder):
-            var cursor = input.start
-            var piece: [UInt8] = []
-            // Gathers the chunks that are there: a body in many small ones is not handed over byte by byte.
-            scan: while true {
-                switch try decoder.next(input.bytes, from: &cursor) {
-                case .data(let range): piece.append(contentsOf: input.bytes[range])
-                case .needMore:
-                    state = .chunked(decoder)
-                    break scan
-                case .end:
-                    state = .complete
-                    break scan
-                }
-            }
-            input.consume(cursor - input.start)
-            return piece.isEmpty ? nil : piece
-        }
     }
 }

@@ -1,11 +1,22 @@
 /// Answers one request; runs on the connection's task, on its loop.
 public typealias Handler = @Sendable (Request) async throws -> Response
 
+/// A method of a pattern, numbered in the order in which a router has got them.
+public final class Route: Sendable {
+    public let method: Method
+    public let pattern: String
+    public let number: Int
+
+    init(_ method: Method, _ pattern: String, _ number: Int) {
+        (self.method, self.pattern, self.number) = (method, pattern, number)
+    }
+}
+
 /// Finds the handler of a method and path. Patterns look like `/v1/sessions/{id}/step`: a segment in braces matches any
 /// one non-empty segment and names it, and a literal segment is preferred to one in braces.
 public struct Router: Sendable {
-    private struct Route {
-        let method: Method
+    private struct Place {
+        let route: Route
         let names: [String]
         let handler: Handler
     }
@@ -15,10 +26,12 @@ public struct Router: Sendable {
     private final class Node: @unchecked Sendable {
         var literals: [(segment: [UInt8], node: Node)] = []
         var parameter: Node?
-        var routes: [Route] = []
+        var routes: [Place] = []
     }
 
     private let root = Node()
+    /// All that there are.
+    public private(set) var routes: [Route] = []
     /// Methods that some path has.
     private var methods: Set<Method> = []
 
@@ -29,19 +42,21 @@ public struct Router: Sendable {
     public mutating func on(_ method: Method, _ pattern: String, _ handler: @escaping Handler) {
         precondition(pattern.hasPrefix("/"), "\(pattern) does not begin with /")
         methods.insert(method)
+        let route = Route(method, pattern, routes.count)
+        routes.append(route)
         let segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         var names: [String] = []
-        Self.add(method, segments.map(Array.init), 0, &names, handler, to: root, pattern)
+        Self.add(route, segments.map(Array.init), 0, &names, handler, to: root)
     }
 
     private static func add(
-        _ method: Method, _ segments: [[UInt8]], _ index: Int, _ names: inout [String], _ handler: @escaping Handler,
-        to node: Node, _ pattern: String
+        _ route: Route, _ segments: [[UInt8]], _ index: Int, _ names: inout [String], _ handler: @escaping Handler,
+        to node: Node
     ) {
         guard index < segments.count else {
-            let isNew = !node.routes.contains { $0.method == method }
-            precondition(isNew, "\(method.rawValue) \(pattern) is there already")
-            node.routes.append(Route(method: method, names: names, handler: handler))
+            let isNew = !node.routes.contains { $0.route.method == route.method }
+            precondition(isNew, "\(route.method.rawValue) \(route.pattern) is there already")
+            node.routes.append(Place(route: route, names: names, handler: handler))
             return
         }
         let segment = segments[index]
@@ -49,18 +64,26 @@ public struct Router: Sendable {
             names.append(String(decoding: segment.dropFirst().dropLast(), as: UTF8.self))
             let next = node.parameter ?? Node()
             node.parameter = next
-            add(method, segments, index + 1, &names, handler, to: next, pattern)
+            add(route, segments, index + 1, &names, handler, to: next)
         } else {
             if !node.literals.contains(where: { $0.segment == segment }) { node.literals.append((segment, Node())) }
             let place = node.literals.firstIndex { $0.segment == segment }!
-            add(method, segments, index + 1, &names, handler, to: node.literals[place].node, pattern)
+            add(route, segments, index + 1, &names, handler, to: node.literals[place].node)
         }
     }
 
-    /// The handler for a head and the values of the path's parameters.
+    /// What answers a request; no route for what the router itself says of others.
+    public struct Found: Sendable {
+        public let handler: Handler
+        /// The values of the path's parameters.
+        public let parameters: PathParameters
+        public let route: Route?
+    }
+
+    /// What answers a head.
     /// HEAD falls back to GET, and OPTIONS to a reply that says what there is (RFC 9110 §9.3.7).
     /// - Throws: 404 `not-found`, or 405 `method-not-allowed` with `Allow` (RFC 9110 §15.5.6).
-    public func find(_ head: RequestHead) throws(HTTPError) -> (handler: Handler, parameters: PathParameters) {
+    public func find(_ head: RequestHead) throws(HTTPError) -> Found {
         let bytes = head.fields.bytes
         var values: [Range<Int>] = []
         let path = head.pathRange
@@ -71,16 +94,18 @@ public struct Router: Sendable {
         else { throw HTTPError(.notFound, "not-found", "Nothing is found at this path.") }
         let method = head.method
         guard
-            let route = routes.first(where: { $0.method == method })
-                ?? (method == .head ? routes.first { $0.method == .get } : nil)
+            let route = routes.first(where: { $0.route.method == method })
+                ?? (method == .head ? routes.first { $0.route.method == .get } : nil)
         else {
-            let methods = Set(routes.map(\.method))
+            let methods = Set(routes.map(\.route.method))
             if method == .options { return Self.tell(methods) }
             throw HTTPError(
                 .methodNotAllowed, "method-not-allowed", "The path does not have the method \(method.rawValue).",
                 fields: Self.allow(methods))
         }
-        return (route.handler, PathParameters(names: route.names, bytes: bytes, ranges: values))
+        return Found(
+            handler: route.handler, parameters: PathParameters(names: route.names, bytes: bytes, ranges: values),
+            route: route.route)
     }
 
     /// `Allow` (RFC 9110 §10.2.1) for a path of these methods.
@@ -89,14 +114,15 @@ public struct Router: Sendable {
         return ["allow": all.map(\.rawValue).sorted().joined(separator: ", ")]
     }
 
-    private static func tell(_ methods: Set<Method>) -> (handler: Handler, parameters: PathParameters) {
+    private static func tell(_ methods: Set<Method>) -> Found {
         let fields = allow(methods)
-        return ({ _ in Response(.noContent, fields: fields) }, PathParameters())
+        return Found(
+            handler: { _ in Response(.noContent, fields: fields) }, parameters: PathParameters(), route: nil)
     }
 
     private static func match(
         _ node: Node, _ bytes: [UInt8], _ start: Int, _ end: Int, _ values: inout [Range<Int>]
-    ) -> [Route]? {
+    ) -> [Place]? {
         var stop = start
         while stop < end, bytes[stop] != UInt8(ascii: "/") { stop += 1 }
         let isLast = stop == end

@@ -1,4 +1,5 @@
 import DequeModule
+import Recurrent
 import Sessions
 import Threading
 
@@ -36,6 +37,7 @@ final class Engine {
     }
 
     private let limits: Scheduler.Limits
+    private let team: Team
     private let sessions: SessionTable
     private let maxTick: Int64
     private let clock: @Sendable () -> Int64
@@ -43,6 +45,8 @@ final class Engine {
     private let comeBack: @Sendable (Operation, Return) -> Void
     private var turns: [Turn] = []
     private var lanes: [String: Lane] = [:]
+    /// Whether a model that is served no more has nothing more to do.
+    private var hasRetired = false
     /// Sessions with a work under way, and the works that wait for it.
     private var queues: [String: Deque<Operation>] = [:]
     private var finished: [Operation] = []
@@ -50,6 +54,10 @@ final class Engine {
     private var lastStep = Int64.min
     /// No deadline is earlier.
     private(set) var earliestDeadline = Int64.max
+    private var batch: BatchSummary?
+    private var refusals = 0
+    /// What the first of several works that came together was told.
+    private var verdict: Duration?
     /// Told of each batch before it is computed.
     var willCompute: (BatchSummary) -> Void = { _ in }
 
@@ -60,19 +68,48 @@ final class Engine {
     ) {
         (self.limits, self.sessions, self.clock, self.comeBack) = (limits, sessions, clock, comeBack)
         maxTick = Int64(limits.maxTick / .nanoseconds(1))
-        let team = Team(threads: limits.threads)
+        team = Team(threads: limits.threads)
+        serve(models)
+    }
+
+    /// Has works on these models done and on no others, but for those that are under way or waiting.
+    func serve(_ models: [ServedModel]) {
         for served in models {
+            if let lane = lanes[served.id] {
+                lane.isRetired = false
+                continue
+            }
             let lane = Lane(
                 served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
-                willCompute: { [unowned self] in willCompute($0) }, wait: { [unowned self] in wait($0, $1) },
+                willCompute: { [unowned self] in note($0) }, wait: { [unowned self] in wait($0, $1) },
                 ended: { [unowned self] in ended($0) })
             lanes[served.id] = lane
             turns.append(Turn(lane))
         }
+        for lane in lanes.values where !models.contains(where: { $0.id == lane.served.id }) { lane.isRetired = true }
+        for lane in lanes.values { dropIfDone(lane) }
+    }
+
+    private func dropIfDone(_ lane: Lane) {
+        guard lane.isRetired, lane.operations == 0 else { return }
+        lanes[lane.served.id] = nil
+        turns.removeAll { $0.lane === lane }
     }
 
     /// Takes a work in.
     func admit(_ operation: Operation) {
+        guard let lane = lanes[operation.work.model], !lane.isRetired else {
+            operation.result = .failure(.notServed(model: operation.work.model))
+            finished.append(operation)
+            return
+        }
+        if let delay = delay(of: operation, in: lane), delay > limits.queueTime {
+            refusals += 1
+            operation.result = .failure(.overloaded(delay: delay, limit: limits.queueTime))
+            finished.append(operation)
+            return
+        }
+        lane.operations += 1
         if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
         if let id = operation.sessionID {
             // From here on: time that it waits is not time that the session is idle.
@@ -88,7 +125,40 @@ final class Engine {
             }
             queues[id] = Deque()
         }
-        lanes[operation.work.model]!.add(operation)
+        lane.add(operation)
+    }
+
+    /// How long what is to be done already keeps a work from being done; nil where nobody asks. Works that came together
+    /// do not stand in one another's way.
+    private func delay(of operation: Operation, in lane: Lane) -> Duration? {
+        guard limits.queueTime < .seconds(Int64.max / 2) else { return nil }
+        if operation.isContinuation { return verdict }
+        let rows = max(1, operation.work.input.count)
+        let own = lane.delay(ofRows: rows)
+        var nanoseconds = own
+        // The time is shared evenly among models that have something to do.
+        for turn in turns where turn.lane !== lane && turn.lane.isRunnable {
+            nanoseconds += min(own + lane.time(ofRows: rows), turn.lane.delay(ofRows: .max))
+        }
+        verdict = .nanoseconds(Int64(min(nanoseconds, 1e15)))
+        return verdict
+    }
+
+    /// The batch that was computed since the last call.
+    func takeBatch() -> BatchSummary? {
+        defer { batch = nil }
+        return batch
+    }
+
+    /// Works refused since the last call because others were to be done first.
+    func takeRefusals() -> Int {
+        defer { refusals = 0 }
+        return refusals
+    }
+
+    private func note(_ batch: BatchSummary) {
+        self.batch = batch
+        willCompute(batch)
     }
 
     /// Whether a tick would do anything now.
@@ -98,6 +168,10 @@ final class Engine {
     func tick() {
         let now = clock()
         if now >= earliestDeadline { sweep(at: now) }
+        if hasRetired {
+            hasRetired = false
+            for lane in lanes.values { dropIfDone(lane) }
+        }
         guard let turn = nextTurn() else { return }
         let isCalm = lastStep == .min || now - lastStep > Self.quietTime
         let (steps, end) = turn.lane.tick(at: now, prefillTime: isCalm ? maxTick * Self.calmTicks : maxTick)
@@ -188,6 +262,10 @@ final class Engine {
         if let follow = operation.follow { return follow(operation.result!) }
         if let serial = operation.heldSerial { sessions.release(operation.sessionID!, serial: serial) }
         finished.append(operation)
+        let lane = lanes[operation.work.model]!
+        lane.operations -= 1
+        // Not while turns are gone through.
+        if lane.isRetired, lane.operations == 0 { hasRetired = true }
     }
 
     private func ended(_ operation: Operation) {

@@ -30,9 +30,45 @@ public final class GenerationStream: @unchecked Sendable {
     private var ending: Ending?
     private var isCancelled = false
     private var reader: CheckedContinuation<Void, Never>?
+    private var watcher: CheckedContinuation<Void, Never>?
     private let wake: @Sendable () -> Void
+    /// What was emitted, for who reads it again.
+    private var emitted: Emitted?
 
-    init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+    /// Tokens that were emitted one after the other, and the step of the session at the last of them.
+    public struct Emitted: Sendable {
+        public internal(set) var tokens: [Int32] = []
+        public internal(set) var lastStep = 0
+
+        public init() {}
+
+        mutating func note(_ event: GenerationEvent) {
+            tokens.append(Int32(event.token))
+            lastStep = event.step
+        }
+    }
+
+    /// - Parameter keeping: what was emitted before, if all of it is to be kept.
+    init(keeping emitted: Emitted? = nil, wake: @escaping @Sendable () -> Void) {
+        (self.emitted, self.wake) = (emitted, wake)
+    }
+
+    /// Ends the generation, if it goes on still, and tells all that was emitted, and the end if it came by itself.
+    public func cut() async -> (emitted: Emitted?, completion: Completion?) {
+        cancel()
+        await withCheckedContinuation { continuation in
+            let hasEnded = lock.withLock {
+                if ending != nil || watcher != nil { return true }
+                watcher = continuation
+                return false
+            }
+            if hasEnded { continuation.resume() }
+        }
+        return lock.withLock {
+            if case .finished(let completion)? = ending { return (emitted, completion) }
+            return (emitted, nil)
+        }
+    }
 
     /// What the reader gets next.
     public enum Element: Sendable {
@@ -89,7 +125,12 @@ public final class GenerationStream: @unchecked Sendable {
     var hasRoom: Bool { lock.withLock { events.count + expected < Self.capacity } }
     var cancelled: Bool { lock.withLock { isCancelled } }
 
-    func send(_ event: GenerationEvent) { change { events.append(event) } }
+    func send(_ event: GenerationEvent) {
+        change {
+            events.append(event)
+            emitted?.note(event)
+        }
+    }
 
     /// An event will be sent, by `sendExpected`.
     func expect() { lock.withLock { expected += 1 } }
@@ -97,7 +138,10 @@ public final class GenerationStream: @unchecked Sendable {
     func sendExpected(_ event: GenerationEvent) {
         change {
             expected -= 1
-            if ending == nil { events.append(event) }
+            if ending == nil {
+                events.append(event)
+                emitted?.note(event)
+            }
         }
     }
 
@@ -112,11 +156,12 @@ public final class GenerationStream: @unchecked Sendable {
     }
 
     private func change(_ body: () -> Void) {
-        let waiting = lock.withLock {
+        let (waiting, watching) = lock.withLock {
             body()
             defer { reader = nil }
-            return reader
+            return (reader, ending == nil ? nil : watcher.take())
         }
         waiting?.resume()
+        watching?.resume()
     }
 }

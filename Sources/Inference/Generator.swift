@@ -16,6 +16,7 @@ struct Generator {
             temperature: generation.temperature, topK: generation.topK, topP: generation.topP, seed: generation.seed)
         self.tokenizer = tokenizer
         stops = StopMatcher(generation.stop)
+        for token in generation.prior { _ = accept(Int(token), step: 0) }
     }
 
     /// The token to emit after `step` inputs.
@@ -37,6 +38,18 @@ struct Generator {
         }
         text += piece
         return GenerationEvent(token: token, text: piece, step: step)
+    }
+
+    /// What was emitted, told again.
+    /// - Parameter lastStep: of the session at the last of the tokens that are `prior`.
+    static func events(
+        of generation: Generation, lastStep: Int, _ tokenizer: CharacterTokenizer?
+    ) -> [GenerationEvent] {
+        var again = generation
+        again.prior = []
+        var generator = Generator(again, tokenizer)
+        let first = lastStep - generation.prior.count + 1
+        return generation.prior.enumerated().map { generator.accept(Int($1), step: first + $0) }
     }
 
     var result: Completion.Generated? {

@@ -56,7 +56,8 @@ extension Lane {
         switch operation.work.action {
         case nil: break
         case .fork(let ids):
-            completion.forks = try sessions.fork(session.id, serial: session.serial, into: ids)
+            completion.forks = try sessions.fork(
+                session.id, serial: session.serial, into: ids, quota: operation.work.quota)
             operation.awaitCommit(of: completion.forks[0])
         case .checkpoint(let name):
             let made = try sessions.checkpoint(session.id, serial: session.serial, name: name)
@@ -119,7 +120,7 @@ extension Lane {
     private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
         operation.session = try sessions.create(
             id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
-            policy: operation.work.policy)
+            policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota)
         operation.isNew = true
     }
 }

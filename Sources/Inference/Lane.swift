@@ -42,11 +42,11 @@ final class Lane {
     /// Told of each batch before it is computed.
     private let willCompute: (BatchSummary) -> Void
 
-    private var waitingSteps = Deque<Operation>()
+    private(set) var waitingSteps = Deque<Operation>()
     /// Those that are new, and those that have given their slots to works that waited.
     var waitingLong = Deque<Operation>()
     /// With a slot, one row a tick: single steps, and works that generate.
-    private var stepping: [Operation] = []
+    private(set) var stepping: [Operation] = []
     /// With a slot, absorbing long inputs; the next to get rows first.
     private(set) var absorbing: [Operation] = []
     /// Waiting for another to absorb what their inputs have in common: in no line until it has.
@@ -60,13 +60,16 @@ final class Lane {
     private var longSlots = 0
     private var ticks = 0
     private var seenRemovals = 0
+    /// Works under way or waiting, and whether no others are to come.
+    var operations = 0
+    var isRetired = false
 
     // The present batch, kept for their memory:
     var batch: [Run] = []
     var wantedRows: [Int] = []
     private var demands: [PrefillCut.Demand] = []
     private var counts: [Int] = []
-    private var cost: TickCost
+    private(set) var cost: TickCost
 
     init(
         _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, team: Team,
@@ -284,6 +287,7 @@ final class Lane {
         if let generation = work.generation {
             if operation.step == 0 && work.input.count == 0 { return end(operation, .failure(.nothingAbsorbed)) }
             operation.generator = Generator(generation, served.tokenizer)
+            operation.savedTokens = generation.prior.count
         } else if work.input.count == 0 {
             // To look at a session is not to move it.
             let isMoved = work.supplied != nil || operation.session == nil

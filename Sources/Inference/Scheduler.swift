@@ -16,6 +16,9 @@ public final class Scheduler: @unchecked Sendable {
         public var inputBytes = 256 << 20
         /// Works that may wait for one session while another runs.
         public var worksPerSession = 64
+        /// The longest time by which works that are to be done may delay a new one, by what they have cost of late. A
+        /// work that would wait longer is refused at once, so that those that were taken in are done in time.
+        public var queueTime = Duration.seconds(Int64.max / 2)
         /// Threads that compute a batch, the scheduler's own among them.
         public var threads = 1
         /// Computing that prefills may add to a batch while somebody steps; a few rows are always added.
@@ -34,6 +37,9 @@ public final class Scheduler: @unchecked Sendable {
     private var inbox: [Operation] = []
     /// Those that have waited for the store.
     private var returned: [(operation: Operation, outcome: Engine.Return)] = []
+    /// The models to be served from now on.
+    private var models: [ServedModel]?
+    private var figures = SchedulerStatistics()
     private var works = 0
     private var inputBytes = 0
     /// Works that arrive together, of late: the most, which is forgotten by and by.
@@ -127,9 +133,10 @@ public final class Scheduler: @unchecked Sendable {
     }
 
     /// Starts a work with a generation whose tokens are read one by one.
-    public func stream(_ work: Work) -> GenerationStream {
+    /// - Parameter keeping: what was emitted before, if all of it is to be kept.
+    public func stream(_ work: Work, keeping emitted: GenerationStream.Emitted? = nil) -> GenerationStream {
         precondition(work.generation != nil, "nothing to stream")
-        let stream = GenerationStream { [weak self] in self?.poke() }
+        let stream = GenerationStream(keeping: emitted) { [weak self] in self?.poke() }
         submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
         return stream
     }
@@ -153,6 +160,25 @@ public final class Scheduler: @unchecked Sendable {
     /// Bytes of the inputs that are under way or waiting.
     var waitingBytes: Int { lock.withLock { inputBytes } }
 
+    /// What there is to do, and what has been done so far.
+    public var statistics: SchedulerStatistics {
+        lock.withLock {
+            var statistics = figures
+            (statistics.works, statistics.inputBytes) = (works, inputBytes)
+            return statistics
+        }
+    }
+
+    /// Has works on these models done from now on, and on no others. A model may go, and come back, but no other may take
+    /// its name.
+    public func serve(_ models: [ServedModel]) {
+        lock.withLock {
+            self.models = models
+            isPoked = true
+        }
+        condition.signal()
+    }
+
     /// Refuses new works, finishes those under way and ends the thread. With `abandoning`, works under way end at once:
     /// a stream that nobody reads any more would keep the thread for ever.
     public func stop(abandoning: Bool = false) {
@@ -168,6 +194,7 @@ public final class Scheduler: @unchecked Sendable {
     private func submit(_ operations: [Operation]) {
         var refusal: InferenceError?
         var (mustWake, isPressing) = (false, false)
+        for operation in operations.dropFirst() { operation.isContinuation = true }
         let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
             if isStopping {
@@ -185,6 +212,7 @@ public final class Scheduler: @unchecked Sendable {
             }
         }
         if let refusal {
+            lock.withLock { figures.refused += operations.count }
             for operation in operations {
                 operation.result = .failure(refusal)
                 operation.report()
@@ -200,6 +228,7 @@ public final class Scheduler: @unchecked Sendable {
     private func loop(_ engine: Engine) {
         var (arrived, finished): ([Operation], [Operation]) = ([], [])
         while let signals = wait(for: engine, &arrived) {
+            if let models = signals.models { engine.serve(models) }
             for operation in arrived { engine.admit(operation) }
             arrived.removeAll(keepingCapacity: true)
             for (operation, outcome) in signals.returned { engine.takeBack(operation, outcome) }
@@ -209,16 +238,33 @@ public final class Scheduler: @unchecked Sendable {
                 if signals.isPoked { engine.sweep() }
                 engine.tick()
             }
+            note(engine)
             engine.takeFinished(into: &finished)
             finish(finished)
             finished.removeAll(keepingCapacity: true)
         }
     }
 
+    private struct Signals {
+        let isPoked: Bool
+        let isAbandoning: Bool
+        let returned: [(operation: Operation, outcome: Engine.Return)]
+        let models: [ServedModel]?
+    }
+
+    private func note(_ engine: Engine) {
+        let (batch, refusals) = (engine.takeBatch(), engine.takeRefusals())
+        guard batch != nil || refusals > 0 else { return }
+        lock.withLock {
+            figures.refused += refusals
+            if let batch { figures.note(batch) }
+        }
+    }
+
     /// Waits until there is something to do and takes what has arrived; nil when there will be nothing any more.
     private func wait(
         for engine: Engine, _ arrived: inout [Operation]
-    ) -> (isPoked: Bool, isAbandoning: Bool, returned: [(operation: Operation, outcome: Engine.Return)])? {
+    ) -> Signals? {
         let isRunnable = engine.isRunnable
         return lock.withLock {
             while inbox.isEmpty && returned.isEmpty && !isRunnable && !isPoked {
@@ -237,8 +283,8 @@ public final class Scheduler: @unchecked Sendable {
             }
             swap(&inbox, &arrived)
             crowd = max(arrived.count, crowd - (crowd + 7) / 8)
-            defer { (isPoked, returned) = (false, []) }
-            return (isPoked, isAbandoning, returned)
+            defer { (isPoked, returned, models) = (false, [], nil) }
+            return Signals(isPoked: isPoked, isAbandoning: isAbandoning, returned: returned, models: models)
         }
     }
 
@@ -249,6 +295,7 @@ public final class Scheduler: @unchecked Sendable {
         lock.withLock {
             works -= operations.count
             inputBytes -= bytes
+            for operation in operations { figures.note(operation) }
         }
         for operation in operations { report(operation) }
     }

@@ -8,6 +8,12 @@ public final class ServedModel: Sendable {
     /// Seconds since 1970 at which it was loaded.
     public let created: Int
 
+    /// The events of what was emitted before a generation goes on, told again.
+    /// - Parameter lastStep: of the session at the last of them.
+    public func events(of generation: Generation, lastStep: Int) -> [GenerationEvent] {
+        Generator.events(of: generation, lastStep: lastStep, tokenizer)
+    }
+
     public init(_ folder: ModelFolder, created: Int) {
         (id, model, tokenizer) = (folder.id, folder.model, folder.tokenizer)
         self.created = created

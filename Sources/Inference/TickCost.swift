@@ -47,6 +47,9 @@ struct TickCost {
 
     private var base: Double { max(0, (time - perRow * rows) / weight) }
 
+    /// Nanoseconds that a tick costs however few rows it has.
+    var perTick: Double { base }
+
     /// Rows that may be added to a tick for that time.
     func rows(within nanoseconds: Int64) -> Int {
         let count = Double(nanoseconds) / perRow

@@ -70,8 +70,10 @@ public struct Work: Sendable {
     public var target: Target
     public var input: InputSequence
     public var outputs = Outputs.last
-    /// Whose it is: states of prompts are kept for their owner alone.
+    /// Whose it is: states of prompts are kept for their owner alone, and sessions that it makes are the owner's.
     public var owner = ""
+    /// What the owner's sessions may be.
+    public var quota: SessionQuota?
     /// Whether it may begin with a kept state, and keep some.
     public var usesCache = true
     /// How the input's time steps are combined. Generated tokens are always single steps.
@@ -116,6 +118,8 @@ public struct Generation: Sendable {
     public var seed: UInt64
     /// Texts that end the generation and are not part of the result.
     public var stop: [String]
+    /// Tokens that were emitted already: this goes on behind them, as if it had never been interrupted.
+    public var prior: [Int32] = []
 
     public init(maximumTokens: Int, temperature: Float, topK: Int, topP: Float, seed: UInt64, stop: [String]) {
         (self.maximumTokens, self.temperature, self.topK) = (maximumTokens, temperature, topK)
@@ -168,6 +172,8 @@ public enum FinishReason: String, Sendable {
 /// Why a `Work` was not done. Its session, if any, stands where it stood, or at the last step its stream has reported.
 public enum InferenceError: Error, Equatable {
     case session(SessionError)
+    /// There is no such model any more.
+    case notServed(model: String)
     /// The session is not at the expected step but at `step`.
     case stepMismatch(expected: Int, step: Int)
     /// The state is not what the work's condition says.
@@ -185,6 +191,8 @@ public enum InferenceError: Error, Equatable {
     case sessionQueueFull(limit: Int)
     /// The inputs of the works that wait already take almost `limit` bytes.
     case queueBytesFull(limit: Int)
+    /// What is to be done already would delay it by so much, which is more than the limit.
+    case overloaded(delay: Duration, limit: Duration)
     /// Its deadline passed before it was done.
     case deadlinePassed
     /// The server is shutting down.

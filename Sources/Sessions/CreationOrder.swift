@@ -18,7 +18,7 @@ struct CreationOrder {
     /// Takes note that a session has ended; `isLive` tells who has not.
     mutating func noteEnd(isLive: (Item) -> Bool) {
         ended += 1
-        guard 2 * ended > items.count + 64 else { return }
+        guard 2 * ended > items.count + 64 || ended == items.count else { return }
         items.removeAll { !isLive($0) }
         ended = 0
     }

@@ -16,6 +16,8 @@ final class SessionAccounts: @unchecked Sendable {
     private let latestUse = Atomic<UInt64>(0)
     private let lock = Lock()
     private var tombstones: Tombstones
+    private var holdings: [String: Holdings] = [:]
+    private var ends: [SessionError.GoneReason: Int] = [:]
 
     init(budget: Int, tombstones: Int, store: SessionStore?, clock: @escaping @Sendable () -> Double) {
         (self.budget, self.store, self.clock) = (budget, store, clock)
@@ -37,11 +39,46 @@ final class SessionAccounts: @unchecked Sendable {
     func nextUse() -> UInt64 { latestUse.add(1, ordering: .relaxed).newValue }
 
     func bury(_ stone: Tombstones.Stone) {
-        lock.withLock { tombstones.bury(stone) }
+        lock.withLock {
+            tombstones.bury(stone)
+            ends[stone.reason, default: 0] += 1
+        }
         noteRemoval()
     }
 
     func noteRemoval() { removed.add(1, ordering: .releasing) }
+
+    // MARK: Owners
+
+    /// What the sessions of an owner are together.
+    struct Holdings: Equatable {
+        var sessions = 0
+        var bytes = 0
+    }
+
+    func holdings(of owner: String) -> Holdings { lock.withLock { holdings[owner] ?? Holdings() } }
+
+    /// Counts a session to its owner, or takes it from the count.
+    func count(_ record: SessionRecord, _ sign: Int) {
+        let owner = SessionID.owner(record.id)
+        if owner.isEmpty { return }
+        lock.withLock {
+            holdings[owner, default: Holdings()].sessions += sign
+            holdings[owner]!.bytes += sign * record.stateBytes
+            if holdings[owner]!.sessions == 0 { holdings[owner] = nil }
+        }
+    }
+
+    /// Refuses sessions for which the owner's quota has no room.
+    func require(_ quota: SessionQuota?, of owner: String, sessions: Int, bytes: Int) throws(SessionError) {
+        guard let quota else { return }
+        let held = holdings(of: owner)
+        guard held.sessions + sessions <= quota.sessions ?? .max, held.bytes + sessions * bytes <= quota.bytes ?? .max
+        else { throw .quotaFull(quota) }
+    }
+
+    /// Sessions that have ended so far, by what became of them.
+    var endings: [SessionError.GoneReason: Int] { lock.withLock { ends } }
 
     /// A new session has taken the name.
     func forget(_ id: String) { lock.withLock { tombstones.forget(id) } }

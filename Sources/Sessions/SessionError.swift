@@ -8,6 +8,8 @@ public enum SessionError: Error, Equatable {
     case exists(id: String)
     /// There is no room in the whole budget, in bytes, though all that may make room has.
     case storeFull(needed: Int, budget: Int)
+    /// Its owner's quota has no room for it.
+    case quotaFull(SessionQuota)
     /// The session has a checkpoint of that name already.
     case checkpointExists(name: String)
     /// It has no such state any more, or never had; `steps` are those that it has, in order.
@@ -22,7 +24,7 @@ public enum SessionError: Error, Equatable {
     /// Others must be moved to disk to make room for so many bytes: wait for that and ask again.
     case makingRoom(Int)
 
-    public enum GoneReason: String, Sendable {
+    public enum GoneReason: String, Sendable, CaseIterable {
         case deleted, evicted, expired
         /// It was in memory only when the server ended.
         case lost

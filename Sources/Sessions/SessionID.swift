@@ -9,6 +9,25 @@ public enum SessionID {
         return bytes.allSatisfy { isAlphanumeric($0) || "._:-".utf8.contains($0) }
     }
 
+    /// What the table calls a session of an owner: owners do not meet, whatever they call theirs. Without an owner it is
+    /// the id itself.
+    public static func scoped(_ id: String, owner: String) -> String { owner.isEmpty ? id : owner + "/" + id }
+
+    /// Whose a session is, by what the table calls it; empty for nobody's.
+    public static func owner(_ scoped: String) -> String {
+        scoped.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(scoped[..<$0]) } ?? ""
+    }
+
+    /// What its owner calls it.
+    public static func local(_ scoped: String) -> String {
+        scoped.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(scoped[scoped.utf8.index(after: $0)...]) } ?? scoped
+    }
+
+    /// Whether the table may call a session so. Owners' names are like ids.
+    static func isScoped(_ text: String) -> Bool {
+        isValid(local(text)) && (text.utf8.contains(UInt8(ascii: "/")) ? isValid(owner(text)) : true)
+    }
+
     /// A fresh id of 128 random bits, as 32 hexadecimal digits.
     public static func random() -> String {
         var generator = SystemRandomNumberGenerator()

@@ -3,6 +3,7 @@ import Recurrent
 
 /// What the table tells of a session.
 public struct SessionRecord: Sendable, Equatable {
+    /// What the table calls it.
     public let id: String
     /// The served model's id.
     public let model: String
@@ -21,6 +22,9 @@ public struct SessionRecord: Sendable, Equatable {
     public internal(set) var commit: UInt64 = 0
     /// Whether its state is in memory, not only on disk.
     public internal(set) var isInMemory = true
+
+    /// What its owner calls it.
+    public var name: String { SessionID.local(id) }
 
     /// Seconds since 1970 at which it ends unless it is used before; infinite for never.
     public var expiresAt: Double { min(lastUsedAt + policy.idle, createdAt + policy.total) }

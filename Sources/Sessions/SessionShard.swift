@@ -34,13 +34,16 @@ final class SessionShard: @unchecked Sendable {
     private var freeEntries: [Int] = []
     private var indices: [String: Int] = [:]
     private var uses = LinkedOrder()
-    private var creations = CreationOrder()
+    /// Of each owner's sessions.
+    private var creations: [String: CreationOrder] = [:]
     /// One for each session that may expire. They are set back only when they ring.
     private var alarms = Heap<ExpiryAlarm>()
 
     init(_ accounts: SessionAccounts) { self.accounts = accounts }
 
     var count: Int { indices.count }
+    /// Sessions whose states are in memory.
+    private(set) var inMemory = 0
     var alarmCount: Int { alarms.count }
 
     subscript(index: Int) -> Entry {
@@ -66,9 +69,10 @@ final class SessionShard: @unchecked Sendable {
         throw .unknown(id: id)
     }
 
-    /// Up to `limit` sessions in order of creation, those made after the one of that serial.
-    func records(after serial: UInt64, limit: Int) -> [SessionRecord] {
+    /// Up to `limit` sessions of an owner in order of creation, those made after the one of that serial.
+    func records(of owner: String, after serial: UInt64, limit: Int) -> [SessionRecord] {
         let now = expire()
+        guard let creations = creations[owner] else { return [] }
         var records: [SessionRecord] = []
         for item in creations.items[creations.position(after: serial)...] {
             guard let entry = entries[item.index], entry.record.serial == item.serial, !entry.hasEnded(at: now) else {
@@ -98,8 +102,12 @@ final class SessionShard: @unchecked Sendable {
         if index == entries.count { entries.append(nil) }
         entries[index] = Entry(record: record, slab: slab, slot: slot, use: accounts.nextUse())
         indices[record.id] = index
-        if slot >= 0 { uses.append(index) }
-        creations.append(serial: record.serial, index: index)
+        if slot >= 0 {
+            uses.append(index)
+            inMemory += 1
+        }
+        creations[SessionID.owner(record.id), default: CreationOrder()].append(serial: record.serial, index: index)
+        accounts.count(record, 1)
         setAlarm(index, after: record.createdAt)
         // Alarms of sessions that ended otherwise must not gather until their time.
         if alarms.count > 2 * indices.count + 1000 {
@@ -123,6 +131,7 @@ final class SessionShard: @unchecked Sendable {
         (self[index].slot, self[index].record.isInMemory) = (slot, true)
         self[index].use = accounts.nextUse()
         uses.append(index)
+        inMemory += 1
     }
 
     /// Takes its slot, and what it has beside its state, from the session.
@@ -130,6 +139,7 @@ final class SessionShard: @unchecked Sendable {
         let entry = self[index]
         guard entry.slot >= 0 else { return }
         uses.remove(index)
+        inMemory -= 1
         accounts.release(entry.slot, of: entry.slab)
         releaseExtras(entry)
         (self[index].slot, self[index].record.isInMemory, self[index].extras) = (-1, false, nil)
@@ -171,7 +181,10 @@ final class SessionShard: @unchecked Sendable {
         indices[entry.record.id] = nil
         entries[index] = nil
         freeEntries.append(index)
-        creations.noteEnd { entries[$0.index]?.record.serial == $0.serial }
+        accounts.count(entry.record, -1)
+        let owner = SessionID.owner(entry.record.id)
+        creations[owner]!.noteEnd { entries[$0.index]?.record.serial == $0.serial }
+        if creations[owner]!.items.isEmpty { creations[owner] = nil }
         guard let reason else {
             accounts.noteRemoval()
             return 0

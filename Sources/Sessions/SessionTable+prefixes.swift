@@ -11,7 +11,11 @@ extension SessionTable {
     public func resume(_ tokens: [Int], of model: String, owner: String, into states: Matrix, row: Int) -> Int {
         additions.withLock {
             let root = PrefixTree.Root(model: model, owner: owner)
-            guard let found = prefixes.longest(of: tokens[...], in: root) else { return 0 }
+            guard let found = prefixes.longest(of: tokens[...], in: root) else {
+                prefixMisses += 1
+                return 0
+            }
+            prefixHits += 1
             slab(model, states.columns * MemoryLayout<Float>.size).read(found.slot, into: states, row: row)
             return found.depth
         }

@@ -18,10 +18,12 @@ public final class SessionTable: @unchecked Sendable {
     let shards: [SessionShard]
     /// Held by who may add to the memory in use. Taken before a shard's lock, which is taken before the store's.
     let additions = Lock()
-    /// Under `additions`, as are the next two:
+    /// Under `additions`, as are the next four:
     private var slabs: [SlabKey: StateSlab] = [:]
     var nextSerial: UInt64 = 1
     var prefixes = PrefixTree()
+    var prefixHits = 0
+    var prefixMisses = 0
     let latestVersion = Atomic<UInt64>(0)
 
     private struct SlabKey: Hashable {
@@ -85,8 +87,11 @@ public final class SessionTable: @unchecked Sendable {
         try with(id) { (shard, index) throws(SessionError) in shard[index].record }
     }
 
-    /// Up to `limit` sessions in order of creation, those made after the session `after`, and whether more follow.
-    public func list(limit: Int, after: String?) throws(SessionError) -> (records: [SessionRecord], more: Bool) {
+    /// Up to `limit` sessions of an owner in order of creation, those made after the session `after`, and whether more
+    /// follow.
+    public func list(
+        limit: Int, after: String?, owner: String = ""
+    ) throws(SessionError) -> (records: [SessionRecord], more: Bool) {
         var serial: UInt64 = 0
         if let after {
             do throws(SessionError) {
@@ -98,7 +103,7 @@ public final class SessionTable: @unchecked Sendable {
         }
         var records: [SessionRecord] = []
         for shard in shards {
-            records += shard.lock.withLock { shard.records(after: serial, limit: limit + 1) }
+            records += shard.lock.withLock { shard.records(of: owner, after: serial, limit: limit + 1) }
         }
         records.sort { $0.serial < $1.serial }
         return (Array(records.prefix(limit)), records.count > limit)
@@ -128,14 +133,18 @@ public final class SessionTable: @unchecked Sendable {
     // MARK: Making and ending
 
     /// Makes a session of `model` that stands at `step` with row `row` of `states`. Evicts as needed.
+    /// - Parameters:
+    ///   - wanted: what the table is to call it; nil for a server-made name.
+    ///   - quota: of `owner`, whose it is.
     public func create(
         id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
-        policy: SessionPolicy = SessionPolicy()
+        policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
-            let id = wanted ?? SessionID.random()
+            let id = wanted ?? SessionID.scoped(SessionID.random(), owner: owner)
             try requireFree(id)
             let stateBytes = states.columns * MemoryLayout<Float>.size
+            try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes)
             let cost = stateBytes + Self.overheadBytes
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
             try makeRoom { cost }
@@ -149,15 +158,19 @@ public final class SessionTable: @unchecked Sendable {
 
     /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
     /// They share its state's memory until they move. Evicts others as needed.
-    public func fork(_ id: String, serial: UInt64, into wanted: [String?]) throws(SessionError) -> [SessionRecord] {
+    public func fork(
+        _ id: String, serial: UInt64, into wanted: [String?], quota: SessionQuota? = nil
+    ) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
             let parent = try withState(id, serial) { (shard, index) throws(SessionError) in shard[index] }
-            let ids = wanted.map { $0 ?? SessionID.random() }
+            let owner = SessionID.owner(id)
+            let ids = wanted.map { $0 ?? SessionID.scoped(SessionID.random(), owner: owner) }
             var seen = Set<String>(minimumCapacity: ids.count)
             for id in ids {
                 try requireFree(id)
                 if !seen.insert(id).inserted { throw .exists(id: id) }
             }
+            try accounts.require(quota, of: owner, sessions: ids.count, bytes: parent.record.stateBytes)
             let cost = ids.count * Self.overheadBytes
             let least = cost + parent.record.stateBytes + Self.overheadBytes
             guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
@@ -315,7 +328,7 @@ public final class SessionTable: @unchecked Sendable {
     // MARK: Under `additions`
 
     private func requireFree(_ id: String) throws(SessionError) {
-        precondition(SessionID.isValid(id), "session id \(id)")
+        precondition(SessionID.isScoped(id), "session id \(id)")
         let shard = shard(id)
         let isTaken = shard.lock.withLock { shard.live(id, at: accounts.clock()) != nil }
         if isTaken { throw .exists(id: id) }

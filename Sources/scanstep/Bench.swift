@@ -61,8 +61,8 @@ struct Bench: ParsableCommand {
     var json = false
 
     func validate() throws {
-        let most = Settings.threads.upperBound
-        guard Settings.threads.contains(threads ?? 1) else {
+        let most = ModelSettings.threads.upperBound
+        guard ModelSettings.threads.contains(threads ?? 1) else {
             throw ValidationError("--threads must be from 1 to \(most).")
         }
         guard (1...1_000_000).contains(runs) else { throw ValidationError("--runs must be from 1 to 1000000.") }
@@ -82,7 +82,7 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         try requireProcessor()
-        let team = Team(threads: threads ?? Settings.defaultThreads)
+        let team = Team(threads: threads ?? ModelSettings.defaultThreads)
         let model = try scanOnly ? nil : load()
         let residentLoaded = BenchMemory.now
         let works = if let model { try works(model, team) } else { scans(team) }

@@ -7,5 +7,5 @@ struct Scanstep: ParsableCommand {
         commandName: "scanstep",
         abstract: "Serves minimal recurrent networks (minGRU, minLSTM) over HTTP.",
         version: "0.1.0",
-        subcommands: [Serve.self, Bench.self])
+        subcommands: [Serve.self, Keys.self, Bench.self])
 }

@@ -318,12 +318,12 @@ struct EventLoopTests {
     func listener() throws {
         let loop = try EventLoop()
         for host in ["127.0.0.1", "localhost"] {
-            let listener = try Listener.bind(host: host, port: 0, on: loop)
+            let listener = try Listener.bind(to: .tcp(host: host, port: 0), on: loop)
             #expect((1...65535).contains(listener.port))
-            #expect(throws: SystemError.self) { try Listener.bind(host: host, port: listener.port, on: loop) }
+            #expect(throws: SystemError.self) { try Listener.bind(to: .tcp(host: host, port: listener.port), on: loop) }
         }
-        #expect(throws: SystemError.self) { try Listener.bind(host: "no such host", port: 0, on: loop) }
-        #expect(throws: SystemError.self) { try Listener.bind(host: "127.0.0.1", port: 70000, on: loop) }
+        #expect(throws: SystemError.self) { try Listener.bind(to: .tcp(host: "no such host", port: 0), on: loop) }
+        #expect(throws: SystemError.self) { try Listener.bind(to: .tcp(host: "127.0.0.1", port: 70000), on: loop) }
     }
 
     @Test("A latch lets waiters go once it is open, and lets them go at a deadline")

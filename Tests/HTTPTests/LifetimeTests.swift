@@ -55,8 +55,8 @@ struct LifetimeTests {
     @Test("A drain lets a running request finish, closes idle connections and refuses new ones")
     func drain() throws {
         let meeting = Meeting()
-        let server = try HTTPServer(loops: 2, router: drainRoutes(meeting))
-        let port = try server.start()
+        let server = try HTTPServer(doors: [.init(.tcp(host: "127.0.0.1", port: 0), drainRoutes(meeting))], loops: 2)
+        let port = try server.start()[0]
         let idle = try RawClient(port)
         #expect(try idle.get("/hello").status == 200)
         let busy = try RawClient(port)

@@ -25,8 +25,9 @@ func withServer(
     _ meeting: Meeting = Meeting(), loops: Int = 1, limits: HTTPLimits = HTTPLimits(),
     _ body: (HTTPServer, Int) throws -> Void
 ) throws {
-    let server = try HTTPServer(loops: loops, limits: limits, router: routes(meeting))
-    let port = try server.start()
+    let server = try HTTPServer(
+        doors: [.init(.tcp(host: "127.0.0.1", port: 0), routes(meeting))], loops: loops, limits: limits)
+    let port = try server.start()[0]
     defer { server.drain(within: .milliseconds(0)) }
     try body(server, port)
 }

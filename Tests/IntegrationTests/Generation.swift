@@ -52,15 +52,17 @@ struct Generation: Equatable {
         return copy
     }
 
-    /// The data of each event; the last one is named `done`, the others have no name.
+    /// The data of each event, whose id is its step; the last one is named `done`, the others have no name.
     private static func data(ofEvents text: String) throws -> [String] {
         try #require(text.hasSuffix("\n\n"))
         let events = text.dropLast(2).split(separator: "\n\n", omittingEmptySubsequences: false)
         return try events.enumerated().map { index, event in
             var lines = event.split(separator: "\n")
             if index == events.count - 1 { #expect(lines.removeFirst() == "event: done") }
-            try #require(lines.count == 1 && lines[0].hasPrefix("data: "), "\(event)")
-            return String(lines[0].dropFirst(6))
+            try #require(lines.count == 2 && lines[0].hasPrefix("id: ") && lines[1].hasPrefix("data: "), "\(event)")
+            let data = String(lines[1].dropFirst(6))
+            #expect(try parse(data)["step"]?.int.map(String.init) == String(lines[0].dropFirst(4)))
+            return data
         }
     }
 

@@ -49,8 +49,8 @@ extension Service {
 
     /// Does something with the session of the request in its turn among what else is asked of it.
     func act(_ action: Work.Action, _ fields: Fields?, _ request: Request) async throws(Problem) -> Completion {
-        let (record, served) = try session(request.parameters["id"])
-        var work = Work(model: served.id, target: .session(record.id), input: .empty)
+        let (record, served) = try session(request.parameters["id"], request)
+        var work = request.work(served, .session(record.id))
         (work.serial, work.outputs, work.action) = (record.serial, .none, action)
         work.expectedStep = try fields?.expectedStep()
         work.deadline = try deadline(of: request)

@@ -7,7 +7,7 @@ extension Service {
     /// `POST /v1/sessions/{id}/fork`: makes sessions that stand where this one stands.
     @Sendable func fork(_ request: Request) async throws -> Response {
         let fields = try await Fields(body: request, allowed: ["count", "ids", "expected_step"])
-        let completion = try await act(.fork(into: try names(fields)), fields, request)
+        let completion = try await act(.fork(into: try names(fields).map { $0.map(request.scoped) }), fields, request)
         var json = JSONWriter(capacity: 1024)
         json.beginObject()
         json.key("sessions")

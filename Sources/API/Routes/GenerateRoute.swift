@@ -14,12 +14,11 @@ extension Service {
         ]
         let body = try await request.body()
         let fields = try Fields(bytes: body, allowed: known + Fields.input)
-        let (record, served) = try session(request.parameters["id"])
+        let (record, served) = try session(request.parameters["id"], request)
         guard served.model.configuration.output == .logits else {
             throw Problem.invalid("Model \"\(served.id)\" gives vectors: there are no tokens to generate.")
         }
-        var work = Work(
-            model: served.id, target: .session(record.id), input: try fields.input(for: served) ?? .empty)
+        var work = request.work(served, .session(record.id), try fields.input(for: served) ?? .empty)
         work.outputs = .none
         work.serial = record.serial
         work.scan = try fields.scan(served)
@@ -34,12 +33,12 @@ extension Service {
             stop: try fields.stop(served))
         if try fields.bool("stream") {
             try refuseIdempotency(of: request, "a stream has moved its session by each step that it has reported.")
-            return try await stream(work, for: request)
+            return try await stream(work, served, body, for: request)
         }
         let reply = { @Sendable [work] (completion: Completion) in
             var json = JSONWriter(capacity: 1024)
             json.beginObject()
-            json.field("session", record.id)
+            json.field("session", record.name)
             json.field("step", completion.step)
             if let text = completion.generated!.text { json.field("text", text) }
             json.key("tokens")
@@ -52,9 +51,21 @@ extension Service {
         return Response(try await run(work), or: reply)
     }
 
-    private func stream(_ work: Work, for request: Request) async throws -> Response {
+    private func stream(
+        _ work: Work, _ served: ServedModel, _ body: [UInt8], for request: Request
+    ) async throws -> Response {
         let format = StreamFormat(request)
-        let reader = GenerationReader(scheduler.stream(work))
+        let start = format == .events ? try await eventsStart(work, served, body, request) : GenerationStart(work: work)
+        if let completion = start.completion {
+            let body = Response.Body.stream { writer in
+                try await Self.write(start.events, format, writer)
+                try await Self.write(completion, start.work, format, writer)
+                try await writer.finish()
+            }
+            return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
+        }
+        let reader = GenerationReader(scheduler.stream(start.work, keeping: start.emitted))
+        if case .session(let session) = start.work.target { resumptions.keep(start, reader.stream, of: session) }
         // At once, also while the work is queued or absorbs its input and has nothing to write.
         request.whenClientGone { [stream = reader.stream] in stream.cancel() }
         // A refusal before the first token is still a reply with a status of its own.
@@ -65,39 +76,65 @@ extension Service {
             throw Problem(error)
         }
         let body = Response.Body.stream { writer in
+            try await Self.write(start.events, format, writer)
             var element = first
             while true {
-                var json = JSONWriter()
-                json.beginObject()
                 switch element {
-                case .event(let event):
-                    json.field("token", event.token)
-                    if let text = event.text { json.field("text", text) }
-                    json.field("step", event.step)
-                    json.endObject()
-                    try await writer.write(format.frame(json, event: nil))
+                case .event(let event): try await Self.write([event], format, writer)
                 case .finished(let completion):
-                    json.field("done", true)
-                    json.field("step", completion.step)
-                    Self.writeEnd(completion, work, to: &json)
-                    json.endObject()
-                    try await writer.write(format.frame(json, event: "done"))
+                    try await Self.write(completion, start.work, format, writer)
                     return try await writer.finish()
                 }
                 do throws(InferenceError) {
                     element = try await reader.stream.next()
                 } catch {
-                    json = JSONWriter()
-                    json.beginObject()
-                    json.key("error")
-                    Problem(error).write(to: &json)
-                    json.endObject()
-                    try await writer.write(format.frame(json, event: "error"))
+                    try await writer.write(format.frame(Problem(error).asMember, event: "error"))
                     return try await writer.finish()
                 }
             }
         }
         return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
+    }
+
+    /// Where a stream of events begins: a client whose connection was cut says what it has seen.
+    private func eventsStart(
+        _ work: Work, _ served: ServedModel, _ body: [UInt8], _ request: Request
+    ) async throws(Problem) -> GenerationStart {
+        let digest = Self.digest(of: request, body)
+        var start = GenerationStart(work: work)
+        if let last = request.head.fields["last-event-id"] {
+            start = try await resumptions.resume(request.scoped(request.parameters["id"]), digest, last, served)
+        } else {
+            start.emitted = GenerationStream.Emitted()
+        }
+        start.digest = digest
+        return start
+    }
+
+    private static func write(
+        _ events: [GenerationEvent], _ format: StreamFormat, _ writer: borrowing BodyWriter
+    ) async throws {
+        for event in events {
+            var json = JSONWriter()
+            json.beginObject()
+            json.field("token", event.token)
+            if let text = event.text { json.field("text", text) }
+            json.field("step", event.step)
+            json.endObject()
+            try await writer.write(format.frame(json, step: event.step))
+        }
+    }
+
+    private static func write(
+        _ completion: Completion, _ work: Work, _ format: StreamFormat, _ writer: borrowing BodyWriter
+    ) async throws {
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("done", true)
+        json.field("step", completion.step)
+        writeEnd(completion, work, to: &json)
+        json.endObject()
+        try await writer.write(format.frame(json, event: "done", step: completion.step))
     }
 
     private static func writeEnd(_ completion: Completion, _ work: Work, to json: inout JSONWriter) {

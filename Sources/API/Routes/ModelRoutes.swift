@@ -9,7 +9,7 @@ extension Service {
     @Sendable func listModels(_ request: Request) async throws -> Response {
         var json = JSONWriter()
         json.beginObject()
-        json.list(models) { served, json in Self.write(served, to: &json) }
+        json.list(models.filter { request.maySee($0) }) { served, json in Self.write(served, to: &json) }
         json.endObject()
         return Response(json: json)
     }
@@ -17,7 +17,7 @@ extension Service {
     /// `GET /v1/models/{model}`
     @Sendable func getModel(_ request: Request) async throws -> Response {
         var json = JSONWriter()
-        Self.write(try model(request.parameters["model"]), to: &json)
+        Self.write(try model(request.parameters["model"], request), to: &json)
         return Response(json: json)
     }
 

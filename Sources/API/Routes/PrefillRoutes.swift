@@ -31,10 +31,10 @@ extension Service {
         let known = PrefillOptions.fields + Fields.input + ["expected_step"]
         let body = try await request.body()
         let fields = try Fields(bytes: body, allowed: known)
-        let (record, served) = try session(request.parameters["id"])
+        let (record, served) = try session(request.parameters["id"], request)
         let options = try OutputOptions(fields, served)
         let input = try fields.requiredInput(for: served)
-        var work = Work(model: served.id, target: .session(record.id), input: input)
+        var work = request.work(served, .session(record.id), input)
         work.serial = record.serial
         work.deadline = try deadline(of: request)
         let common = try PrefillOptions(fields, served)
@@ -45,7 +45,7 @@ extension Service {
         let reply = { @Sendable [work] (completion: Completion) in
             var json = JSONWriter()
             json.beginObject()
-            json.field("session", record.id)
+            json.field("session", record.name)
             json.field("step", completion.step)
             options.writeOutputs(completion, work, served, to: &json)
             json.field("scan", work.scan.rawValue)
@@ -63,7 +63,7 @@ extension Service {
         try refuseIdempotency(of: request, "it belongs to one session; absorb by /v1/sessions/{id}/prefill.")
         let known = PrefillOptions.fields + ["model", "sequences", "stream"]
         let fields = try await Fields(body: request, allowed: known)
-        let served = try model(fields.required("model"))
+        let served = try model(fields.required("model"), request)
         let options = try OutputOptions(fields, served)
         let common = try PrefillOptions(fields, served)
         let deadline = try deadline(of: request)
@@ -74,9 +74,9 @@ extension Service {
             let known = Fields.input + ["session", "create", "expected_step", "state", "return_state"]
             let sequence = try Fields(element, at: place, allowed: known)
             let input = try sequence.requiredInput(for: served)
-            let (target, serial) = try target(of: sequence, served)
-            var work = Work(model: served.id, target: target, input: input)
-            work.supplied = try suppliedState(of: sequence, served, target)
+            let (target, serial) = try target(of: sequence, served, request)
+            var work = request.work(served, target, input)
+            work.supplied = try suppliedState(of: sequence, served, target, request)
             work.wantsState = try sequence.bool("return_state")
             (work.serial, work.deadline, work.policy) = (serial, deadline, policy)
             (work.outputs, work.scan, work.usesCache) = (common.outputs, common.scan, common.usesCache)
@@ -127,38 +127,38 @@ extension Service {
 
     /// Where a sequence goes, and the serial of the session that it goes on with.
     private func target(
-        of sequence: Fields, _ served: ServedModel
+        of sequence: Fields, _ served: ServedModel, _ request: Request
     ) throws(Problem) -> (target: Work.Target, serial: UInt64?) {
         let (session, create) = (try sequence.string("session"), sequence["create"])
         guard session == nil || create == nil else {
             throw .invalid("Give \(sequence.place)session or \(sequence.place)create, not both.")
         }
         if let session {
-            let record = try self.session(session).record
+            let record = try self.session(session, request).record
             guard record.model == served.id else {
                 throw .invalid("\(sequence.place)session \"\(session)\" is a session of model \"\(record.model)\".")
             }
-            return (.session(session), record.serial)
+            return (.session(record.id), record.serial)
         }
         switch (create?.bool, create?.string) {
         case (nil, nil) where create == nil, (false?, _): return (.detached, nil)
         case (true?, _): return (.create(id: nil), nil)
         case (_, let id?):
             try checkSessionID(id, sequence.place + "create")
-            return (.create(id: id), nil)
+            return (.create(id: request.scoped(id)), nil)
         default: throw .invalid("\(sequence.place)create must be true, false or the new session's id.")
         }
     }
 
     /// The state that a sequence goes on from, if it brings one.
     private func suppliedState(
-        of sequence: Fields, _ served: ServedModel, _ target: Work.Target
+        of sequence: Fields, _ served: ServedModel, _ target: Work.Target, _ request: Request
     ) throws(Problem) -> Work.SuppliedState? {
         guard let file = try sequence.stateFile() else { return nil }
         if case .session = target {
             throw .invalid("Give \(sequence.place)session or \(sequence.place)state, not both.")
         }
-        let (owner, state) = try suppliedState(file, at: sequence.place + "state")
+        let (owner, state) = try suppliedState(file, request, at: sequence.place + "state")
         guard owner === served else {
             throw Problem(
                 .conflict, "state-model-mismatch",
@@ -175,7 +175,7 @@ extension Service {
         json.field("index", index)
         switch result {
         case .success(let completion):
-            json.session(completion.session?.id)
+            json.session(completion.session?.name)
             json.field("step", completion.step)
             options.writeOutputs(completion, work, served, to: &json)
             json.state(completion, of: served)

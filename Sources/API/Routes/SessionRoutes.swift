@@ -16,12 +16,12 @@ extension Service {
             + Fields.input
             + OutputOptions.fields
         let fields = try await Fields(body: request, allowed: known)
-        let served = try model(fields.required("model"))
+        let served = try model(fields.required("model"), request)
         let id = try fields.string("id")
         if let id { try checkSessionID(id, "id") }
         let options = try OutputOptions(fields, served)
         let input = try fields.input(for: served)
-        var work = Work(model: served.id, target: .create(id: id), input: input ?? .empty)
+        var work = request.work(served, .create(id: id.map(request.scoped)), input ?? .empty)
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
         work.scan = try fields.scan(served)
@@ -43,7 +43,7 @@ extension Service {
         }
         json.endObject()
         var response = Response(.created, json: json)
-        response.fields["location"] = "/v1/sessions/" + completion.session!.id
+        response.fields["location"] = "/v1/sessions/" + completion.session!.name
         return response
     }
 
@@ -57,21 +57,24 @@ extension Service {
             limit = number
         }
         let page = try asked { () throws(SessionError) in
-            try sessions.list(limit: limit, after: request.head.query("after"))
+            try sessions.list(
+                limit: limit, after: request.head.query("after").map(request.scoped), owner: request.owner)
         }
         var json = JSONWriter()
         json.beginObject()
         json.list(page.records) { record, json in Self.write(record, to: &json) }
         json.field("has_more", page.more)
         json.key("last_id")
-        if let last = page.records.last { json.string(last.id) } else { json.null() }
+        if let last = page.records.last { json.string(last.name) } else { json.null() }
         json.endObject()
         return Response(json: json)
     }
 
     /// `GET /v1/sessions/{id}`
     @Sendable func getSession(_ request: Request) async throws -> Response {
-        let record = try asked { () throws(SessionError) in try sessions.record(request.parameters["id"]) }
+        let record = try asked { () throws(SessionError) in
+            try sessions.record(request.scoped(request.parameters["id"]))
+        }
         try await durable(record.commit)
         var json = JSONWriter()
         Self.write(record, to: &json)
@@ -80,7 +83,8 @@ extension Service {
 
     /// `DELETE /v1/sessions/{id}`
     @Sendable func deleteSession(_ request: Request) async throws -> Response {
-        try await durable(try asked { () throws(SessionError) in try sessions.delete(request.parameters["id"]) })
+        let id = request.scoped(request.parameters["id"])
+        try await durable(try asked { () throws(SessionError) in try sessions.delete(id) })
         return Response(.noContent)
     }
 
@@ -108,7 +112,7 @@ extension Service {
     }
 
     static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {
-        json.field("id", record.id)
+        json.field("id", record.name)
         json.field("object", "session")
         json.field("model", record.model)
         json.field("step", record.step)

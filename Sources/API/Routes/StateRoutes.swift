@@ -7,8 +7,8 @@ import Sessions
 extension Service {
     /// `GET /v1/sessions/{id}/state`: the state as a file.
     @Sendable func getState(_ request: Request) async throws -> Response {
-        let (record, served) = try session(request.parameters["id"])
-        var work = Work(model: served.id, target: .session(record.id), input: .empty)
+        let (record, served) = try session(request.parameters["id"], request)
+        var work = request.work(served, .session(record.id))
         work.serial = record.serial
         work.outputs = .none
         work.wantsState = true
@@ -30,13 +30,14 @@ extension Service {
     @Sendable func putState(_ request: Request) async throws -> Response {
         let id = request.parameters["id"]
         try checkSessionID(id, "The session's id")
-        let (served, state) = try suppliedState(try await request.body(), at: "The body")
-        if let record = try? sessions.record(id), record.model != served.id {
+        let (served, state) = try suppliedState(try await request.body(), request, at: "The body")
+        let scoped = request.scoped(id)
+        if let record = try? sessions.record(scoped), record.model != served.id {
             throw Problem(
                 .conflict, "state-model-mismatch",
                 "Session \"\(id)\" is of model \"\(record.model)\", the body is a state of model \"\(served.id)\".")
         }
-        var work = Work(model: served.id, target: .put(id), input: .empty)
+        var work = request.work(served, .put(scoped))
         work.supplied = state
         work.wantsState = true
         work.policy = policy

@@ -35,9 +35,9 @@ extension Service {
             sessions.append(id)
             steps.append(
                 Result { () throws(Problem) in
-                    if let id { return try stepWork(item, id, deadline) }
-                    let (served, state) = try suppliedState(item.stateFile()!, at: item.place + "state")
-                    var step = try stepWork(item, Work(model: served.id, target: .detached, input: .empty), served)
+                    if let id { return try stepWork(item, id, request, deadline) }
+                    let (served, state) = try suppliedState(item.stateFile()!, request, at: item.place + "state")
+                    var step = try stepWork(item, request.work(served, .detached), served)
                     (step.work.supplied, step.work.deadline) = (state, deadline)
                     return step
                 })
@@ -59,9 +59,9 @@ extension Service {
         return Response(json: json)
     }
 
-    private static let stepFields = ["token", "vector", "expected_step"] + OutputOptions.fields
+    static let stepFields = ["token", "vector", "expected_step"] + OutputOptions.fields
 
-    private struct StepWork: Sendable {
+    struct StepWork: Sendable {
         var work: Work
         /// nil for a supplied state.
         let session: String?
@@ -72,12 +72,14 @@ extension Service {
     /// Not part of the handler, so that the document is given back before the wait.
     private func stepWork(_ body: [UInt8], _ request: Request) throws(Problem) -> StepWork {
         let fields = try Fields(bytes: body, allowed: Self.stepFields)
-        return try stepWork(fields, request.parameters["id"], deadline(of: request))
+        return try stepWork(fields, request.parameters["id"], request, deadline(of: request))
     }
 
-    private func stepWork(_ fields: Fields, _ id: String, _ deadline: Int64?) throws(Problem) -> StepWork {
-        let (record, served) = try session(id)
-        var step = try stepWork(fields, Work(model: served.id, target: .session(record.id), input: .empty), served, id)
+    func stepWork(
+        _ fields: Fields, _ id: String, _ request: Request, _ deadline: Int64?
+    ) throws(Problem) -> StepWork {
+        let (record, served) = try session(id, request)
+        var step = try stepWork(fields, request.work(served, .session(record.id)), served, id)
         (step.work.serial, step.work.deadline) = (record.serial, deadline)
         return step
     }
@@ -101,7 +103,7 @@ extension Service {
         }
     }
 
-    private static func write(_ completion: Completion, _ step: StepWork, to json: inout JSONWriter) {
+    static func write(_ completion: Completion, _ step: StepWork, to json: inout JSONWriter) {
         json.beginObject()
         json.session(step.session)
         json.field("step", completion.step)

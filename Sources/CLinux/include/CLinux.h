@@ -5,14 +5,18 @@
 #include "Futex.h"
 #include "Processor.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 // Declared here because defining _GNU_SOURCE would give other headers another shape than the Glibc module has.
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
@@ -36,7 +40,65 @@ static inline int linux_stream_socket(int family) {
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+/// Whom an accepted socket talks to, in network order; family 0 where that is no address of a network.
+struct linux_peer {
+    uint8_t bytes[16];
+    int family;
+    int port;
+};
+
+/// IPv4 addresses that came by a socket of IPv6 are given as what they are.
+static inline int linux_accept(int listener, struct linux_peer *peer) {
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof address;
+    int descriptor = accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) return descriptor;
+    *peer = (struct linux_peer){.family = 0};
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
+        *peer = (struct linux_peer){.family = 4, .port = ntohs(four->sin_port)};
+        memcpy(peer->bytes, &four->sin_addr, 4);
+    } else if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
+        int isMapped = IN6_IS_ADDR_V4MAPPED(&six->sin6_addr);
+        *peer = (struct linux_peer){.family = isMapped ? 4 : 6, .port = ntohs(six->sin6_port)};
+        memcpy(peer->bytes, six->sin6_addr.s6_addr + (isMapped ? 12 : 0), isMapped ? 4 : 16);
+    }
+    return descriptor;
+}
+
+/// Binds to a path of the file system; the path must have been checked for its length.
+static inline int linux_bind_path(int descriptor, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    return bind(descriptor, (struct sockaddr *)&address, sizeof address);
+}
+
+/// Whether somebody listens at a path of the file system.
+static inline int linux_is_listened_at(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int connected = descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0;
+    if (descriptor >= 0) close(descriptor);
+    return connected;
+}
+
+static const int linux_longest_socket_path = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+/// Has an inherited descriptor neither block nor pass to other programs.
+static inline int linux_adopt(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) return -1;
+    return fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
+/// Whether a descriptor is a socket that listens.
+static inline int linux_listens(int descriptor) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value != 0;
+}
 
 /// `more` tells the kernel that the next call continues the same message, so that it need not send a short segment.
 static inline ssize_t linux_send(int descriptor, const void *bytes, size_t count, int more) {
@@ -75,11 +137,12 @@ static inline int linux_reset_on_close(int descriptor) {
 static inline int linux_shutdown_reading(int descriptor) { return shutdown(descriptor, SHUT_RD); }
 static inline int linux_shutdown_writing(int descriptor) { return shutdown(descriptor, SHUT_WR); }
 
-/// The local port in host order, or -1 with errno.
+/// The local port in host order, 0 for a socket of the file system, or -1 with errno.
 static inline int linux_local_port(int descriptor) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0) return -1;
+    if (address.ss_family == AF_UNIX) return 0;
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }

@@ -64,6 +64,7 @@ public final class SessionStore: @unchecked Sendable {
     /// Moves that the journal has of sessions that are not in memory. By serial.
     private var pending: [UInt64: [JournalRecord]] = [:]
     private var thread: Thread?
+    private let fingerprints: Fingerprints
 
     // The thread's own, in `SessionStore+writing.swift`.
     unowned var table: SessionTable!
@@ -86,11 +87,14 @@ public final class SessionStore: @unchecked Sendable {
         folder: String, fingerprints: [String: String], options: Options = Options(),
         clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
-        (self.options, self.clock) = (options, clock)
+        (self.options, self.clock, self.fingerprints) = (options, clock, Fingerprints(fingerprints))
         try makeFolder(folder)
         file = try StoreFile(
-            path: folder + "/sessions.sqlite", fingerprints: fingerprints, limit: options.limit, vfs: options.vfs)
+            path: folder + "/sessions.sqlite", fingerprints: self.fingerprints, limit: options.limit, vfs: options.vfs)
     }
+
+    /// Knows more models.
+    public func add(fingerprints more: [String: String]) { fingerprints.add(more) }
 
     /// Reads what sessions there are into the table and begins to write.
     func start(_ table: SessionTable) throws(StoreError) {

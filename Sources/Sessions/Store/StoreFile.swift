@@ -11,13 +11,13 @@ final class StoreFile {
 
     private let database: Database
     /// By model id.
-    private let fingerprints: [String: String]
+    private let fingerprints: Fingerprints
 
     /// Opens the database in a folder, which is made if it is not there, as its only user.
     /// - Parameters:
     ///   - fingerprints: of the models that are served, by id.
     ///   - limit: bytes that the database may have; nil for what the disk has.
-    init(path: String, fingerprints: [String: String], limit: Int?, vfs: String?) throws(StoreError) {
+    init(path: String, fingerprints: Fingerprints, limit: Int?, vfs: String?) throws(StoreError) {
         self.fingerprints = fingerprints
         database = try Database(path: path, vfs: vfs)
         do throws(StoreError) {
@@ -126,7 +126,7 @@ final class StoreFile {
         try database.statement("SELECT \(columns), is_out FROM sessions ORDER BY serial").rows([]) {
             (row) throws(StoreError) in
             let (id, idle, total, recent) = (row.text(1), row.real(7), row.real(8), row.int(9))
-            guard SessionID.isValid(id), idle > 0, total > 0, 0...SessionPolicy.mostRecentStates ~= recent,
+            guard SessionID.isScoped(id), idle > 0, total > 0, 0...SessionPolicy.mostRecentStates ~= recent,
                 let durability = Durability(rawValue: row.text(10)), row.int(0) > 0, row.int(3) >= 0, row.int(11) > 0
             else { throw .damaged(what: "the row of session \"\(id)\" makes no sense") }
             let policy = SessionPolicy(idle: idle, total: total, recentStates: recent, durability: durability)

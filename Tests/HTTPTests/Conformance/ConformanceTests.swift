@@ -1,3 +1,4 @@
+import EventLoop
 import Testing
 
 @testable import HTTP
@@ -29,10 +30,12 @@ struct ConformanceTests {
 
     @Test("holds over sockets", arguments: ConformanceCase.all.filter { !$0.bytes.starts(with: "OPTIONS *".utf8) })
     func overSockets(item: ConformanceCase) throws {
-        let server = try HTTPServer(limits: Self.limits, router: Self.echo()) { error, _ in
+        let server = try HTTPServer(
+            doors: [.init(.tcp(host: "127.0.0.1", port: 0), Self.echo())], limits: Self.limits
+        ) { error, _ in
             Response(error.status, text: error.slug)
         }
-        let port = try server.start()
+        let port = try server.start()[0]
         defer { server.drain(within: .milliseconds(0)) }
         // Whole, and in pieces of seven bytes.
         for length in [max(1, item.bytes.count), 7] {

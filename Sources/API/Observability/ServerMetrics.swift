@@ -1,0 +1,103 @@
+import EventLoop
+import HTTP
+import Inference
+import Metrics
+import Sessions
+import Threading
+
+/// Figures of the server for Prometheus: those of HTTP are gathered here, the others asked for when they are wanted.
+///
+/// What can change is used under the lock: so `@unchecked Sendable`.
+public final class ServerMetrics: @unchecked Sendable {
+    private struct Figures {
+        let route: Route?
+        var statuses: [Int: Int] = [:]
+        var seconds = Histogram(bounds: Histogram.seconds)
+    }
+
+    private let lock = Lock()
+    private var routes: [ObjectIdentifier?: Figures] = [:]
+    private var cutOff = 0
+    private var received = 0
+    private var sent = 0
+    private weak var server: HTTPServer?
+
+    public init() {}
+
+    /// The server whose connections count.
+    public func watch(_ server: HTTPServer) { lock.withLock { self.server = server } }
+
+    /// Takes note of a reply.
+    public func note(_ exchange: Exchange) {
+        let route = exchange.route.map { ObjectIdentifier($0) }
+        lock.withLock {
+            routes[route, default: Figures(route: exchange.route)].statuses[exchange.status.code, default: 0] += 1
+            routes[route]!.seconds.record(exchange.duration / .seconds(1))
+            received += exchange.received
+            sent += exchange.sent
+            if !exchange.isComplete { cutOff += 1 }
+        }
+    }
+
+    /// All figures as text.
+    func exposition(_ service: Service?) -> String {
+        var text = Exposition()
+        writeRequests(to: &text)
+        if let server = lock.withLock({ server }) { Self.write(server, to: &text) }
+        if let service {
+            Self.write(service.scheduler.statistics, to: &text)
+            Self.write(service.sessions.statistics, to: &text)
+            text.metric("scanstep_models", .gauge, "Models served.", service.models.count)
+        }
+        ProcessFigures.now().write(to: &text)
+        return text.text
+    }
+
+    private func writeRequests(to text: inout Exposition) {
+        let (routes, cutOff, received, sent) = lock.withLock { (self.routes, self.cutOff, self.received, self.sent) }
+        func name(_ figures: Figures) -> (method: String, route: String) {
+            (figures.route?.method.rawValue ?? "", figures.route?.pattern ?? "")
+        }
+        let all = routes.values.sorted { name($0) < name($1) }
+        text.metric("scanstep_http_requests_total", .counter, "Requests answered, by route and status.")
+        for figures in all {
+            for (status, count) in figures.statuses.sorted(by: { $0.key < $1.key }) {
+                text.sample(
+                    "scanstep_http_requests_total",
+                    ["method": name(figures).method, "route": name(figures).route, "status": "\(status)"], count)
+            }
+        }
+        text.metric(
+            "scanstep_http_request_duration_seconds", .histogram, "Time from a request's head to the end of its reply.")
+        for figures in all {
+            text.samples(
+                "scanstep_http_request_duration_seconds",
+                ["method": name(figures).method, "route": name(figures).route], figures.seconds)
+        }
+        text.metric("scanstep_http_cut_off_total", .counter, "Replies that could not be sent to their end.", cutOff)
+        text.metric("scanstep_http_received_bytes_total", .counter, "Bytes of requests' contents.", received)
+        text.metric("scanstep_http_sent_bytes_total", .counter, "Bytes of replies' contents.", sent)
+    }
+
+    private static func write(_ server: HTTPServer, to text: inout Exposition) {
+        let (open, accepted, refused) = server.connections
+        text.metric("scanstep_connections", .gauge, "Connections open.", open)
+        text.metric("scanstep_connections_accepted_total", .counter, "Connections accepted.", accepted)
+        text.metric("scanstep_connections_refused_total", .counter, "Connections turned away.", refused)
+        let loops = server.loops
+        text.metric("scanstep_loop_turns_total", .counter, "Turns of each event loop.")
+        for (index, loop) in loops.enumerated() {
+            text.sample("scanstep_loop_turns_total", ["loop": "\(index)"], loop.turns)
+        }
+        text.metric("scanstep_loop_busy_seconds_total", .counter, "Time that each event loop did not wait.")
+        for (index, loop) in loops.enumerated() {
+            text.sample("scanstep_loop_busy_seconds_total", ["loop": "\(index)"], loop.busy / .seconds(1))
+        }
+        text.metric(
+            "scanstep_loop_lag_seconds", .gauge,
+            "The longest turn of each event loop since this was last read: so long did an event wait at most.")
+        for (index, loop) in loops.enumerated() {
+            text.sample("scanstep_loop_lag_seconds", ["loop": "\(index)"], loop.longestTurn / .seconds(1))
+        }
+    }
+}

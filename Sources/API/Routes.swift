@@ -1,0 +1,58 @@
+import HTTP
+
+/// A route of the service, and what the way in to it asks.
+struct ServiceRoute: Sendable {
+    enum Answers: Sendable {
+        case json
+        /// JSON, or a stream of it as lines or events.
+        case stream
+        case yaml
+        case bytes
+        case nothing
+
+        /// Media types of which a client must accept one.
+        var types: [String] {
+            switch self {
+            case .json: ["application/json", "application/problem+json"]
+            case .stream: ["application/json", "application/x-ndjson", "text/event-stream"]
+            case .yaml: ["application/yaml", "text/yaml", "text/plain"]
+            case .bytes: ["application/octet-stream"]
+            case .nothing: []
+            }
+        }
+    }
+
+    let method: Method
+    let pattern: String
+    var answers = Answers.json
+    let handler: @Sendable (Service) -> Handler
+
+    init(
+        _ method: Method, _ pattern: String, _ answers: Answers = .json,
+        _ handler: @escaping @Sendable (Service) -> Handler
+    ) {
+        (self.method, self.pattern, self.answers, self.handler) = (method, pattern, answers, handler)
+    }
+
+    static let all: [ServiceRoute] = [
+        .init(.get, "/v1/models") { $0.listModels },
+        .init(.get, "/v1/models/{model}") { $0.getModel },
+        .init(.post, "/v1/prefill", .stream) { $0.prefill },
+        .init(.post, "/v1/step") { $0.step },
+        .init(.post, "/v1/sessions") { $0.createSession },
+        .init(.get, "/v1/sessions") { $0.listSessions },
+        .init(.get, "/v1/sessions/{id}") { $0.getSession },
+        .init(.delete, "/v1/sessions/{id}", .nothing) { $0.deleteSession },
+        .init(.post, "/v1/sessions/{id}/prefill") { $0.prefillSession },
+        .init(.post, "/v1/sessions/{id}/step") { $0.stepSession },
+        .init(.post, "/v1/sessions/{id}/generate", .stream) { $0.generate },
+        .init(.post, "/v1/sessions/{id}/stream", .stream) { $0.streamSession },
+        .init(.post, "/v1/sessions/{id}/fork") { $0.fork },
+        .init(.post, "/v1/sessions/{id}/checkpoints") { $0.makeCheckpoint },
+        .init(.get, "/v1/sessions/{id}/checkpoints") { $0.listCheckpoints },
+        .init(.delete, "/v1/sessions/{id}/checkpoints/{name}", .nothing) { $0.deleteCheckpoint },
+        .init(.post, "/v1/sessions/{id}/rewind") { $0.rewind },
+        .init(.get, "/v1/sessions/{id}/state", .bytes) { $0.getState },
+        .init(.put, "/v1/sessions/{id}/state") { $0.putState },
+    ]
+}

@@ -1,0 +1,9 @@
+/// Where a server takes connections.
+public enum ListenAddress: Sendable, Hashable {
+    /// A host, an IPv4 or IPv6 literal or a name, and a port, 0 for a free one.
+    case tcp(host: String, port: Int)
+    /// A path of the file system.
+    case unix(path: String)
+    /// A socket that listens already, given by who started the program, who may go on listening at it.
+    case inherited(descriptor: Int32)
+}

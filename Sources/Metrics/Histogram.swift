@@ -1,0 +1,31 @@
+/// Counts of values that are at most certain bounds, as Prometheus has them.
+public struct Histogram: Sendable {
+    /// In order; values above the last are counted in one more.
+    public let bounds: [Double]
+    /// Of values that are at most the bound of that place and greater than the one before.
+    public private(set) var counts: [Int]
+    public private(set) var sum = 0.0
+
+    public init(bounds: [Double]) {
+        precondition(zip(bounds, bounds.dropFirst()).allSatisfy(<), "bounds \(bounds) are not in order")
+        self.bounds = bounds
+        counts = Array(repeating: 0, count: bounds.count + 1)
+    }
+
+    public mutating func record(_ value: Double) {
+        var place = 0
+        while place < bounds.count, value > bounds[place] { place += 1 }
+        counts[place] += 1
+        sum += value
+    }
+
+    public var count: Int { counts.reduce(0, +) }
+
+    /// Bounds for times in seconds, from a tenth of a millisecond to half a minute.
+    public static let seconds: [Double] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+    ]
+
+    /// Bounds for counts, by powers of two up to 1024.
+    public static let powersOfTwo: [Double] = (0...10).map { Double(1 << $0) }
+}

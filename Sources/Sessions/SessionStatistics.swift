@@ -1,0 +1,36 @@
+import Threading
+
+/// How many sessions there are, what they take, and what became of others so far.
+public struct SessionStatistics: Sendable {
+    public let inMemory: Int
+    /// Those whose states are on disk only.
+    public let onDisk: Int
+    /// Bytes taken of the budget, and the budget.
+    public let usedBytes: Int
+    public let budget: Int
+    /// How often a kept state of a prompt was looked for and found, or not found.
+    public let prefixHits: Int
+    public let prefixMisses: Int
+    /// Sessions that have ended, by what became of them.
+    public let ended: [SessionError.GoneReason: Int]
+}
+
+extension SessionTable {
+    /// As things are.
+    public var statistics: SessionStatistics {
+        var (count, inMemory) = (0, 0)
+        for shard in shards {
+            shard.lock.withLock {
+                shard.expire()
+                count += shard.count
+                inMemory += shard.inMemory
+            }
+        }
+        return additions.withLock {
+            SessionStatistics(
+                inMemory: inMemory, onDisk: count - inMemory, usedBytes: accounts.usedBytes, budget: budget,
+                prefixHits: prefixHits, prefixMisses: prefixMisses,
+                ended: accounts.endings)
+        }
+    }
+}

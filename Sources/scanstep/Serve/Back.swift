@@ -1,0 +1,91 @@
+import API
+import EventLoop
+import Inference
+import Logging
+import Recurrent
+import Sessions
+
+/// What is behind the network: models, sessions, and the scheduler that brings them together.
+final class Back {
+    let service: Service
+    private let log: Logger
+    private var loader: ModelLoader
+
+    init(_ settings: Settings, _ log: Logger) throws(Failure) {
+        self.log = log
+        loader = ModelLoader(settings.models, log)
+        let models = try loader.load()
+        let sessions = try Self.table(settings.sessions, models, log)
+        var limits = Scheduler.Limits()
+        limits.maxTick = settings.models.maxTick
+        limits.threads = settings.models.threads
+        if let time = settings.models.maxQueueTime { limits.queueTime = time }
+        let scheduler = Scheduler(
+            models, sessions: sessions, limits: limits, clock: { MonotonicInstant.now.nanoseconds },
+            deferring: { wakeUp in
+                let afterthought = Afterthought(wakeUp)
+                return { afterthought.request() }
+            })
+        service = Service(
+            catalog: Catalog(models), sessions: sessions, scheduler: scheduler,
+            policy: SessionPolicy(idle: settings.sessions.idle, durability: settings.sessions.durability),
+            clock: secondsSince1970)
+    }
+
+    /// The table of sessions, with those that are on disk.
+    private static func table(
+        _ settings: SessionSettings, _ models: [ServedModel], _ log: Logger
+    ) throws(Failure) -> SessionTable {
+        guard let folder = settings.folder else {
+            return SessionTable(budget: settings.memory, clock: secondsSince1970)
+        }
+        do throws(StoreError) {
+            var options = SessionStore.Options()
+            (options.flushInterval, options.limit) = (settings.flushInterval, settings.limit)
+            options.report = { [log] error in
+                if let error {
+                    log.error("sessions cannot be kept on disk: \(error)")
+                } else {
+                    log.notice("sessions are kept on disk again")
+                }
+            }
+            let store = try SessionStore(
+                folder: folder, fingerprints: fingerprints(models), options: options,
+                clock: { MonotonicInstant.now.nanoseconds })
+            let table = try SessionTable(budget: settings.memory, store: store, clock: secondsSince1970)
+            log.info("sessions on disk", metadata: ["folder": "\(folder)", "sessions": "\(table.count)"])
+            return table
+        } catch {
+            throw Failure("cannot use --state-dir \(folder): \(error)")
+        }
+    }
+
+    private static func fingerprints(_ models: [ServedModel]) -> [String: String] {
+        Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.fingerprint) })
+    }
+
+    /// Serves what is in the folder now. A model that cannot be served any more stays where another one has its name.
+    func reload() {
+        do throws(Failure) {
+            let (models, refused) = service.catalog.replace(by: try loader.load())
+            service.sessions.store?.add(fingerprints: Self.fingerprints(models))
+            service.scheduler.serve(models)
+            for id in refused {
+                log.error("model \(id) has changed; sessions are of what it was: it stays so until a restart")
+            }
+            let names = models.map { $0.id }.joined(separator: ", ")
+            log.notice("folder of models read again", metadata: ["models": "\(names)"])
+        } catch {
+            log.error("models stay as they are: \(error)")
+        }
+    }
+
+    /// Ends all work and writes what is to be kept.
+    /// - Returns: how many sessions there were.
+    func stop(abandoning: Bool) -> Int {
+        service.scheduler.stop(abandoning: abandoning)
+        let count = service.sessions.count
+        service.sessions.store?.stop()
+        return count
+    }
+}

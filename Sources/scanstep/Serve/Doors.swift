@@ -1,0 +1,59 @@
+import API
+import EventLoop
+import FoundationEssentials
+import Glibc
+import HTTP
+
+/// Where the server listens, and what it says about that.
+struct Doors {
+    let doors: [HTTPServer.Door]
+    private let network: NetworkSettings
+    private let inherited: Int
+
+    /// Sockets that systemd has opened before the start (sd_listen_fds(3)) take the place of the address and the port.
+    init(_ network: NetworkSettings, _ gate: Gate, _ tls: TLSConfiguration?) {
+        self.network = network
+        let descriptors = Self.inheritedDescriptors()
+        inherited = descriptors.count
+        let router = gate.router(network.adminPort == nil ? .everything : .withoutMetrics)
+        var addresses = descriptors.map { ListenAddress.inherited(descriptor: $0) }
+        if let path = network.path {
+            addresses.append(.unix(path: path))
+        } else if addresses.isEmpty {
+            addresses.append(.tcp(host: network.host, port: network.port))
+        }
+        var doors = addresses.map { HTTPServer.Door($0, router, tls: tls) }
+        if let port = network.adminPort {
+            doors.append(HTTPServer.Door(.tcp(host: network.host, port: port), gate.router(.admin)))
+        }
+        self.doors = doors
+    }
+
+    private static func inheritedDescriptors() -> [Int32] {
+        let environment = ProcessInfo.processInfo.environment
+        guard environment["LISTEN_PID"] == String(getpid()),
+            let count = environment["LISTEN_FDS"].flatMap({ Int32($0) }), count > 0
+        else { return [] }
+        // They are not for programs that this one might start.
+        for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsafe unsetenv(name) }
+        return (3..<3 + count).map { $0 }
+    }
+
+    /// What was asked for, for messages.
+    var description: String {
+        inherited > 0 ? "inherited sockets" : network.path.map { "unix:\($0)" } ?? "\(network.host):\(network.port)"
+    }
+
+    /// Lines that tell clients where to go.
+    func lines(ports: [Int]) -> [String] {
+        let scheme = network.tls == nil ? "http" : "https"
+        let host = network.host.contains(":") ? "[\(network.host)]" : network.host
+        return zip(doors.indices, ports).map { index, port in
+            if network.adminPort != nil, index == doors.count - 1 {
+                return "scanstep: metrics on http://\(host):\(port)/metrics"
+            }
+            if case .unix(let path) = doors[index].address { return "scanstep: listening on unix:\(path)" }
+            return "scanstep: listening on " + (port == 0 ? "an inherited socket" : "\(scheme)://\(host):\(port)")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import FoundationEssentials
+import Inference
+import Kernels
+import Logging
+import Recurrent
+
+/// Loads the models of a folder, and again those that have changed.
+struct ModelLoader {
+    private let settings: ModelSettings
+    private let log: Logger
+    /// What the files of each folder were like when they were read, and what came of them.
+    private var loaded: [String: (stamp: [String], model: ServedModel)] = [:]
+
+    init(_ settings: ModelSettings, _ log: Logger) { (self.settings, self.log) = (settings, log) }
+
+    /// All models that can be served; the others are named and left out.
+    mutating func load() throws(Failure) -> [ServedModel] {
+        guard let paths = ModelFolder.paths(in: settings.folder) else {
+            throw Failure("cannot read the folder \(settings.folder)")
+        }
+        for path in loaded.keys where !paths.contains(path) { loaded[path] = nil }
+        var models: [ServedModel] = []
+        for path in paths {
+            let stamp = Self.stamp(path)
+            if let known = loaded[path], known.stamp == stamp {
+                models.append(known.model)
+            } else if let model = load(path) {
+                loaded[path] = (stamp, model)
+                models.append(model)
+            }
+        }
+        guard !models.isEmpty else { throw Failure("no model in \(settings.folder) can be served") }
+        return models
+    }
+
+    private func load(_ path: String) -> ServedModel? {
+        do throws(CheckpointError) {
+            let started = ContinuousClock.now
+            let folder = try ModelFolder(path: path, weights: settings.weights, scan: settings.scan)
+            let model = ServedModel(folder, created: Int(secondsSince1970()))
+            log.info(
+                "loaded \(model.id)",
+                metadata: [
+                    "parameters": "\(model.model.parameters)", "weights": "\(model.model.weights.rawValue)",
+                    "state_bytes": "\(model.model.state.bytes)",
+                    "ms": "\(((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10)",
+                ])
+            return model
+        } catch {
+            log.error("model refused: \(error)", metadata: ["folder": "\(path)"])
+            return nil
+        }
+    }
+
+    private static func stamp(_ path: String) -> [String] {
+        ["model.safetensors", "config.json", "tokenizer.json"].map { name in
+            guard let file = try? FileManager.default.attributesOfItem(atPath: path + "/" + name) else { return "" }
+            let number = file[.systemFileNumber].map { "\($0)" } ?? ""
+            let time = (file[.modificationDate] as? Date).map { "\($0.timeIntervalSince1970)" } ?? ""
+            return "\(number) \(file[.size].map { "\($0)" } ?? "") \(time)"
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import ArgumentParser
+import Configuration
+import FoundationEssentials
+
+/// Reads settings by options over environment variables over defaults, and knows which there are.
+final class SettingReader {
+    private let environment = ConfigReader(provider: EnvironmentVariablesProvider()).scoped(to: "scanstep")
+    private var known: Set<String> = []
+
+    /// The setting `name`; nil where neither gives it.
+    func text(_ option: String?, _ name: String) -> String? {
+        known.insert(name.split(separator: "-").joined(separator: "_").uppercased())
+        let key = ConfigKey([name.split(separator: "-").joined(separator: "_")])
+        return option ?? environment.string(forKey: key)
+    }
+
+    /// A path or the like, of which an empty one is none.
+    func path(_ option: String?, _ name: String) -> String? { text(option, name).flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// The setting as `parse` has it, which gives nil for what is not `what`.
+    func value<T>(
+        _ option: String?, _ name: String, _ what: String, _ parse: (String) -> T?
+    ) throws(ValidationError) -> T? {
+        guard let text = text(option, name) else { return nil }
+        guard let value = parse(text) else { throw ValidationError("--\(name) must be \(what), not \"\(text)\".") }
+        return value
+    }
+
+    func number(_ option: Int?, _ name: String, _ range: ClosedRange<Int>) throws(ValidationError) -> Int? {
+        try value(option.map(String.init), name, Self.describe(range)) { text in
+            Int(text).flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
+
+    private static func describe(_ range: ClosedRange<Int>) -> String {
+        range.upperBound == .max
+            ? "a whole number from \(range.lowerBound)"
+            : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    }
+
+    /// Bytes.
+    func size(_ option: String?, _ name: String) throws(ValidationError) -> Int? {
+        try value(option, name, "a size such as 512MiB", Self.bytes)
+    }
+
+    /// A time of more than nothing.
+    func time(_ option: String?, _ name: String) throws(ValidationError) -> Duration? {
+        try value(option, name, "a time such as 30s") { text in
+            Self.duration(text).flatMap { $0 > .zero ? $0 : nil }
+        }
+    }
+
+    /// A setting of which `none` means that there is no bound.
+    func bound<T>(
+        _ option: String?, _ name: String, _ what: String, _ parse: (String) -> T?
+    ) throws(ValidationError) -> Bound<T>? {
+        try value(option, name, what + ", or none") { text in text == "none" ? Bound.none : parse(text).map(Bound.of) }
+    }
+
+    enum Bound<T> {
+        case none
+        case of(T)
+
+        var value: T? { if case .of(let value) = self { value } else { nil } }
+    }
+
+    /// Names in the environment that begin like a setting's and are none, sorted; without those of the build and those
+    /// that Kubernetes makes for a service called scanstep.
+    var unknownVariables: [String] {
+        ProcessInfo.processInfo.environment.keys.filter { name in
+            guard name.hasPrefix("SCANSTEP_") else { return false }
+            let rest = name.dropFirst("SCANSTEP_".count)
+            return !known.union(["MARCH", "STRICT", "FUZZ"]).contains(String(rest)) && !rest.hasPrefix("SERVICE_")
+                && !rest.hasPrefix("PORT_")
+        }.sorted()
+    }
+
+    /// A whole number of bytes with an optional unit B, KiB, MiB, GiB or TiB.
+    static func bytes(_ text: String) -> Int? {
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0), ("", 0)]
+        guard let (unit, shift) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(unit.count)), number > 0, number <= Int.max >> shift
+        else { return nil }
+        return number << shift
+    }
+
+    /// A whole number of a unit, at most a million and a year: ms, s, m or h.
+    static func duration(_ text: String) -> Duration? {
+        let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(unit.count)), number >= 0, number <= min(1_000_000, 31_536_000_000 / factor)
+        else { return nil }
+        return .milliseconds(number * factor)
+    }
+}

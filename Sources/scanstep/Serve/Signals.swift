@@ -1,0 +1,67 @@
+import Glibc
+import Threading
+
+/// SIGTERM, SIGINT and SIGHUP, taken by a thread that waits for them instead of by a handler.
+///
+/// What the thread and the program share is under the lock: so `@unchecked Sendable`.
+@safe final class Signals: @unchecked Sendable {
+    enum Signal: Equatable {
+        /// To end, for the signal of that name.
+        case stop(String)
+        /// To read files again.
+        case reload
+    }
+
+    private let lock = Lock()
+    private let condition = Condition()
+    private var waiting: [Signal] = []
+    private var isListening = false
+
+    /// Blocks the signals in this thread and those it starts, ignores SIGPIPE and SIGXFSZ, and begins to wait. Until
+    /// somebody calls `next` a signal to end does so at once. Call before any thread is started.
+    init() {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, number) }
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is an error of the write.
+        signal(SIGXFSZ, SIG_IGN)
+        let mask = set
+        _ = Thread { [self] in take(mask) }
+    }
+
+    /// Waits for the next.
+    func next() -> Signal {
+        lock.withLock {
+            isListening = true
+            while waiting.isEmpty { condition.wait(lock) }
+            return waiting.removeFirst()
+        }
+    }
+
+    private func take(_ mask: sigset_t) {
+        var set = mask
+        while true {
+            var number: Int32 = 0
+            unsafe sigwait(&set, &number)
+            let isStop = number != SIGHUP
+            let isListening = lock.withLock {
+                waiting.append(isStop ? .stop(number == SIGTERM ? "SIGTERM" : "SIGINT") : .reload)
+                condition.signal()
+                return self.isListening
+            }
+            guard isStop else { continue }
+            if !isListening { exit(0) }
+            // A second one ends the process at once.
+            for number in [SIGTERM, SIGINT] {
+                signal(number, SIG_DFL)
+                unsafe sigdelset(&set, number)
+            }
+            var open = sigset_t()
+            unsafe sigemptyset(&open)
+            for number in [SIGTERM, SIGINT] { unsafe sigaddset(&open, number) }
+            unsafe pthread_sigmask(SIG_UNBLOCK, &open, nil)
+        }
+    }
+}
