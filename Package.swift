@@ -107,7 +107,7 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop", "Threading"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "TestSupport", "scanstep"],
+            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "API", "HTTP", "EventLoop", "TestSupport", "scanstep"],
             swiftSettings: settings),
     ]
 )

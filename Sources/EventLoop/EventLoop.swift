@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import Threading
 
@@ -28,6 +29,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let poller: Int32
     private let waker: Int32
     private static let wakerToken = UInt64.max
+    static let burst = Int(unsafe getenv("BURST").map { unsafe atoi($0) } ?? 8)
 
     private let turns = Atomic<Int>(0)
     private let busyNanoseconds = Atomic<Int64>(0)
@@ -126,6 +128,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     func addSender(_ registration: Registration) {
         registration.isSender = true
         senders.append(registration)
+        if senders.count >= Self.burst { send() }
     }
 
     private func send() {

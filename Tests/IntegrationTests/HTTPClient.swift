@@ -2,11 +2,31 @@ import CCurl
 
 /// A small blocking HTTP client of one server. It keeps its connection open from request to request.
 final class HTTPClient {
-    /// Scheme, host and port.
-    let origin: String
+    /// What a client must know of TLS.
+    struct TLS {
+        /// The file of certificates that lead to the server's.
+        var authority: String
+        /// One of libcurl's versions, which may name a lowest and a highest.
+        var version = CURL_SSLVERSION_DEFAULT
+        /// Files of the client's own certificate and its key.
+        var client: (certificate: String, key: String)?
+    }
+
+    /// How to come to a server.
+    struct Route {
+        /// Scheme, host and port.
+        var origin: String
+        /// A socket of the file system that stands for host and port.
+        var socket: String?
+        var tls: TLS?
+    }
+
+    let route: Route
     private let transfer = HTTPTransfer()
 
-    init(port: Int) { origin = "http://127.0.0.1:\(port)" }
+    init(port: Int) { route = Route(origin: "http://127.0.0.1:\(port)") }
+
+    init(_ route: Route) { self.route = route }
 
     /// A body without a `Content-Type` among the headers is called JSON.
     func request(
@@ -22,14 +42,14 @@ final class HTTPClient {
     }
 
     func perform(_ request: HTTPRequest) throws -> HTTPReply {
-        transfer.prepare(request, origin: origin, onPiece: nil)
+        transfer.prepare(request, route, onPiece: nil)
         return try transfer.perform()
     }
 
     /// Hands over each piece of the body as it comes, cut wherever the network cut it; on `false` the connection is
     /// closed and the reply says that it was aborted.
     func stream(_ request: HTTPRequest, onPiece: @escaping ([UInt8]) -> Bool) throws -> HTTPReply {
-        transfer.prepare(request, origin: origin, onPiece: onPiece)
+        transfer.prepare(request, route, onPiece: onPiece)
         return try transfer.perform()
     }
 
@@ -37,7 +57,7 @@ final class HTTPClient {
     func performAtOnce(_ requests: [HTTPRequest]) throws -> [HTTPReply] {
         let transfers = requests.map { request in
             let transfer = HTTPTransfer()
-            transfer.prepare(request, origin: origin, onPiece: nil)
+            transfer.prepare(request, route, onPiece: nil)
             return transfer
         }
         let results = try unsafe HTTPClient.run(transfers.map { unsafe $0.handle })

@@ -27,7 +27,7 @@ import Foundation
     }
 
     /// Sets everything up for one request and forgets the last one; the connection stays open.
-    func prepare(_ request: HTTPRequest, origin: String, onPiece: (([UInt8]) -> Bool)?) {
+    func prepare(_ request: HTTPRequest, _ route: HTTPClient.Route, onPiece: (([UInt8]) -> Bool)?) {
         reply = HTTPReply()
         self.onPiece = onPiece
         unsafe curl_easy_reset(handle)
@@ -44,13 +44,22 @@ import Foundation
             unsafe headerList = curl_slist_append(headerList, value.isEmpty ? "\(name):" : "\(name): \(value)")
         }
 
-        unsafe ccurl_set_string(handle, CURLOPT_URL, origin + request.path)
+        unsafe ccurl_set_string(handle, CURLOPT_URL, route.origin + request.path)
         unsafe ccurl_set_long(handle, CURLOPT_PATH_AS_IS, 1)
         unsafe ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
         unsafe ccurl_set_string(handle, CURLOPT_NOPROXY, "*")
         unsafe ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, Self.limitMilliseconds)
         unsafe ccurl_set_long(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         unsafe ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList)
+        if let path = route.socket { unsafe ccurl_set_string(handle, CURLOPT_UNIX_SOCKET_PATH, path) }
+        if let tls = route.tls {
+            unsafe ccurl_set_string(handle, CURLOPT_CAINFO, tls.authority)
+            unsafe ccurl_set_long(handle, CURLOPT_SSLVERSION, tls.version)
+            if let (certificate, key) = tls.client {
+                unsafe ccurl_set_string(handle, CURLOPT_SSLCERT, certificate)
+                unsafe ccurl_set_string(handle, CURLOPT_SSLKEY, key)
+            }
+        }
         if let body = request.body {
             unsafe ccurl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, body.count)
             // One byte more than is sent: with no address libcurl would read a body from standard input.

@@ -37,6 +37,17 @@ final class PipeReader: @unchecked Sendable {
         }
     }
 
+    /// Whether that text comes before the pipe ends and time runs out.
+    func has(_ text: String, seconds: Double) -> Bool {
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if String(decoding: bytes, as: UTF8.self).contains(text) { return true }
+            if isAtEnd || !condition.wait(until: deadline) { return false }
+        }
+    }
+
     /// Waits until everything that was written has been read.
     func waitForEnd(seconds: Double) {
         let deadline = Date(timeIntervalSinceNow: seconds)

@@ -11,23 +11,23 @@ final class ServerProcess {
         Bundle.main.executableURL!.resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "scanstep")
     }
 
-    /// Where the server listens, on the loopback address.
+    /// Where the server listens, on the loopback address; 0 where that is no port.
     let port: Int
     private let process = Process()
     private let output: PipeReader
     private let errors: PipeReader
     private let hasExited = DispatchSemaphore(value: 0)
 
-    /// Starts the executable and waits for the line that tells its port.
+    /// Starts the executable and, unless told not to, waits for the line that tells its port.
     init(
         executable: URL = ServerProcess.scanstep, arguments: [String], environment: [String: String] = [:],
-        startSeconds: Double = 60
+        input: FileHandle = .nullDevice, waits: Bool = true, startSeconds: Double = 60
     ) throws {
         let (standardOutput, standardError) = (Pipe(), Pipe())
         process.executableURL = executable
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input
         process.standardOutput = standardOutput
         process.standardError = standardError
         process.terminationHandler = { [hasExited] _ in hasExited.signal() }
@@ -35,10 +35,13 @@ final class ServerProcess {
         output = PipeReader(standardOutput)
         errors = PipeReader(standardError)
 
-        let prefix = "scanstep: listening on http://127.0.0.1:"
-        let line = output.line(withPrefix: prefix, seconds: startSeconds)
-        port = line.flatMap { Int($0.dropFirst(prefix.count)) } ?? 0
-        if port == 0 {
+        guard waits else {
+            port = 0
+            return
+        }
+        let line = output.line(withPrefix: "scanstep: listening on ", seconds: startSeconds)
+        port = line.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+        if line == nil {
             stopAtOnce()
             errors.waitForEnd(seconds: 1)
             throw StartError(
@@ -53,6 +56,14 @@ final class ServerProcess {
     var processIdentifier: Int32 { process.processIdentifier }
     var outputText: String { output.text }
     var errorText: String { errors.text }
+
+    /// The number behind a text that the server has written, in a line of its own.
+    func port(behind prefix: String) -> Int? {
+        output.line(withPrefix: prefix, seconds: 20).flatMap { Int($0.dropFirst(prefix.count).prefix { $0 != "/" }) }
+    }
+
+    /// Waits until the server has said that, in a message.
+    func waitForError(_ text: String, seconds: Double = 20) -> Bool { errors.has(text, seconds: seconds) }
 
     /// A client of this server with a connection of its own.
     func client() -> HTTPClient { HTTPClient(port: port) }

@@ -10,6 +10,10 @@ struct Doors {
     private let network: NetworkSettings
     private let inherited: Int
 
+    /// Whether who started the program holds the sockets as well: then clients are better kept waiting until the models
+    /// are there than sent away.
+    var areInherited: Bool { inherited > 0 }
+
     /// Sockets that systemd has opened before the start (sd_listen_fds(3)) take the place of the address and the port.
     init(_ network: NetworkSettings, _ gate: Gate, _ tls: TLSConfiguration?) {
         self.network = network

@@ -36,7 +36,7 @@ struct Serve: ParsableCommand {
         let signals = Signals()
         raiseDescriptorLimit(for: settings.limits.http.connections, log)
         let front = try Front(settings, log)
-        let ports = try front.open()
+        var ports = front.doors.areInherited ? [] : try front.open()
         let back: Back
         do throws(Failure) {
             back = try Back(settings, log)
@@ -44,7 +44,9 @@ struct Serve: ParsableCommand {
             front.server.drain(within: .zero)
             throw error
         }
+        signals.queue()
         front.gate.open(back.service)
+        if ports.isEmpty { ports = try front.open() }
 
         let milliseconds = ((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10
         let names = back.service.models.map { $0.id }.joined(separator: ", ")

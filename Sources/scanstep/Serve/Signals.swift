@@ -18,7 +18,7 @@ import Threading
     private var isListening = false
 
     /// Blocks the signals in this thread and those it starts, ignores SIGPIPE and SIGXFSZ, and begins to wait. Until
-    /// somebody calls `next` a signal to end does so at once. Call before any thread is started.
+    /// `queue` is called a signal to end does so at once. Call before any thread is started.
     init() {
         var set = sigset_t()
         unsafe sigemptyset(&set)
@@ -31,10 +31,12 @@ import Threading
         _ = Thread { [self] in take(mask) }
     }
 
+    /// From here on signals wait for `next`.
+    func queue() { lock.withLock { isListening = true } }
+
     /// Waits for the next.
     func next() -> Signal {
         lock.withLock {
-            isListening = true
             while waiting.isEmpty { condition.wait(lock) }
             return waiting.removeFirst()
         }

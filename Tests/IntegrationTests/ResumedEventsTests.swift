@@ -1,0 +1,84 @@
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+@Suite("Server-sent events that go on at Last-Event-ID", .server(LiveModels.letters))
+struct ResumedEventsTests {
+    private static let body = #"{"text":"abc","max_tokens":400,"stream":true,"stop":["zzzz"]}"#
+
+    private func request(_ id: String, _ body: String = body, after last: Int? = nil) -> HTTPRequest {
+        HTTPRequest(
+            "POST", "/v1/sessions/\(id)/generate", json: body,
+            headers: [("Accept", "text/event-stream")] + (last.map { [("Last-Event-ID", "\($0)")] } ?? []))
+    }
+
+    /// Events as they came, without the one that names the end.
+    private func events(_ text: String) -> [String] {
+        text.components(separatedBy: "\n\n").filter { $0.hasPrefix("id: ") }
+    }
+
+    private func session() throws -> String {
+        try LiveServer.client().post("/v1/sessions", #"{"model":"letters"}"#).string("id")
+    }
+
+    @Test("a cut stream goes on where the client has seen it to, and the whole is what it would have been")
+    func goesOn() throws {
+        for seen in [1, 5, 60] {
+            let client = try LiveServer.client()
+            let id = try session()
+            var received: [UInt8] = []
+            let cut = try LiveServer.client().stream(request(id)) { piece in
+                received += piece
+                return events(String(decoding: received, as: UTF8.self)).count <= seen
+            }
+            #expect(cut.isAborted)
+            let first = events(String(decoding: received, as: UTF8.self)).prefix(seen)
+            let last = 3 + seen
+            #expect(first.last?.hasPrefix("id: \(last)\n") == true)
+            let rest = try client.perform(request(id, after: last)).text
+            let all = first + events(rest)
+            #expect(all.enumerated().allSatisfy { $1.hasPrefix("id: \($0 + 4)\ndata: ") }, "\(all)")
+            #expect(all.count == 400)
+            #expect(try client.step(of: id) == 403)
+            let end = try #require(rest.components(separatedBy: "\n\n").first { $0.hasPrefix("event: done\n") })
+            #expect(end.contains(#""output_steps":400"#))
+
+            // The same from the beginning, by the seed that the end tells.
+            let data = try #require(end.components(separatedBy: "data: ").last)
+            let seed = try #require(RawJSON.member("seed", of: data))
+            let twin = try session()
+            let body = Self.body.dropLast() + ",\"seed\":\(seed)}"
+            #expect(events(try client.perform(request(twin, String(body))).text) == Array(all))
+        }
+    }
+
+    @Test("what has ended is told again, and nothing moves") func again() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        let whole = try client.perform(request(id)).text
+        let again = try client.perform(request(id, after: 300)).text
+        #expect(whole.hasSuffix(again) && events(again).count == 103)
+        #expect(try client.perform(request(id, after: 403)).text.hasPrefix("event: done\n"))
+        #expect(try client.step(of: id) == 403)
+    }
+
+    @Test("what is not kept, or is another's, is refused and nothing moves") func refusals() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        try client.perform(request(id, after: 4)).expectProblem(409, "stream-not-kept")
+        _ = try client.perform(request(id))
+        for last in [2, 404, -1] { try client.perform(request(id, after: last)).expectProblem(409, "stream-not-kept") }
+        let other = #"{"max_tokens":1,"stream":true}"#
+        try client.perform(request(id, other, after: 5)).expectProblem(409, "stream-not-kept")
+        #expect(try client.step(of: id) == 403)
+    }
+
+    @Test("a session that has moved on since does not go on from there") func moved() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        _ = try LiveServer.client().stream(request(id)) { _ in false }
+        _ = try client.act("step", on: id, #""token":1"#)
+        try client.perform(request(id, after: 4)).expectProblem(412, "step-mismatch")
+    }
+}
