@@ -92,6 +92,7 @@ let package = Package(
         .target(
             name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         .testTarget(name: "ThreadingTests", dependencies: ["Threading"], swiftSettings: settings),
+        .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "Threading", "TestSupport"],
@@ -105,9 +106,11 @@ let package = Package(
         .testTarget(
             name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "Threading"], swiftSettings: settings),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop", "Threading"], swiftSettings: settings),
-        .testTarget(name: "APITests", dependencies: ["API", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CCurl", "JSON", "API", "HTTP", "EventLoop", "TestSupport", "scanstep"],
+            name: "APITests", dependencies: ["API", "EventLoop", "Recurrent", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["CCurl", "JSON", "API", "HTTP", "EventLoop", "TestSupport", "scanstep"],
             swiftSettings: settings),
     ]
 )

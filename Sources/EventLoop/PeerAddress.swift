@@ -9,7 +9,7 @@ public struct PeerAddress: Sendable, Hashable {
     let low: UInt64
     public let port: Int
 
-    init(family: Family, high: UInt64, low: UInt64, port: Int) {
+    public init(family: Family, high: UInt64, low: UInt64, port: Int) {
         (self.family, self.high, self.low, self.port) = (family, high, low, port)
     }
 

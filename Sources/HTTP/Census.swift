@@ -5,7 +5,7 @@ import Threading
 /// Counts connections, all of them and those of each address. Any thread may ask and tell; `perAddress` is used under
 /// the lock only: so `@unchecked Sendable`.
 final class Census: @unchecked Sendable {
-    enum Welcome {
+    enum Welcome: Equatable {
         case welcome
         /// One too many, of all or of those from its address. It counts until it leaves.
         case tooMany

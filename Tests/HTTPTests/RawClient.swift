@@ -58,6 +58,12 @@ final class RawClient {
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
 
+    /// Whether something has come that was not read.
+    var hasInput: Bool {
+        var byte: UInt8 = 0
+        return unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) >= 0
+    }
+
     /// Reads once; false at the end.
     private func more() throws -> Bool {
         var piece = [UInt8](repeating: 0, count: 65536)
