@@ -159,6 +159,8 @@ pass
 
 # --- models and health -----------------------------------------------------------------------------------------------
 
+call GET /metrics
+check 'metrics are told' '"scanstep_http_requests_total" in text and "process_resident_memory_bytes" in text'
 call GET /livez
 check 'it lives' 'status == 200'
 call GET /readyz
@@ -249,6 +251,12 @@ call POST /v1/sessions/t-d/generate "{$settings, \"stream\": true}" --header 'Ac
 check 'a stream is events when asked' 'kind == "text/event-stream" and len(events) == 61 and events[-1]["done"] is True'
 check 'of the same tokens too' '[e["token"] for e in events[:-1]] == generated["tokens"]'
 check 'each ended by an empty line' 'text.count("\n\n") == 61 or text.count("\r\n\r\n") == 61'
+call POST /v1/sessions/t-d/stream '{"token": 1}
+{"token": 99}
+{"token": 2}'
+check 'a stream of steps answers line by line' 'status == 200 and [list(l)[0] for l in lines] == ["step", "error", "step", "done"] and lines[-1]["steps"] == 2'
+call POST /v1/sessions/t-d/stream '{"token": 1}' --header 'Accept: text/event-stream'
+check 'as events too' 'events[0]["step"] + 0 == events[1]["step"] and events[1]["done"]'
 call POST /v1/sessions/t-a/generate '{"text": "\nROMEO:", "max_tokens": 3, "temperature": 0}'
 check 'an input may come first' 'body["step"] == 77 and body["usage"] == {"input_steps": 7, "cached_steps": 0, "output_steps": 3} and body["scan"] == "exact"'
 check 'a seed is chosen where none is given' 'isinstance(body["seed"], int) and body["seed"] >= 0'
@@ -322,9 +330,9 @@ check 'unless that is wanted' 'body["results"][0]["usage"]["cached_steps"] == 0'
 call DELETE /v1/sessions/t-d
 check 'a session is deleted' 'status == 204 and not text'
 call GET /v1/sessions/t-d
-check 'and is gone' 'status == 410 and kind == "application/problem+json" and body["reason"] == "deleted" and body["last_step"] == 67'
+check 'and is gone' 'status == 410 and kind == "application/problem+json" and body["reason"] == "deleted" and body["last_step"] == 70'
 call POST /v1/sessions/t-d/step '{"token": 1}'
-check 'to a step as well' 'status == 410 and body["last_step"] == 67'
+check 'to a step as well' 'status == 410 and body["last_step"] == 70'
 call DELETE /v1/sessions/t-d
 check 'deleting twice says so' 'status == 410'
 call DELETE /v1/sessions/t-nobody
