@@ -16,7 +16,7 @@ QUICK ?=
 SCANSTEP := .build/release/scanstep
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
-TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev python3 python3-venv
+TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
 # torch.compile needs the C++ compiler and Python's headers.
 BENCH_PACKAGES := $(RUN_PACKAGES) python3 python3-dev python3-venv wrk
 
@@ -24,11 +24,11 @@ BENCH_PACKAGES := $(RUN_PACKAGES) python3 python3-dev python3-venv wrk
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help run test bench evaluate golden train-shakespeare lint clean
-.PHONY: build unit-test integration-test spec-test curl-test link-test swift-found run-packages test-packages bench-packages
+.PHONY: build unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
-	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl'
+	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl, other clients'
 	@echo 'make bench                          measure against PyTorch and others, into Benchmarks/results; ONLY=prefill,step QUICK=1'
 	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
 	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
@@ -46,7 +46,7 @@ run: run-packages build
 	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
 
 # The cheap checks come first, so that a slip shows before the long builds.
-test: test-packages lint spec-test unit-test integration-test link-test curl-test
+test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test
 
 build: swift-found
 	$(SWIFT) build -c release --product scanstep
@@ -70,6 +70,9 @@ link-test: build
 
 curl-test: build .venv/ready
 	PYTHON=.venv/bin/python Tests/curl.sh $(SCANSTEP) $(MODELS)
+
+client-test: build .venv/ready
+	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
 
 evaluate: run-packages build
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }
