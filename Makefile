@@ -73,6 +73,7 @@ curl-test: build .venv/ready
 
 client-test: build .venv/ready
 	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
+	.venv/bin/python Tests/leaks.py --scanstep $(SCANSTEP)
 
 evaluate: run-packages build
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }

@@ -43,6 +43,11 @@ class Server:
         return ssl.create_default_context(cafile=self.certificate) if self.certificate else None
 
     @property
+    def port(self) -> int:
+        """Its port on 127.0.0.1."""
+        return int(self.base.rpartition(":")[2])
+
+    @property
     def pid(self) -> int:
         """Its process."""
         return self._process.pid
