@@ -37,22 +37,24 @@ import Glibc
     deinit { unsafe SSL_CTX_free(pointer) }
 }
 
-/// RFC 7301: a client that offers protocols is told `http/1.1`, or refused if that is not among them.
+/// RFC 7301: a client that offers protocols is told `http/1.1`, or `http/1.0` where it offers only that, or refused if
+/// neither is among them.
 private let chooseProtocol: SSL_CTX_alpn_select_cb_func = { _, chosen, chosenLength, offered, offeredLength, _ in
     guard let offered = unsafe offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-    let wanted = Array("http/1.1".utf8)
     let list = unsafe UnsafeBufferPointer(start: offered, count: Int(offeredLength))
-    var start = 0
-    while start < list.count {
-        let length = Int(unsafe list[start])
-        let end = start + 1 + length
-        guard end <= list.count else { break }
-        if unsafe list[(start + 1)..<end].elementsEqual(wanted) {
-            unsafe chosen?.pointee = offered + start + 1
-            unsafe chosenLength?.pointee = UInt8(length)
-            return SSL_TLSEXT_ERR_OK
+    for wanted in ["http/1.1", "http/1.0"] {
+        var start = 0
+        while start < list.count {
+            let length = Int(unsafe list[start])
+            let end = start + 1 + length
+            guard end <= list.count else { break }
+            if unsafe list[(start + 1)..<end].elementsEqual(wanted.utf8) {
+                unsafe chosen?.pointee = offered + start + 1
+                unsafe chosenLength?.pointee = UInt8(length)
+                return SSL_TLSEXT_ERR_OK
+            }
+            start = end
         }
-        start = end
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL
 }
