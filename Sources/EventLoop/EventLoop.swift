@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 import Threading
 
@@ -29,7 +28,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let poller: Int32
     private let waker: Int32
     private static let wakerToken = UInt64.max
-    static let burst = Int(unsafe getenv("BURST").map { unsafe atoi($0) } ?? 8)
+    /// Sends at once: peers then have something to do while the loop goes on.
+    private static let burst = 16
 
     private let turns = Atomic<Int>(0)
     private let busyNanoseconds = Atomic<Int64>(0)

@@ -15,6 +15,9 @@ public struct PeerAddress: Sendable, Hashable {
 
     public static let none = PeerAddress(family: .none, high: 0, low: 0, port: 0)
 
+    /// The address alone.
+    public var withoutPort: PeerAddress { PeerAddress(family: family, high: high, low: low, port: 0) }
+
     /// Whose it is, as far as an address can tell: all that one household or machine may call from. An IPv6 address
     /// counts by its network of 64 bits; nil where there is no address.
     public var host: UInt64? {

@@ -109,22 +109,23 @@ final class Registration {
 /// Its alarm is lazy: a wait that ends in time leaves the alarm where it was, and an alarm that rings early is moved to
 /// the deadline of the wait then under way. A busy connection so touches the loop's heap once per idle time, not once
 /// per request.
-final class Waiter {
-    private var continuation: CheckedContinuation<Wake, Never>?
+@safe final class Waiter {
+    /// Resumed once: whoever takes it out of here does that, and none is put in while there is one.
+    private var continuation: UnsafeContinuation<Wake, Never>?
     private var deadline = MonotonicInstant.never
     private var alarm: Timer?
 
     func wait(on loop: EventLoop, until deadline: MonotonicInstant) async -> Wake {
-        precondition(continuation == nil, "two tasks wait for one direction of one socket")
+        precondition(unsafe continuation == nil, "two tasks wait for one direction of one socket")
         self.deadline = deadline
         arm(loop)
-        return await withCheckedContinuation { continuation = $0 }
+        return await unsafe withUnsafeContinuation { unsafe continuation = $0 }
     }
 
     func wake(_ reason: Wake) {
-        guard let waiting = continuation else { return }
-        continuation = nil
-        waiting.resume(returning: reason)
+        guard let waiting = unsafe continuation else { return }
+        unsafe continuation = nil
+        unsafe waiting.resume(returning: reason)
     }
 
     func disarm(_ loop: EventLoop) {
@@ -141,7 +142,7 @@ final class Waiter {
 
     private func ring(_ loop: EventLoop) {
         alarm = nil
-        guard continuation != nil else { return }
+        guard unsafe continuation != nil else { return }
         if loop.now >= deadline { wake(.timedOut) } else { arm(loop) }
     }
 }

@@ -142,9 +142,9 @@ final class Connection: @unchecked Sendable {
         request.connection = nil
         service.observer.replied?(
             Exchange(
-                head: request.head, route: request.route, status: status, peer: socket.peer,
+                request: request, status: status, peer: socket.peer,
                 isSecure: transport.isSecure, received: request.content.received, sent: sentContent,
-                duration: MonotonicInstant.now - request.arrival, isComplete: isComplete, user: request.user,
+                duration: MonotonicInstant.now - request.arrival, isComplete: isComplete,
                 identifier: request.identifier))
     }
 
@@ -191,8 +191,8 @@ final class Connection: @unchecked Sendable {
         try await sendPlain(response, head: nil, identifier: identifier, keepsAlive: false)
         service.observer.replied?(
             Exchange(
-                head: nil, route: nil, status: response.status, peer: socket.peer, isSecure: transport.isSecure,
-                received: 0, sent: sentContent, duration: MonotonicInstant.now - arrival, isComplete: true, user: nil,
+                request: nil, status: response.status, peer: socket.peer, isSecure: transport.isSecure,
+                received: 0, sent: sentContent, duration: MonotonicInstant.now - arrival, isComplete: true,
                 identifier: identifier))
         await linger()
     }

@@ -2,10 +2,8 @@ import EventLoop
 
 /// A request and its reply, once that is complete or was cut off.
 public struct Exchange: Sendable {
-    /// Nil where it could not be read.
-    public let head: RequestHead?
-    /// The route that was found; nil where there is none.
-    public let route: Route?
+    /// Nil where its head could not be read.
+    let request: Request?
     public let status: HTTPStatus
     public let peer: PeerAddress
     /// Whether it came by TLS.
@@ -17,9 +15,14 @@ public struct Exchange: Sendable {
     public let duration: Duration
     /// Whether all of the reply was handed to the kernel.
     public let isComplete: Bool
-    /// Who asked, as the handler has found out.
-    public let user: (any AnyObject & Sendable)?
     let identifier: RequestIdentifier
+
+    /// Nil where it could not be read.
+    public var head: RequestHead? { request?.head }
+    /// The route that was found; nil where there is none.
+    public var route: Route? { request?.route }
+    /// Who asked, as the handler has found out.
+    public var user: (any AnyObject & Sendable)? { request?.user }
 
     /// The id that the reply carries as `X-Request-Id`.
     public var requestID: String { identifier.text(head) }

@@ -1,5 +1,6 @@
-/// A request line and its fields, checked and taken apart but not yet turned into text.
-public struct RequestHead: Sendable {
+/// A request line and its fields, checked and taken apart but not yet turned into text. It does not change, and is passed on
+/// by reference.
+public final class RequestHead: Sendable {
     /// How the body's end is found (RFC 9112 §6).
     public enum Framing: Sendable, Equatable {
         case none
@@ -22,6 +23,15 @@ public struct RequestHead: Sendable {
     let targetRange: Range<Int>
     let pathRange: Range<Int>
     let queryRange: Range<Int>
+
+    init(
+        method: Method, minorVersion: Int, fields: HeaderFields, framing: Framing, keepsAlive: Bool,
+        expectsContinue: Bool, targetRange: Range<Int>, pathRange: Range<Int>, queryRange: Range<Int>
+    ) {
+        (self.method, self.minorVersion, self.fields, self.framing) = (method, minorVersion, fields, framing)
+        (self.keepsAlive, self.expectsContinue) = (keepsAlive, expectsContinue)
+        (self.targetRange, self.pathRange, self.queryRange) = (targetRange, pathRange, queryRange)
+    }
 
     /// The request target as it came.
     public var target: String { String(decoding: fields.bytes[targetRange], as: UTF8.self) }

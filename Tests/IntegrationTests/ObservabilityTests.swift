@@ -104,7 +104,7 @@ struct ObservabilityTests {
         #expect(old[0]["client"]?.string == "127.0.0.1" && old[0]["protocol"]?.string == "HTTP/1.1")
         #expect(old[0]["trace_id"]?.string == trace && old[0]["parent_id"]?.string == "b7ad6b7169203331")
         #expect(old[0]["received"]?.int == 28 && old[0]["sent"]?.int == made.body.count)
-        #expect((old[0]["ms"]?.double ?? 0) > 0 && old[0]["time"]?.string?.hasSuffix("Z") == true)
+        #expect((old[0]["microseconds"]?.int ?? 0) > 0 && old[0]["time"]?.string?.hasSuffix("Z") == true)
         #expect(old[1]["route"]?.string == "/v1/sessions/{id}" && old[1]["trace_id"] == nil)
         #expect(old[2]["status"]?.int == 505 && old[2]["method"]?.string == "-")
         let new = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")

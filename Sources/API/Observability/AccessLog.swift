@@ -14,6 +14,10 @@ public final class AccessLog: @unchecked Sendable {
     private let clock: @Sendable () -> Double
     private let lock = Lock()
     private var lines = JSONWriter(capacity: 4096)
+    /// The time up to its second, as text, and that second.
+    private var stamp = (second: Int.min, text: "")
+    /// Addresses as text: there are few, and each has many lines.
+    private var clients: [PeerAddress: String] = [:]
     private var afterthought: Afterthought?
 
     /// - Parameter clock: seconds since 1970.
@@ -26,7 +30,7 @@ public final class AccessLog: @unchecked Sendable {
     public func note(_ exchange: Exchange) {
         let time = clock()
         let isFull = lock.withLock {
-            Self.write(exchange, at: time, to: &lines)
+            write(exchange, at: time)
             return lines.bytes.count >= Self.burst
         }
         if isFull { flush() } else { afterthought!.request() }
@@ -47,11 +51,34 @@ public final class AccessLog: @unchecked Sendable {
         lock.withLock { file.reopen() }
     }
 
-    private static func write(_ exchange: Exchange, at time: Double, to json: inout JSONWriter) {
-        json.beginObject()
-        json.field("time", timestamp(time))
-        json.field("id", exchange.requestID)
-        json.field("client", exchange.peer.text)
+    private func text(of time: Double) -> String {
+        let second = Int(time.rounded(.down))
+        // `2026-11-23T10:15:00.`, without what is below a second.
+        if second != stamp.second { stamp = (second, String(timestamp(time).dropLast(4))) }
+        let milliseconds = Int((time - Double(second)) * 1000)
+        return stamp.text + (milliseconds < 10 ? "00" : milliseconds < 100 ? "0" : "") + String(milliseconds) + "Z"
+    }
+
+    private func text(of peer: PeerAddress) -> String {
+        let host = peer.withoutPort
+        if let text = clients[host] { return text }
+        if clients.count == 1024 { clients.removeAll() }
+        let text = host.text
+        clients[host] = text
+        return text
+    }
+
+    private func write(_ exchange: Exchange, at time: Double) {
+        lines.beginObject()
+        lines.field("time", text(of: time))
+        lines.field("id", exchange.requestID)
+        lines.field("client", text(of: exchange.peer))
+        Self.write(exchange, to: &lines)
+        lines.endObject()
+        lines.newline()
+    }
+
+    private static func write(_ exchange: Exchange, to json: inout JSONWriter) {
         if let key = exchange.user as? APIKey { json.field("key", key.name) }
         json.field("method", exchange.head?.method.rawValue ?? "-")
         json.field("target", exchange.head?.target ?? "-")
@@ -61,13 +88,14 @@ public final class AccessLog: @unchecked Sendable {
         json.field("status", exchange.status.code)
         json.field("received", exchange.received)
         json.field("sent", exchange.sent)
-        json.field("ms", (exchange.duration / .microseconds(1)).rounded() / 1000)
+        json.field(
+            "microseconds",
+            Int(exchange.duration.components.attoseconds / 1_000_000_000_000)
+                + Int(exchange.duration.components.seconds) * 1_000_000)
         if !exchange.isComplete { json.field("cut_off", true) }
         if let text = exchange.head?.fields["traceparent"], let trace = TraceParent(text) {
             json.field("trace_id", String(trace.traceID))
             json.field("parent_id", String(trace.parentID))
         }
-        json.endObject()
-        json.newline()
     }
 }
