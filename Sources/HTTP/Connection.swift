@@ -29,7 +29,7 @@ final class Connection: @unchecked Sendable {
     /// Whether the request in hand has a body whose end may come at any time.
     private var mayEndEarly = false
     private var hasEndedReading = false
-    /// Whether the connection waits for the first byte of a request.
+    /// Whether the connection waits for the first byte of a request, or has not come to terms yet.
     private var isIdle = false
     var hangUpActions: [@Sendable () -> Void] = []
 
@@ -48,6 +48,9 @@ final class Connection: @unchecked Sendable {
         do throws(SystemError) { try socket.attach() } catch { return socket.close() }
         socket.onHangUp = { [unowned self] in hangUp() }
         socket.onPeerFinished = { [unowned self] in if let inHand { probe(inHand) } }
+        // A client that takes its time to come to terms is nobody to wait for.
+        isIdle = true
+        if service.isDraining { endReading() }
         do throws(SocketError) { try await transport.open(until: loop.now + service.limits.headTime) } catch {
             return socket.close()
         }
