@@ -18,18 +18,19 @@ SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
 # torch.compile needs the C++ compiler and Python's headers.
-BENCH_PACKAGES := $(RUN_PACKAGES) python3 python3-dev python3-venv wrk
+BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python3-venv wrk
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test bench evaluate golden train-shakespeare lint clean
+.PHONY: help run test bench bench-http evaluate golden train-shakespeare lint clean
 .PHONY: build unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
 	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl, other clients'
 	@echo 'make bench                          measure against PyTorch and others, into Benchmarks/results; ONLY=prefill,step QUICK=1'
+	@echo 'make bench-http                     the parts of it that measure the HTTP server, against nginx and Hummingbird; QUICK=1'
 	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
 	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
@@ -83,6 +84,9 @@ bench: bench-packages build .venv-bench/ready
 	.venv-bench/bin/python Benchmarks/bench.py --scanstep $(SCANSTEP) $(if $(ONLY),--only '$(ONLY)') \
 		$(if $(QUICK),--quick --results Benchmarks/results-quick,--results Benchmarks/results)
 
+bench-http:
+	@$(MAKE) bench ONLY=hello,crowd,overload,leaks
+
 golden: test-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
 
@@ -90,7 +94,7 @@ train-shakespeare: test-packages .venv-training/ready
 	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
 
 clean:
-	rm -rf .build .build-test .venv .venv-bench .venv-golden .venv-training
+	rm -rf .build .build-test .build-hummingbird .venv .venv-bench .venv-golden .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }

@@ -16,7 +16,22 @@ import machine
 import plots
 import table
 from settings import ROOT, Settings
-from works import absorb, beside, durability, http, million, prefill, prefixes, scan, sessions, step
+from works import (
+    absorb,
+    beside,
+    crowd,
+    durability,
+    hello,
+    http,
+    leaks,
+    million,
+    overload,
+    prefill,
+    prefixes,
+    scan,
+    sessions,
+    step,
+)
 
 PARTS = {
     "prefill": prefill.run,
@@ -29,6 +44,10 @@ PARTS = {
     "sessions": sessions.run,
     "durability": durability.run,
     "prefixes": prefixes.run,
+    "hello": hello.run,
+    "crowd": crowd.run,
+    "overload": overload.run,
+    "leaks": leaks.run,
 }
 
 

@@ -1,9 +1,12 @@
-"""Load over HTTP by wrk, one thread of it: the server needs the rest of the machine."""
+"""Load over HTTP by wrk, one thread of it, since the server needs the rest of the machine; and by openloop.c."""
 
 import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import machine
 
 SCRIPT = Path(__file__).resolve().parent / "wrk.lua"
 
@@ -21,22 +24,52 @@ class Load:
 
 
 def livez(port: int, connections: int, seconds: float) -> Load:
-    return _run(port, connections, seconds, "livez")
+    return _run(_base(port), connections, seconds, "livez")
+
+
+def fetch(url: str, connections: int, seconds: float) -> Load:
+    """GET of one address, whose bytes are made once, on a processor other than `machine.first_core`."""
+    base, path = url.rsplit("/", 1)
+    return _run(base, connections, seconds, "get", f"/{path}", prefix=machine.other_cores())
 
 
 def steps(port: int, connections: int, seconds: float, prefix: str, vocabulary: int) -> Load:
     """Steps as many sessions as there are connections; those named PREFIX0, PREFIX1, …"""
-    return _run(port, connections, seconds, "step", str(connections), prefix, str(vocabulary))
+    return _run(_base(port), connections, seconds, "step", str(connections), prefix, str(vocabulary))
 
 
 def random_steps(port: int, connections: int, seconds: float, sessions: int, vocabulary: int, seed: int) -> Load:
     """Steps sessions drawn at random from those named s0000000, s0000001, …; equal seeds draw equally."""
-    return _run(port, connections, seconds, "random", str(sessions), str(vocabulary), str(seed))
+    return _run(_base(port), connections, seconds, "random", str(sessions), str(vocabulary), str(seed))
 
 
-def _run(port: int, connections: int, seconds: float, *what: str) -> Load:
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
-    command += ["--timeout", "60s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}", "--", *what]
+class OpenLoop:
+    """Sends when it is time, not when there is an answer: openloop.c, compiled into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = folder / "openloop"
+        self._request = folder / "request"
+        source = SCRIPT.with_name("openloop.c")
+        subprocess.run(["cc", "-O2", "-o", str(self._program), str(source)], check=True)
+
+    def post(
+        self, port: int, path: str, body: dict[str, Any], connections: int, rate: float, seconds: float
+    ) -> dict[str, Any]:
+        """Sends a body `rate` times a second; with 0 on each connection as soon as it is answered."""
+        content = json.dumps(body)
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        self._request.write_text(f"{head}Content-Length: {len(content)}\r\n\r\n{content}")
+        command = [str(self._program), str(port), str(connections), str(rate), str(seconds), str(self._request)]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def _base(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _run(base: str, connections: int, seconds: float, *what: str, prefix: tuple[str, ...] = ()) -> Load:
+    command = [*prefix, "wrk", "--threads", "1", "--connections", str(connections), "--duration"]
+    command += [f"{max(1, round(seconds))}s", "--timeout", "60s", "--script", str(SCRIPT), base, "--", *what]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     result = json.loads(output.split("RESULT ", 1)[1])
     if result["bad"] or not result["requests"]:

@@ -29,6 +29,34 @@ def busy(seconds: float = 2) -> float:
     return 1 - (spent[IDLE] + spent[WAITING]) / sum(spent)
 
 
+def first_core() -> tuple[str, ...]:
+    """What a command begins with to run on one processor, where there are others."""
+    cores = sorted(os.sched_getaffinity(0))
+    return ("taskset", "--cpu-list", str(cores[0])) if len(cores) > 1 else ()
+
+
+def other_cores() -> tuple[str, ...]:
+    """What a command begins with to leave that processor alone."""
+    cores = sorted(os.sched_getaffinity(0))[1:]
+    return ("taskset", "--cpu-list", ",".join(map(str, cores))) if cores else ()
+
+
+def processor_seconds(process: int) -> float:
+    """Processor time that a process and its children have taken, so far and while they live."""
+    folder = Path(f"/proc/{process}")
+    # Behind the name, which may have blanks and parentheses, comes the third field, proc_pid_stat(5).
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[14 - 3]) + int(fields[15 - 3])) / os.sysconf("SC_CLK_TCK")
+    children = (folder / "task" / str(process) / "children").read_text().split()
+    return own + sum(processor_seconds(int(child)) for child in children)
+
+
+def resident_bytes(process: int) -> int:
+    """Memory that a process takes at present."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE).group(1)) * 1024
+
+
 def available_bytes() -> int:
     """Memory that programs can still have without swapping."""
     memory = Path("/proc/meminfo").read_text()

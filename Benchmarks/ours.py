@@ -2,12 +2,12 @@
 
 import http.client
 import json
-import re
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import machine
 from settings import Settings
 
 
@@ -28,14 +28,20 @@ def serve_has(settings: Settings, option: str) -> bool:
 class Server:
     """`scanstep serve` on a free port of the loopback interface, for as long as the context lasts."""
 
-    def __init__(self, settings: Settings, models: Path, *options: str) -> None:
-        command = [str(settings.scanstep), "serve", "--models", str(models), "--port", "0", "--log-level", "error"]
-        command += ["--threads", str(settings.threads), *options]
+    def __init__(self, settings: Settings, models: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
+        command = [*prefix, str(settings.scanstep), "serve", "--models", str(models), "--port", "0"]
+        command += ["--log-level", "error", "--threads", str(settings.threads), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline()
         if "listening on" not in line:
             raise RuntimeError("the server did not start")
+        self.base = line.rpartition("listening on ")[2].strip()
         self.port = int(line.rsplit(":", 1)[1])
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -56,8 +62,7 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory that the process takes at present."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE).group(1)) * 1024
+        return machine.resident_bytes(self.pid)
 
 
 def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:

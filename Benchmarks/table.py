@@ -14,6 +14,10 @@ TITLES = {
     "sessions": "A million sessions",
     "durability": "Steps that are on the disk before they are answered",
     "prefixes": "Prompts that begin with the same tokens",
+    "hello": "The cheapest request",
+    "crowd": "Steps beside a crowd of connections",
+    "overload": "More requests than can be done",
+    "leaks": "Clients that leave",
 }
 
 NOTES = {
@@ -55,6 +59,27 @@ metadata and the layers' bytes of a replay of their inputs.""",
     "prefixes": """\
 64 prompts of 1,000 equal tokens and 16 of their own, which part at once; the shipped model, other prompts every round. Lower
 is better. Sent one after another the second finds no state where it parts from the first.""",
+    "hello": """\
+`GET /livez` on kept-alive connections. Every server has one event loop and one processor, the same for all, and wrk has
+another; they stand side by side and are loaded in turns. All send the same body, nginx from its configuration and Hummingbird from a
+route; heads differ a little in size. With access logs ours writes a line of JSON a request and nginx its own format, as it
+does by default, one write a request, and, *buffer=64k*, many lines at once, as ours does. TLS is with a P-256 certificate,
+on connections that last.""",
+    "crowd": """\
+wrk steps 64 sessions of the tiny model on 64 connections as fast as they are answered. Idle connections have each had one
+request answered; slow ones send a head of which a byte comes every two seconds, until the server ends them after
+5 seconds, and then come again. Every round has a new server; memory is its resident size after the idle connections
+less that before, divided by their number. Lower is better but for the rate.""",
+    "overload": """\
+Prefills of 24 tokens of the 11.3 M model, each absorbed anew. What can be done is what 16 connections that ask again at
+once are answered by a server without a bound; `--max-queue-time` is half of what one request takes then, in whole
+milliseconds. Ten times that number is sent, evenly spread, whether or not there are answers, for 30 s; a time counts from
+when a request was due. Ratios of times are to one request at a time, ten in a second, of the same server; lower is better.
+Generator and server share the machine.""",
+    "leaks": """\
+Clients close or reset their connection in the head of a request, in its body, before its reply, in the reply, in a
+stream of tokens or in a duplex stream; one request in four is one that is answered to its end. What was before is what was
+after a first quarter of the requests.""",
     "durability": """\
 The shipped model, one thread of wrk; three servers, one for each `--durability`, loaded in turns. With `none` a reply waits
 for no disk.""",
@@ -116,6 +141,11 @@ def _footer(part: dict) -> str:
     if "multiply_add_peak_gflops" in part:
         peaks = part["multiply_add_peak_gflops"]
         text += f"\nMultiply-add peak: {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s, measured {len(peaks)} times."
+    if "versions" in part:
+        text += f"\nAgainst {', '.join(f'{name} {value}' for name, value in part['versions'].items())}."
+    if "busy" in part:
+        shares = [share for servers in part["busy"].values() for list_ in servers.values() for share in list_]
+        text += f"\nEach server used {min(shares):.0%} to {max(shares):.0%} of its processor while it was loaded."
     if "disk" in part:
         disk = part["disk"]
         text += f"\nThe states' disk: {disk['filesystem']}, {number(median(disk['sync_ms']))} ms to add 4 KiB and sync."

@@ -1,7 +1,8 @@
--- Requests for wrk: `wrk ... -s wrk.lua URL -- livez`, `wrk ... -s wrk.lua URL -- step SESSIONS PREFIX VOCABULARY` or
+-- Requests for wrk: `wrk ... -s wrk.lua URL -- get PATH`, `wrk ... -s wrk.lua URL -- livez`,
+-- `wrk ... -s wrk.lua URL -- step SESSIONS PREFIX VOCABULARY` or
 -- `wrk ... -s wrk.lua URL -- random SESSIONS VOCABULARY SEED`. Steps with random tokens go to the sessions PREFIX0, PREFIX1,
--- … in turn, as many as there are connections, or to sessions drawn from s0000000, s0000001, …. The result is one line of
--- JSON.
+-- … in turn, as many as there are connections, or to sessions drawn from s0000000, s0000001, …. `get` sends the same bytes
+-- all the time and calls no script for them. The result is one line of JSON.
 
 local requests, count, last = {}, 0, 0
 
@@ -28,7 +29,18 @@ local function draw(sessions, vocabulary)
   end
 end
 
+-- A request that is the same every time must have no function, so this one is not global yet.
+local function inTurn()
+  last = (last + 1) % count
+  return requests[last]
+end
+
 function init(arguments)
+  if arguments[1] == "get" then
+    wrk.path = arguments[2]
+    return
+  end
+  request = inTurn
   math.randomseed(1)
   if arguments[1] == "livez" then
     requests[0], count = wrk.format("GET", "/livez"), 1
@@ -46,11 +58,6 @@ function init(arguments)
     local body = '{"token":' .. math.random(0, vocabulary - 1) .. '}'
     requests[index] = wrk.format("POST", "/v1/sessions/" .. prefix .. index % sessions .. "/step", headers, body)
   end
-end
-
-function request()
-  last = (last + 1) % count
-  return requests[last]
 end
 
 function done(summary, latency)

@@ -1,4 +1,4 @@
-"""Requests whose clients leave at some moment: in the head, in the body, in the reply, in a stream; some stay to the end."""
+"""Requests whose clients leave at some moment, in the head, the body, the reply or a stream; some stay to the end."""
 
 import random
 import socket
