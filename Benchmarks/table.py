@@ -60,11 +60,12 @@ metadata and the layers' bytes of a replay of their inputs.""",
 64 prompts of 1,000 equal tokens and 16 of their own, which part at once; the shipped model, other prompts every round. Lower
 is better. Sent one after another the second finds no state where it parts from the first.""",
     "hello": """\
-`GET /livez` on kept-alive connections. Every server has one event loop and one processor, the same for all, and wrk has
-another; they stand side by side and are loaded in turns. All send the same body, nginx from its configuration and Hummingbird from a
-route; heads differ a little in size. With access logs ours writes a line of JSON a request and nginx its own format, as it
-does by default, one write a request, and, *buffer=64k*, many lines at once, as ours does. TLS is with a P-256 certificate,
-on connections that last.""",
+`GET /livez` on kept-alive connections. Every server has one event loop and one processor, the same for all, and wrk
+has another; they stand side by side and are loaded in turns. All send the same body, nginx from its configuration and
+Hummingbird from a route; heads differ a little in size. Processor time is what the server has taken, without the
+load: it depends less on whatever else runs. With access logs ours writes a line of JSON a request and nginx its own
+format, as it does by default, one write a request, and, *buffer=64k*, many lines at once, as ours does. TLS is with a
+P-256 certificate, on connections that last.""",
     "crowd": """\
 wrk steps 64 sessions of the tiny model on 64 connections as fast as they are answered. Idle connections have each had one
 request answered; slow ones send a head of which a byte comes every two seconds, until the server ends them after

@@ -55,7 +55,7 @@ class Nginx:
     def __init__(
         self, log: str = "off", certificate: tuple[Path, Path] | None = None, prefix: tuple[str, ...] = ()
     ) -> None:
-        """`log` is what stands behind `access_log`, with `{folder}` for its own; `prefix` begins the command."""
+        """`log` is what stands behind `access_log`, with `{log}` for a file; `prefix` begins the command."""
         self._folder = tempfile.TemporaryDirectory(prefix="nginx-")
         folder = Path(self._folder.name)
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -64,7 +64,8 @@ class Nginx:
         # Copies, which whoever it runs as may read.
         copies = [Path(shutil.copy(file, folder)) for file in certificate or ()]
         tls = TLS.format(certificate=copies[0], key=copies[1]) if copies else ""
-        text = CONFIGURATION.format(folder=folder, log=log.format(folder=folder), port=self.port, tls=tls)
+        self.log = folder / "access.log"
+        text = CONFIGURATION.format(folder=folder, log=log.format(log=self.log), port=self.port, tls=tls)
         file = folder / "nginx.conf"
         file.write_text(text)
         identity = {}

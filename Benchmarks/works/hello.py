@@ -1,5 +1,6 @@
 """The cheapest request on one processor: against nginx and Hummingbird, with and without access logs, and over TLS."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -30,11 +31,11 @@ def run(settings: Settings) -> dict:
     folder.mkdir()
     certificate = _certificate(folder)
     models = ROOT / "Models"
+    log = folder / "access.log"
 
     def ours(*options: str) -> Server:
         return Server(settings, models, "--loops", "1", *options, prefix=core)
 
-    log = "{folder}/access.log"
     groups = {
         "no access logs": {
             OURS: ours,
@@ -42,9 +43,9 @@ def run(settings: Settings) -> dict:
             HUMMINGBIRD: lambda: Hummingbird(prefix=core),
         },
         "access logs": {
-            OURS: lambda: ours("--access-log", str(folder / "access.log")),
-            NGINX: lambda: Nginx(log, prefix=core),
-            BUFFERED: lambda: Nginx(f"{log} combined buffer=64k flush=1s", prefix=core),
+            OURS: lambda: ours("--access-log", str(log)),
+            NGINX: lambda: Nginx("{log}", prefix=core),
+            BUFFERED: lambda: Nginx("{log} combined buffer=64k flush=1s", prefix=core),
         },
         "TLS": {
             OURS: lambda: ours("--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])),
@@ -57,29 +58,35 @@ def run(settings: Settings) -> dict:
         ("access logs", NGINX): 1.0,
         ("TLS", NGINX): 0.8,
     }
-    part: dict = {"figures": [], "loads": {}, "busy": {}, "replies": {}}
+    part: dict = {"figures": [], "loads": {}, "busy": {}, "microseconds": {}, "replies": {}}
     part["versions"] = {"nginx": nginx.version(), "Hummingbird": hummingbird.version()}
     for name, kinds in groups.items():
-        loads = _measure(settings, name, kinds, certificate[0], part)
+        loads = _measure(settings, name, kinds, certificate[0], log, part)
         rates = {server: [load.rate for load in list_] for server, list_ in loads.items()}
         for server in list(kinds)[1:]:
             bound = targets.get((name, server))
-            figure = Ratio(
-                f"`/livez` on {CONNECTIONS} connections, {name}", server, rates[OURS], rates[server], "requests/s",
-                target=Target(bound) if bound else None,
-            )
-            part["figures"].append(figure.record())
+            work = f"`/livez` on {CONNECTIONS} connections, {name}"
+            target = Target(bound) if bound else None
+            costs = part["microseconds"][name]
+            figures = [
+                Ratio(work, server, rates[OURS], rates[server], "requests/s", target=target),
+                Ratio(f"{work}: processor time of each", server, costs[OURS], costs[server], "µs", inverse=True),
+            ]
+            part["figures"] += [figure.record() for figure in figures]
         part["loads"][name] = {server: [asdict(load) for load in list_] for server, list_ in loads.items()}
     return part
 
 
-def _measure(settings: Settings, name: str, kinds: dict, trusted: Path, part: dict) -> dict[str, list[Load]]:
+def _measure(
+    settings: Settings, name: str, kinds: dict, trusted: Path, log: Path, part: dict
+) -> dict[str, list[Load]]:
     """All servers of a group stand side by side, and are loaded in turns.
 
     That a server is what bounds its rate, not the load, shows in how much of its processor it has used: `busy`.
     """
     loads: dict[str, list[Load]] = {server: [] for server in kinds}
     busy = part["busy"][name] = {server: [] for server in kinds}
+    costs = part["microseconds"][name] = {server: [] for server in kinds}
     with ExitStack() as stack:
         servers = {server: stack.enter_context(start()) for server, start in kinds.items()}
         urls = {server: f"{started.base}/livez" for server, started in servers.items()}
@@ -92,6 +99,11 @@ def _measure(settings: Settings, name: str, kinds: dict, trusted: Path, part: di
                 loads[server].append(fetch(url, CONNECTIONS, settings.seconds(5)))
                 used = machine.processor_seconds(servers[server].pid) - before
                 busy[server].append(round(used / (monotonic() - start), 3))
+                costs[server].append(1e6 * used / (loads[server][-1].rate * settings.seconds(5)))
+                # What one has logged is not written to the disk while another is loaded.
+                for file in (log, getattr(servers[server], "log", log)):
+                    if file.exists():
+                        os.truncate(file, 0)
     return loads
 
 

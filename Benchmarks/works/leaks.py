@@ -10,13 +10,15 @@ from settings import ROOT, Settings
 REQUESTS, FEW = 1_000_000, 20_000
 MIB = 2**20
 GROWTH_MIB = 16
+HOUR_SECONDS = 3_600
 NONE = Target(0, at_least=False)
 
 
 def run(settings: Settings) -> dict:
     requests = FEW if settings.quick else REQUESTS
     command = [sys.executable, str(ROOT / "Tests" / "leaks.py"), "--scanstep", str(settings.scanstep), "--json"]
-    said = subprocess.run([*command, "--requests", str(requests)], stdout=subprocess.PIPE, text=True, check=False)
+    command += ["--requests", str(requests)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=HOUR_SECONDS, check=False)
     # Its own verdict is of no account here: the figures have targets.
     lines = [line for line in said.stdout.splitlines() if line.startswith("{")]
     if not lines:
