@@ -13,7 +13,13 @@ AT_MOST ?= 1.65
 ONLY ?=
 QUICK ?=
 
+# Seconds that `make fuzz` gives each fuzzer.
+FUZZ_SECONDS ?= 60
+
 SCANSTEP := .build/release/scanstep
+# The two flags together: with --sanitize for both nothing would be instrumented.
+FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz -Xswiftc -enable-testing \
+	--sanitize fuzzer -Xswiftc -sanitize=fuzzer,address
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
@@ -23,6 +29,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
+.PHONY: fuzz fuzzers fuzz-test
 .PHONY: help run test bench bench-http evaluate golden train-shakespeare lint clean
 .PHONY: build unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
 
@@ -34,6 +41,7 @@ help:
 	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
 	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
+	@echo 'make fuzz                           run every fuzzer for FUZZ_SECONDS (60), two at a time; what one finds stays in .build-fuzz/found'
 	@echo 'make lint                           swift format, strict'
 	@echo 'make clean                          remove what was built and the Python environments'
 
@@ -47,7 +55,7 @@ run: run-packages build
 	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
 
 # The cheap checks come first, so that a slip shows before the long builds.
-test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test
+test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test fuzz-test
 
 build: swift-found
 	$(SWIFT) build -c release --product scanstep
@@ -76,6 +84,17 @@ client-test: build .venv/ready
 	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
 	.venv/bin/python Tests/leaks.py --scanstep $(SCANSTEP)
 
+# Each must find a crash that is planted in it, and then nothing in the same time.
+fuzz-test: fuzzers
+	Tests/Fuzz/run.sh .build-fuzz 20 planted
+	Tests/Fuzz/run.sh .build-fuzz 20
+
+fuzz: test-packages fuzzers
+	Tests/Fuzz/run.sh .build-fuzz $(FUZZ_SECONDS)
+
+fuzzers: swift-found
+	$(FUZZ_BUILD)
+
 evaluate: run-packages build
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }
 	$(PYTHON) Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' --data '$(DATA)' --at-most $(AT_MOST)
@@ -94,7 +113,7 @@ train-shakespeare: test-packages .venv-training/ready
 	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
 
 clean:
-	rm -rf .build .build-test .build-hummingbird .venv .venv-bench .venv-golden .venv-training
+	rm -rf .build .build-fuzz .build-test .build-hummingbird .venv .venv-bench .venv-golden .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }

@@ -5,6 +5,9 @@ import PackageDescription
 /// Set by CI: a warning is an error there, and only there, so that a newer compiler does not break a stranger's build.
 let isStrict = Context.environment["SCANSTEP_STRICT"] != nil
 
+/// Set by `make fuzz`: then the package is its libraries and the executables that libFuzzer drives.
+let isFuzzed = Context.environment["SCANSTEP_FUZZ"] != nil
+
 let settings: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
@@ -114,3 +117,22 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+if isFuzzed {
+    // libFuzzer brings the `main` of a program.
+    package.products = []
+    package.targets.removeAll { $0.name == "scanstep" || $0.type == .test }
+    package.targets.append(
+        .target(name: "FuzzSupport", path: "Tests/Fuzz/Support", swiftSettings: settings))
+    let fuzzers: [(name: String, dependencies: [Target.Dependency])] = [
+        ("RequestHead", ["HTTP"]), ("ChunkedBody", ["HTTP"]), ("JSONText", ["JSON"]),
+        ("RequestBody", ["API", "EventLoop", "HTTP", "Inference", "JSON", "Recurrent", "Sessions", "TestSupport"]),
+        ("Checkpoint", ["Recurrent", "Kernels", "JSON"]), ("StateFile", ["Recurrent", "TestSupport"]),
+    ]
+    for (name, dependencies) in fuzzers {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz" + name, dependencies: dependencies + ["FuzzSupport"], path: "Tests/Fuzz/" + name,
+                swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+    }
+}

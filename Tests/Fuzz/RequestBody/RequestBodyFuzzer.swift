@@ -1,0 +1,52 @@
+import FuzzSupport
+import JSON
+
+private let routes =
+    ["/v1/sessions", "/v1/prefill", "/v1/step"]
+    + ["t", "v"].flatMap { session in
+        ["step", "prefill", "generate", "fork", "checkpoints", "rewind"].map { "/v1/sessions/\(session)/\($0)" }
+    }
+
+/// Statuses that a body may lead to while the server is neither full nor ending.
+private let statuses: Set<Int> = [200, 201, 400, 404, 409, 410, 412, 422, 429, 504]
+
+nonisolated(unsafe) private let live = LiveAPI()
+
+/// A reply is JSON, one value or one a line, and a refusal a problem of its status.
+private func check(_ reply: Client.Reply) {
+    demand(statuses.contains(reply.status), "\(reply.status): \(reply.text)")
+    switch reply.type {
+    case "application/x-ndjson":
+        for line in reply.body.split(separator: UInt8(ascii: "\n")) { _ = parse(Array(line)) }
+        demand(reply.body.last == UInt8(ascii: "\n"), "the last line has no end: \(reply.text)")
+    case "application/json": demand(reply.status < 300 && parse(reply.body).kind == .object, reply.text)
+    case "application/problem+json":
+        let problem = parse(reply.body)
+        demand(problem["status"]?.int == reply.status && problem["detail"]?.string?.isEmpty == false, reply.text)
+    default: fatalError("a reply of type \(reply.type)")
+    }
+}
+
+private func parse(_ bytes: [UInt8]) -> JSONValue {
+    guard let document = try? JSONDocument(parsing: bytes) else {
+        fatalError("not JSON: \(String(decoding: bytes, as: UTF8.self))")
+    }
+    demand(document.firstDuplicateKey == nil, "a name twice: \(String(decoding: bytes, as: UTF8.self))")
+    return document.root
+}
+
+/// The first byte, from `a` on, is the route, the others are the body. What is refused moves nothing.
+@c(LLVMFuzzerTestOneInput)
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    var input = unsafe FuzzedInput(start, count)
+    let route = routes[Int(input.byte() &- UInt8(ascii: "a")) % routes.count]
+    let reply = unsafe live.client.ask("POST", route, input.rest())
+    check(reply)
+    PlantedCrash.hide(in: reply.body)
+    if reply.status < 300 {
+        unsafe live.reset()
+    } else {
+        unsafe live.checkUntouched("\(route): \(reply.status) \(reply.text)")
+    }
+    return 0
+}
