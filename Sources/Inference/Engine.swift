@@ -55,9 +55,6 @@ final class Engine {
     /// No deadline is earlier.
     private(set) var earliestDeadline = Int64.max
     private var batch: BatchSummary?
-    private var refusals = 0
-    /// What the first of several works that came together was told.
-    private var verdict: Duration?
     /// Told of each batch before it is computed.
     var willCompute: (BatchSummary) -> Void = { _ in }
 
@@ -103,12 +100,6 @@ final class Engine {
             finished.append(operation)
             return
         }
-        if let delay = delay(of: operation, in: lane), delay > limits.queueTime {
-            refusals += 1
-            operation.result = .failure(.overloaded(delay: delay, limit: limits.queueTime))
-            finished.append(operation)
-            return
-        }
         lane.operations += 1
         if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
         if let id = operation.sessionID {
@@ -128,32 +119,13 @@ final class Engine {
         lane.add(operation)
     }
 
-    /// How long what is to be done already keeps a work from being done; nil where nobody asks. Works that came together
-    /// do not stand in one another's way.
-    private func delay(of operation: Operation, in lane: Lane) -> Duration? {
-        guard limits.queueTime < .seconds(Int64.max / 2) else { return nil }
-        if operation.isContinuation { return verdict }
-        let rows = max(1, operation.work.input.count)
-        let own = lane.delay(ofRows: rows)
-        var nanoseconds = own
-        // The time is shared evenly among models that have something to do.
-        for turn in turns where turn.lane !== lane && turn.lane.isRunnable {
-            nanoseconds += min(own + lane.time(ofRows: rows), turn.lane.delay(ofRows: .max))
-        }
-        verdict = .nanoseconds(Int64(min(nanoseconds, 1e15)))
-        return verdict
-    }
+    /// What is to be done, of all models.
+    var backlog: Backlog { Backlog(shares: turns.map(\.lane.share), time: clock()) }
 
     /// The batch that was computed since the last call.
     func takeBatch() -> BatchSummary? {
         defer { batch = nil }
         return batch
-    }
-
-    /// Works refused since the last call because others were to be done first.
-    func takeRefusals() -> Int {
-        defer { refusals = 0 }
-        return refusals
     }
 
     private func note(_ batch: BatchSummary) {

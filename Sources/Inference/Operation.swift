@@ -22,9 +22,6 @@ final class Operation: @unchecked Sendable {
     let submitted: Int64
     private let cancelled = Atomic<Bool>(false)
 
-    /// Whether it came together with the one before.
-    var isContinuation = false
-
     /// Set when it gets a slot of the workspace.
     var slot = -1
     /// Its lane's tick at which it got that, and what it had consumed by then.

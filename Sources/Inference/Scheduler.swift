@@ -18,7 +18,7 @@ public final class Scheduler: @unchecked Sendable {
         public var worksPerSession = 64
         /// The longest time by which works that are to be done may delay a new one, by what they have cost of late. A
         /// work that would wait longer is refused at once, so that those that were taken in are done in time.
-        public var queueTime = Duration.seconds(Int64.max / 2)
+        public var queueTime = Scheduler.forever
         /// Threads that compute a batch, the scheduler's own among them.
         public var threads = 1
         /// Computing that prefills may add to a batch while somebody steps; a few rows are always added.
@@ -28,6 +28,9 @@ public final class Scheduler: @unchecked Sendable {
 
         public init() {}
     }
+
+    /// A time that nothing takes.
+    public static let forever = Duration.seconds(Int64.max / 2)
 
     private let limits: Limits
     private let clock: @Sendable () -> Int64
@@ -40,6 +43,8 @@ public final class Scheduler: @unchecked Sendable {
     /// The models to be served from now on.
     private var models: [ServedModel]?
     private var figures = SchedulerStatistics()
+    /// As the batch found it that is being computed, and what has come since.
+    private var backlog = Backlog()
     private var works = 0
     private var inputBytes = 0
     /// Works that arrive together, of late: the most, which is forgotten by and by.
@@ -194,7 +199,6 @@ public final class Scheduler: @unchecked Sendable {
     private func submit(_ operations: [Operation]) {
         var refusal: InferenceError?
         var (mustWake, isPressing) = (false, false)
-        for operation in operations.dropFirst() { operation.isContinuation = true }
         let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
             if isStopping {
@@ -203,7 +207,10 @@ public final class Scheduler: @unchecked Sendable {
                 refusal = .queueFull(limit: limits.works)
             } else if works > 0, bytes > limits.inputBytes - inputBytes {
                 refusal = .queueBytesFull(limit: limits.inputBytes)
+            } else if let delay = delay(of: operations[0]), delay > limits.queueTime {
+                refusal = .overloaded(delay: delay, limit: limits.queueTime)
             } else {
+                if isJudging { for operation in operations { backlog.add(operation.work) } }
                 works += operations.count
                 inputBytes += bytes
                 inbox.append(contentsOf: operations)
@@ -223,9 +230,29 @@ public final class Scheduler: @unchecked Sendable {
         }
     }
 
+    /// Whether works are refused because others are to be done first.
+    private var isJudging: Bool { limits.queueTime < Self.forever }
+
+    /// How long what is to be done already would delay a work; nil where nobody asks. Works that come together do not
+    /// stand in one another's way. Under the lock.
+    private func delay(of operation: Operation) -> Duration? {
+        guard isJudging, works > 0 else { return nil }
+        return backlog.delay(ofRows: operation.work.rows, operation.work.model, at: operation.submitted)
+    }
+
     // MARK: The scheduler's thread
 
     private func loop(_ engine: Engine) {
+        if isJudging {
+            engine.willCompute = { [unowned self, unowned engine] _ in
+                let backlog = engine.backlog
+                // What is in the inbox is not in there yet.
+                lock.withLock {
+                    self.backlog = backlog
+                    for operation in inbox { self.backlog.add(operation.work) }
+                }
+            }
+        }
         var (arrived, finished): ([Operation], [Operation]) = ([], [])
         while let signals = wait(for: engine, &arrived) {
             if let models = signals.models { engine.serve(models) }
@@ -253,12 +280,8 @@ public final class Scheduler: @unchecked Sendable {
     }
 
     private func note(_ engine: Engine) {
-        let (batch, refusals) = (engine.takeBatch(), engine.takeRefusals())
-        guard batch != nil || refusals > 0 else { return }
-        lock.withLock {
-            figures.refused += refusals
-            if let batch { figures.note(batch) }
-        }
+        guard let batch = engine.takeBatch() else { return }
+        lock.withLock { figures.note(batch) }
     }
 
     /// Waits until there is something to do and takes what has arrived; nil when there will be nothing any more.

@@ -17,6 +17,7 @@ final class EngineHarness {
     private(set) var batches: [BatchSummary] = []
     private(set) var ended: [Operation] = []
     private let time = Time()
+    private let queueTime: Duration
 
     /// - Parameter nanoseconds: what a batch of so many rows takes.
     init(
@@ -24,6 +25,7 @@ final class EngineHarness {
         nanoseconds: @escaping (BatchSummary) -> Int64 = { _ in 0 }
     ) {
         self.models = models
+        queueTime = limits.queueTime
         sessions = SessionTable(budget: 64 << 20) { [time] in Double(time.now.load(ordering: .relaxed)) / 1e9 }
         engine = Engine(models, sessions: sessions, limits: limits) { [time] in time.now.load(ordering: .relaxed) }
         engine.willCompute = { [unowned self] batch in
@@ -40,6 +42,11 @@ final class EngineHarness {
     @discardableResult
     func submit(_ work: Work) -> Operation {
         let operation = Operation(work, submitted: now)
+        let delay = engine.backlog.delay(ofRows: work.rows, work.model, at: now)
+        if delay > queueTime {
+            operation.result = .failure(.overloaded(delay: delay, limit: queueTime))
+            return operation
+        }
         engine.admit(operation)
         return operation
     }
