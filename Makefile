@@ -17,9 +17,9 @@ QUICK ?=
 FUZZ_SECONDS ?= 60
 
 SCANSTEP := .build/release/scanstep
-# The two flags together: with --sanitize for both nothing would be instrumented.
-FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz -Xswiftc -enable-testing \
-	--sanitize fuzzer -Xswiftc -sanitize=fuzzer,address
+# Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
+FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --sanitize fuzzer \
+	-Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address -Xswiftc -enable-testing
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
@@ -29,9 +29,8 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: fuzz fuzzers fuzz-test
-.PHONY: help run test bench bench-http evaluate golden train-shakespeare lint clean
-.PHONY: build unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
+.PHONY: help run test fuzz fuzz-check bench bench-http evaluate golden train-shakespeare lint clean
+.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
@@ -42,6 +41,7 @@ help:
 	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
 	@echo 'make fuzz                           run every fuzzer for FUZZ_SECONDS (60), two at a time; what one finds stays in .build-fuzz/found'
+	@echo 'make fuzz-check                     whether each fuzzer finds a crash that is planted in it'
 	@echo 'make lint                           swift format, strict'
 	@echo 'make clean                          remove what was built and the Python environments'
 
@@ -83,6 +83,9 @@ curl-test: build .venv/ready
 client-test: build .venv/ready
 	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
 	.venv/bin/python Tests/leaks.py --scanstep $(SCANSTEP)
+
+fuzz-check: test-packages fuzzers
+	Tests/Fuzz/run.sh .build-fuzz 20 planted
 
 # Each must find a crash that is planted in it, and then nothing in the same time.
 fuzz-test: fuzzers

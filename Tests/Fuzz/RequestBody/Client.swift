@@ -5,7 +5,6 @@ final class Client {
     struct Reply {
         var status = 0
         var type = ""
-        var location: String?
         var body: [UInt8] = []
         var text: String { String(decoding: body, as: UTF8.self) }
     }
@@ -44,7 +43,6 @@ final class Client {
             switch field[..<colon].lowercased() {
             case "content-length": length = Int(value)!
             case "content-type": reply.type = value
-            case "location": reply.location = value
             default: break
             }
         }
@@ -63,6 +61,7 @@ final class Client {
             let count = unsafe bytes.withUnsafeBytes {
                 unsafe Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { fatalError("the server has closed the connection") }
             sent += count
         }
@@ -70,7 +69,9 @@ final class Client {
 
     private func more() {
         var piece = [UInt8](repeating: 0, count: 1 << 16)
-        let count = unsafe recv(descriptor, &piece, piece.count, 0)
+        var count = -1
+        // libFuzzer's clock interrupts.
+        repeat { count = unsafe recv(descriptor, &piece, piece.count, 0) } while count < 0 && errno == EINTR
         guard count > 0 else { fatalError("the server has closed the connection") }
         buffer += piece[..<count]
     }
