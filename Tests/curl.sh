@@ -18,6 +18,8 @@ status='' reply=''
 
 # shellcheck disable=SC2317 # the trap calls it
 finish() {
+    # A child that is ended before it has forgotten this trap would run it too.
+    [ "$BASHPID" = "$$" ] || return
     [ -z "$server" ] || kill -KILL "$server" 2>/dev/null
     rm -rf "$work"
 }

@@ -84,12 +84,15 @@ final class SettingReader {
         return number << shift
     }
 
-    /// A whole number of a unit, at most a million and a year: ms, s, m or h.
+    /// A whole number of a unit, at most a million and a year: us, ms, s, m or h.
     static func duration(_ text: String) -> Duration? {
-        let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        let units: [(String, Int)] = [
+            ("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
+        ]
         guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
-            let number = Int(text.dropLast(unit.count)), number >= 0, number <= min(1_000_000, 31_536_000_000 / factor)
+            let number = Int(text.dropLast(unit.count)), number >= 0,
+            number <= min(1_000_000, 31_536_000_000_000 / factor)
         else { return nil }
-        return .milliseconds(number * factor)
+        return .microseconds(number * factor)
     }
 }
