@@ -94,6 +94,8 @@ import CSimdJSON
     func numbers<Number>(
         at position: Int, count: Int, convert: (_ type: UInt8, _ bits: UInt64) -> Number?
     ) -> [Number]? {
+        // Of no elements it is the one empty array that all threads share, and its count would be written even so.
+        if count == 0 { return [] }
         var isComplete = true
         let numbers = unsafe [Number](unsafeUninitializedCapacity: count) { buffer, initialized in
             var word = position + 1
