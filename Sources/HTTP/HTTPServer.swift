@@ -157,9 +157,7 @@ extension Shard {
             var error = error
             error.fields["retry-after"] = "1"
             let identifier = RequestIdentifier.generated(self.nextIdentifier())
-            var response = service.respondToError(
-                error, ErrorContext(requestID: identifier.text(nil), head: nil))
-            response.fields["retry-after"] = "1"
+            let response = service.render(error, ErrorContext(requestID: identifier.text(nil), head: nil))
             var bytes: [UInt8] = []
             let content: [UInt8] = if case .bytes(let body) = response.body { body } else { [] }
             self.encoder.append(

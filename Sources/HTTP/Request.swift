@@ -36,8 +36,8 @@ public final class Request: @unchecked Sendable {
     /// hexadecimal digits.
     public var id: String { identifier.text(head) }
 
-    /// Who is at the other end of the connection.
-    public var peer: PeerAddress { connection?.socket.peer ?? .none }
+    /// What is told of an error in its handling.
+    var errorContext: ErrorContext { ErrorContext(requestID: id, head: head) }
 
     /// The server's bounds.
     public var limits: HTTPLimits { service.limits }
@@ -126,7 +126,7 @@ public final class Request: @unchecked Sendable {
         let connection = try current()
         if content.isComplete { return .end(isComplete: true) }
         try await connection.sendContinue(self)
-        return try await connection.bodyPart(of: self, within: patience)
+        return try await connection.streamPart(of: self, within: patience)
     }
 
     /// Has `action` called on the loop when the connection dies before the reply is complete; at once if it has. A

@@ -6,7 +6,7 @@ import Threading
 final class Service: Sendable {
     let limits: HTTPLimits
     let crossOrigin: CrossOrigin?
-    let respondToError: ErrorResponder
+    private let respondToError: ErrorResponder
     let observer: HTTPObserver
     /// Opens when the server is draining and the last connection has ended.
     let allClosed = Latch()
@@ -24,6 +24,13 @@ final class Service: Sendable {
     }
 
     var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
+
+    /// The reply that tells of an error.
+    func render(_ error: HTTPError, _ context: ErrorContext) -> Response {
+        var response = respondToError(error, context)
+        for (name, value) in error.fields.pairs { response.fields[name] = value }
+        return response
+    }
 
     /// A connection has ended, or was never begun.
     func closed(_ peer: PeerAddress) {
