@@ -51,9 +51,9 @@ public final class Request: @unchecked Sendable {
     ///   when it stalls or drips, 415 for an unknown coding, and `clientGone`.
     public func body(upTo limit: Int? = nil) async throws(HTTPError) -> [UInt8] {
         let limit = limit ?? service.limits.bodyBytes
-        let isCoded = try ContentCoding.isGzip(head)
+        let isGzip = try ContentCoding.isGzip(head)
         let bytes = try await encodedBody(upTo: limit)
-        return isCoded ? try ContentCoding.decode(bytes, head, limit: limit) : bytes
+        return isGzip ? try ContentCoding.decode(bytes, limit: limit) : bytes
     }
 
     private func encodedBody(upTo limit: Int) async throws(HTTPError) -> [UInt8] {

@@ -17,7 +17,7 @@ extension Service {
             service: self, request: request, format: StreamFormat(request), id: request.parameters["id"],
             serial: record.serial, step: record.step, timeout: try timeout(of: request),
             stillThere: try stillThere(request))
-        guard try !ContentCoding.isCoded(request.head) else {
+        guard try !ContentCoding.isGzip(request.head) else {
             throw Problem(.unsupportedMediaType, "coding-not-supported", "A stream takes its lines without a coding.")
         }
         return Response(

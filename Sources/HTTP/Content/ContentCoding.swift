@@ -3,11 +3,9 @@ public enum ContentCoding {
     /// Contents below this many bytes are sent as they are.
     static let least = 8 << 10
 
-    /// The content of a request without its coding.
-    /// - Throws: 415 for a coding that is not known, with `Accept-Encoding` (RFC 9110 §12.5.3), 400 where it is broken,
-    ///   413 where more than `limit` bytes come of it.
-    static func decode(_ bytes: [UInt8], _ head: RequestHead, limit: Int) throws(HTTPError) -> [UInt8] {
-        guard try isGzip(head) else { return bytes }
+    /// The content that gzip has made `bytes` of.
+    /// - Throws: 400 where it is broken, 413 where more than `limit` bytes come of it.
+    static func decode(_ bytes: [UInt8], limit: Int) throws(HTTPError) -> [UInt8] {
         do throws(Gzip.Failure) {
             return try Gzip.expand(bytes, limit: limit)
         } catch {
@@ -21,11 +19,9 @@ public enum ContentCoding {
         }
     }
 
-    /// Whether the request's content has a coding.
-    /// - Throws: 415 for one that is not known.
-    public static func isCoded(_ head: RequestHead) throws(HTTPError) -> Bool { try isGzip(head) }
-
-    static func isGzip(_ head: RequestHead) throws(HTTPError) -> Bool {
+    /// Whether the request's content is coded; by gzip then.
+    /// - Throws: 415 for a coding that is not known, with `Accept-Encoding` (RFC 9110 §12.5.3).
+    public static func isGzip(_ head: RequestHead) throws(HTTPError) -> Bool {
         let bytes = head.fields.bytes
         guard let range = head.fields.range(of: "content-encoding"), !bytes.spells("identity", in: range) else {
             return false
