@@ -1,6 +1,9 @@
 /// Names of sessions: 1 to 128 characters of `A-Za-z0-9._:-`, the first a letter or digit.
 public enum SessionID {
     public static let maximumLength = 128
+    /// What `isValid` asks for, in words.
+    public static let rule =
+        "1 to \(maximumLength) characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\", the first a letter or digit"
 
     /// Whether a client may use `id`.
     public static func isValid(_ id: String) -> Bool {

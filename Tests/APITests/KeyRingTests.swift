@@ -1,5 +1,4 @@
 import EventLoop
-import Recurrent
 import Testing
 
 @testable import API
@@ -7,9 +6,7 @@ import Testing
 @Suite("Keys, their rates and traces")
 struct KeyRingTests {
     private func key(_ name: String, _ secret: String, _ limits: APIKey.Limits = .init()) -> APIKey {
-        let sha = SHA256()
-        sha.update(secret)
-        return APIKey(name: name, digest: sha.bytes(), limits: limits)
+        APIKey(name: name, digest: APIKey.digest(of: secret), limits: limits)
     }
 
     @Test("a key is known by its text alone") func holder() {

@@ -1,4 +1,5 @@
 import EventLoop
+import Recurrent
 import Sessions
 import Threading
 
@@ -21,15 +22,22 @@ public final class APIKey: @unchecked Sendable {
 
     /// It owns its sessions by this name.
     public let name: String
-    /// SHA-256 of the key, 32 bytes.
-    public let digest: [UInt8]
+    /// Of what its holder calls with: see `digest(of:)`.
+    public let digest: String
     public let limits: Limits
     private let lock = Lock()
     private var bucket: TokenBucket?
 
-    public init(name: String, digest: [UInt8], limits: Limits) {
+    public init(name: String, digest: String, limits: Limits) {
         (self.name, self.digest, self.limits) = (name, digest, limits)
         bucket = limits.requestsPerSecond.map { TokenBucket(rate: $0) }
+    }
+
+    /// SHA-256 of what a caller calls with, as 64 lower-case hexadecimal digits.
+    static func digest(of secret: String) -> String {
+        let sha = SHA256()
+        sha.update(secret)
+        return sha.hexadecimal()
     }
 
     var quota: SessionQuota? {

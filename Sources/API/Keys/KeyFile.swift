@@ -1,7 +1,6 @@
 import FoundationEssentials
 import Glibc
 import JSON
-import Recurrent
 import Sessions
 
 /// The file of API keys: `{"keys": [{"name": "ada", "sha256": "…", "requests_per_second": 100, …}]}`.
@@ -45,11 +44,9 @@ public enum KeyFile {
 
     private static func key(_ fields: Fields) throws(Problem) -> APIKey {
         let name = try fields.required("name")
-        guard SessionID.isValid(name) else {
-            throw .invalid(
-                "\(fields.place)name must be 1 to 128 characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\".")
-        }
-        guard let digest = bytes(hexadecimal: try fields.required("sha256")), digest.count == 32 else {
+        guard SessionID.isValid(name) else { throw .invalid("\(fields.place)name must be \(SessionID.rule).") }
+        let digest = try fields.required("sha256").lowercased()
+        guard digest.utf8.count == 64, digest.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
             throw .invalid("\(fields.place)sha256 must be 64 hexadecimal digits.")
         }
         var limits = APIKey.Limits()
@@ -69,16 +66,12 @@ public enum KeyFile {
     /// Adds a key of this name, with no limits, to a file, which is made if there is none.
     /// - Returns: what its holder calls with; it is kept nowhere.
     public static func add(_ name: String, to path: String) throws(Failure) -> String {
-        guard SessionID.isValid(name) else {
-            throw Failure("a key's name must be 1 to 128 characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\"")
-        }
+        guard SessionID.isValid(name) else { throw Failure("a key's name must be \(SessionID.rule)") }
         let exists = FileManager.default.fileExists(atPath: path)
         let keys = exists ? try read(path) : []
         guard !keys.contains(where: { $0.name == name }) else { throw Failure("it has a key called \"\(name)\"") }
         let secret = "scanstep_" + SessionID.random() + SessionID.random()
-        let sha = SHA256()
-        sha.update(secret)
-        let key = APIKey(name: name, digest: sha.bytes(), limits: APIKey.Limits())
+        let key = APIKey(name: name, digest: APIKey.digest(of: secret), limits: APIKey.Limits())
         try write(keys + [key], to: path)
         return secret
     }
@@ -103,7 +96,7 @@ public enum KeyFile {
     private static func write(_ key: APIKey, to json: inout JSONWriter) {
         json.beginObject()
         json.field("name", key.name)
-        json.field("sha256", hexadecimal(key.digest))
+        json.field("sha256", key.digest)
         if let rate = key.limits.requestsPerSecond { json.field("requests_per_second", rate) }
         if let sessions = key.limits.sessions { json.field("sessions", sessions) }
         if let bytes = key.limits.sessionBytes { json.field("session_bytes", bytes) }
@@ -121,14 +114,4 @@ public enum KeyFile {
     }
 
     private static func reason() -> String { unsafe String(cString: strerror(errno)) }
-
-    private static func hexadecimal(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    private static func bytes(hexadecimal text: String) -> [UInt8]? {
-        let digits = text.utf8.map { Character(UnicodeScalar($0)).hexDigitValue }
-        guard digits.count % 2 == 0, digits.allSatisfy({ $0 != nil }) else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0]! << 4 | digits[$0 + 1]!) }
-    }
 }

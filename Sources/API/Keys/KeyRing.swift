@@ -1,4 +1,3 @@
-import Recurrent
 import Threading
 
 /// The keys that are known. Read on every request and replaced as a whole, under the lock: so `@unchecked Sendable`.
@@ -21,17 +20,15 @@ public final class KeyRing: @unchecked Sendable {
     /// Whose `secret` is. The time that it takes tells nothing of which keys there are: all of them are compared, each to
     /// its end.
     func holder(of secret: String) -> APIKey? {
-        let sha = SHA256()
-        sha.update(secret)
-        let digest = sha.bytes()
+        let digest = APIKey.digest(of: secret)
         var holder: APIKey?
         for key in lock.withLock({ keys }) where Self.isEqual(key.digest, digest) { holder = key }
         return holder
     }
 
-    private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        var difference = UInt8(left.count == right.count ? 0 : 1)
-        for (one, other) in zip(left, right) { difference |= one ^ other }
+    private static func isEqual(_ left: String, _ right: String) -> Bool {
+        var difference = UInt8(left.utf8.count == right.utf8.count ? 0 : 1)
+        for (one, other) in zip(left.utf8, right.utf8) { difference |= one ^ other }
         return difference == 0
     }
 }

@@ -98,11 +98,7 @@ extension Service {
     }
 
     func checkSessionID(_ id: String, _ name: String) throws(Problem) {
-        guard SessionID.isValid(id) else {
-            throw .invalid(
-                "\(name) must be 1 to \(SessionID.maximumLength) characters of A-Z, a-z, 0-9, \".\", \"_\", \":\", \"-\", "
-                    + "the first a letter or digit.")
-        }
+        guard SessionID.isValid(id) else { throw .invalid("\(name) must be \(SessionID.rule).") }
     }
 
     static func write(_ record: SessionRecord, to json: inout JSONWriter) {
