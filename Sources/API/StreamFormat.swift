@@ -15,8 +15,6 @@ enum StreamFormat {
         self = wanted.quality(ofType: "text/event-stream") > lines ? .events : .lines
     }
 
-    var type: String { self == .lines ? "application/x-ndjson" : "text/event-stream" }
-
     /// An object as the client gets it.
     /// - Parameters:
     ///   - event: the kind of a server-sent event; nil for the usual one.
@@ -31,4 +29,12 @@ enum StreamFormat {
 
     /// What tells a client that the server is still there.
     var stillThere: [UInt8] { Array((self == .lines ? "\n" : ":\n\n").utf8) }
+}
+
+extension Response {
+    /// A reply of events that are made while it is sent.
+    init(_ format: StreamFormat, _ produce: @escaping @Sendable (consuming BodyWriter) async throws -> Void) {
+        let type = format == .lines ? "application/x-ndjson" : "text/event-stream"
+        self.init(fields: ["content-type": type, "cache-control": "no-store"], body: .stream(produce))
+    }
 }

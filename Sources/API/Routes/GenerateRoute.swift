@@ -56,26 +56,15 @@ extension Service {
     ) async throws -> Response {
         let format = StreamFormat(request)
         let start = format == .events ? try await eventsStart(work, served, body, request) : GenerationStart(work: work)
-        if let completion = start.completion {
-            let body = Response.Body.stream { writer in
-                try await Self.write(start.events, format, writer)
-                try await Self.write(completion, start.work, format, writer)
-                try await writer.finish()
-            }
-            return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
-        }
-        let reader = GenerationReader(scheduler.stream(start.work, keeping: start.emitted))
-        if case .session(let session) = start.work.target { resumptions.keep(start, reader.stream, of: session) }
-        // At once, also while the work is queued or absorbs its input and has nothing to write.
-        request.whenClientGone { [stream = reader.stream] in stream.cancel() }
+        let reader = start.completion == nil ? read(start, for: request) : nil
         // A refusal before the first token is still a reply with a status of its own.
         let first: GenerationStream.Element
         do throws(InferenceError) {
-            first = try await reader.stream.next()
+            first = if let reader { try await reader.stream.next() } else { .finished(start.completion!) }
         } catch {
             throw Problem(error)
         }
-        let body = Response.Body.stream { writer in
+        return Response(format) { writer in
             try await Self.write(start.events, format, writer)
             var element = first
             while true {
@@ -86,14 +75,22 @@ extension Service {
                     return try await writer.finish()
                 }
                 do throws(InferenceError) {
-                    element = try await reader.stream.next()
+                    // An event has come, so there is more to read.
+                    element = try await reader!.stream.next()
                 } catch {
                     try await writer.write(format.frame(Problem(error).asMember, event: "error"))
                     return try await writer.finish()
                 }
             }
         }
-        return Response(fields: ["content-type": format.type, "cache-control": "no-store"], body: body)
+    }
+
+    private func read(_ start: GenerationStart, for request: Request) -> GenerationReader {
+        let reader = GenerationReader(scheduler.stream(start.work, keeping: start.emitted))
+        if case .session(let session) = start.work.target { resumptions.keep(start, reader.stream, of: session) }
+        // At once, also while the work is queued or absorbs its input and has nothing to write.
+        request.whenClientGone { [stream = reader.stream] in stream.cancel() }
+        return reader
     }
 
     /// Where a stream of events begins: a client whose connection was cut says what it has seen.

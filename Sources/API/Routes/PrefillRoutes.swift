@@ -112,7 +112,7 @@ extension Service {
     /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
     private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions) -> Response {
         let results = scheduler.results(works)
-        let body = Response.Body.stream { writer in
+        return Response(.lines) { writer in
             for await (index, result) in results {
                 var json = JSONWriter()
                 Self.write(result, index, works[index], served, options, to: &json)
@@ -122,7 +122,6 @@ extension Service {
             try await writer.write("{\"done\":true}\n")
             try await writer.finish()
         }
-        return Response(fields: ["content-type": "application/x-ndjson"], body: body)
     }
 
     /// Where a sequence goes, and the serial of the session that it goes on with.

@@ -20,9 +20,7 @@ extension Service {
         guard try !ContentCoding.isGzip(request.head) else {
             throw Problem(.unsupportedMediaType, "coding-not-supported", "A stream takes its lines without a coding.")
         }
-        return Response(
-            fields: ["content-type": stream.format.type, "cache-control": "no-store"],
-            body: .stream { writer in try await stream.run(writer) })
+        return Response(stream.format) { writer in try await stream.run(writer) }
     }
 
     /// After how long a silence a client wants to be told that the stream still lives: `?keep_alive_seconds=`.
