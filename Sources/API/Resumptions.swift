@@ -53,10 +53,11 @@ final class Resumptions: @unchecked Sendable {
     }
 
     /// Where a stream of a session goes on for a client that has seen it up to the event `last`. The stream before ends.
+    /// - Parameter serial: of the session; an earlier one of the same name had streams of its own.
     func resume(
-        _ session: String, _ digest: String, _ last: String, _ served: ServedModel
+        _ session: String, serial: UInt64?, _ digest: String, _ last: String, _ served: ServedModel
     ) async throws(Problem) -> GenerationStart {
-        guard let found = lock.withLock({ kept[session] }), found.digest == digest else {
+        guard let found = lock.withLock({ kept[session] }), found.digest == digest, found.work.serial == serial else {
             throw Problem(
                 .conflict, "stream-not-kept",
                 "No stream of this very request on this session is kept, so Last-Event-ID leads nowhere.")

@@ -74,6 +74,18 @@ struct ResumedEventsTests {
         #expect(try client.step(of: id) == 403)
     }
 
+    @Test("a session's name may be given again: the streams of the one before are not those of the new one")
+    func sameName() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        let whole = try client.perform(request(id)).text
+        #expect(events(whole).count == 400)
+        #expect(try client.request("DELETE", "/v1/sessions/\(id)").status == 204)
+        _ = try client.post("/v1/sessions", #"{"model":"letters","id":"\#(id)"}"#)
+        try client.perform(request(id, after: 300)).expectProblem(409, "stream-not-kept")
+        #expect(try client.step(of: id) == 0)
+    }
+
     @Test("a session that has moved on since does not go on from there") func moved() throws {
         let client = try LiveServer.client()
         let id = try session()

@@ -100,7 +100,8 @@ extension Service {
         let digest = Self.digest(of: request, body)
         var start = GenerationStart(work: work)
         if let last = request.head.fields["last-event-id"] {
-            start = try await resumptions.resume(request.scoped(request.parameters["id"]), digest, last, served)
+            start = try await resumptions.resume(
+                request.scoped(request.parameters["id"]), serial: work.serial, digest, last, served)
         } else {
             start.emitted = GenerationStream.Emitted()
         }
