@@ -88,10 +88,7 @@ public final class AccessLog: @unchecked Sendable {
         json.field("status", exchange.status.code)
         json.field("received", exchange.received)
         json.field("sent", exchange.sent)
-        json.field(
-            "microseconds",
-            Int(exchange.duration.components.attoseconds / 1_000_000_000_000)
-                + Int(exchange.duration.components.seconds) * 1_000_000)
+        json.field("microseconds", Int(exchange.duration / .microseconds(1)))
         if !exchange.isComplete { json.field("cut_off", true) }
         if let text = exchange.head?.fields["traceparent"], let trace = TraceParent(text) {
             json.field("trace_id", String(trace.traceID))

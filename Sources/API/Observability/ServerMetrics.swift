@@ -13,6 +13,11 @@ public final class ServerMetrics: @unchecked Sendable {
         let route: Route?
         var statuses: [Int: Int] = [:]
         var seconds = Histogram(bounds: Histogram.seconds)
+
+        mutating func note(_ exchange: Exchange) {
+            statuses[exchange.status.code, default: 0] += 1
+            seconds.record(exchange.duration / .seconds(1))
+        }
     }
 
     private let lock = Lock()
@@ -31,8 +36,7 @@ public final class ServerMetrics: @unchecked Sendable {
     public func note(_ exchange: Exchange) {
         let route = exchange.route.map { ObjectIdentifier($0) }
         lock.withLock {
-            routes[route, default: Figures(route: exchange.route)].statuses[exchange.status.code, default: 0] += 1
-            routes[route]!.seconds.record(exchange.duration / .seconds(1))
+            routes[route, default: Figures(route: exchange.route)].note(exchange)
             received += exchange.received
             sent += exchange.sent
             if !exchange.isComplete { cutOff += 1 }
