@@ -54,7 +54,6 @@ final class Engine {
     private var lastStep = Int64.min
     /// No deadline is earlier.
     private(set) var earliestDeadline = Int64.max
-    private var batch: BatchSummary?
     /// Told of each batch before it is computed.
     var willCompute: (BatchSummary) -> Void = { _ in }
 
@@ -78,7 +77,7 @@ final class Engine {
             }
             let lane = Lane(
                 served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
-                willCompute: { [unowned self] in note($0) }, wait: { [unowned self] in wait($0, $1) },
+                willCompute: { [unowned self] in willCompute($0) }, wait: { [unowned self] in wait($0, $1) },
                 ended: { [unowned self] in ended($0) })
             lanes[served.id] = lane
             turns.append(Turn(lane))
@@ -121,17 +120,6 @@ final class Engine {
 
     /// What is to be done, of all models.
     var backlog: Backlog { Backlog(shares: turns.map(\.lane.share), time: clock()) }
-
-    /// The batch that was computed since the last call.
-    func takeBatch() -> BatchSummary? {
-        defer { batch = nil }
-        return batch
-    }
-
-    private func note(_ batch: BatchSummary) {
-        self.batch = batch
-        willCompute(batch)
-    }
 
     /// Whether a tick would do anything now.
     var isRunnable: Bool { turns.contains { $0.lane.isRunnable } }

@@ -243,14 +243,14 @@ public final class Scheduler: @unchecked Sendable {
     // MARK: The scheduler's thread
 
     private func loop(_ engine: Engine) {
-        if isJudging {
-            engine.willCompute = { [unowned self, unowned engine] _ in
-                let backlog = engine.backlog
+        engine.willCompute = { [unowned self, unowned engine] batch in
+            let backlog = isJudging ? engine.backlog : nil
+            lock.withLock {
+                figures.note(batch)
+                guard let backlog else { return }
+                self.backlog = backlog
                 // What is in the inbox is not in there yet.
-                lock.withLock {
-                    self.backlog = backlog
-                    for operation in inbox { self.backlog.add(operation.work) }
-                }
+                for operation in inbox { self.backlog.add(operation.work) }
             }
         }
         var (arrived, finished): ([Operation], [Operation]) = ([], [])
@@ -265,7 +265,6 @@ public final class Scheduler: @unchecked Sendable {
                 if signals.isPoked { engine.sweep() }
                 engine.tick()
             }
-            note(engine)
             engine.takeFinished(into: &finished)
             finish(finished)
             finished.removeAll(keepingCapacity: true)
@@ -277,11 +276,6 @@ public final class Scheduler: @unchecked Sendable {
         let isAbandoning: Bool
         let returned: [(operation: Operation, outcome: Engine.Return)]
         let models: [ServedModel]?
-    }
-
-    private func note(_ engine: Engine) {
-        guard let batch = engine.takeBatch() else { return }
-        lock.withLock { figures.note(batch) }
     }
 
     /// Waits until there is something to do and takes what has arrived; nil when there will be nothing any more.

@@ -20,15 +20,12 @@ import Threading
     /// Blocks the signals in this thread and those it starts, ignores SIGPIPE and SIGXFSZ, and begins to wait. Until
     /// `queue` is called a signal to end does so at once. Call before any thread is started.
     init() {
-        var set = sigset_t()
-        unsafe sigemptyset(&set)
-        for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, number) }
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        var all = Self.set(of: Self.stops + [SIGHUP])
+        unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
         signal(SIGPIPE, SIG_IGN)
         // A file that may not grow is an error of the write.
         signal(SIGXFSZ, SIG_IGN)
-        let mask = set
-        _ = Thread { [self] in take(mask) }
+        _ = Thread { [self] in take() }
     }
 
     /// From here on signals wait for `next`.
@@ -42,11 +39,20 @@ import Threading
         }
     }
 
-    private func take(_ mask: sigset_t) {
-        var set = mask
+    private static let stops = [SIGTERM, SIGINT]
+
+    private static func set(of signals: [Int32]) -> sigset_t {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for number in signals { unsafe sigaddset(&set, number) }
+        return set
+    }
+
+    private func take() {
+        var awaited = Self.set(of: Self.stops + [SIGHUP])
         while true {
             var number: Int32 = 0
-            unsafe sigwait(&set, &number)
+            unsafe sigwait(&awaited, &number)
             let isStop = number != SIGHUP
             let isListening = lock.withLock {
                 waiting.append(isStop ? .stop(number == SIGTERM ? "SIGTERM" : "SIGINT") : .reload)
@@ -56,14 +62,10 @@ import Threading
             guard isStop else { continue }
             if !isListening { exit(0) }
             // A second one ends the process at once.
-            for number in [SIGTERM, SIGINT] {
-                signal(number, SIG_DFL)
-                unsafe sigdelset(&set, number)
-            }
-            var open = sigset_t()
-            unsafe sigemptyset(&open)
-            for number in [SIGTERM, SIGINT] { unsafe sigaddset(&open, number) }
-            unsafe pthread_sigmask(SIG_UNBLOCK, &open, nil)
+            awaited = Self.set(of: [SIGHUP])
+            var stops = Self.set(of: Self.stops)
+            for number in Self.stops { signal(number, SIG_DFL) }
+            unsafe pthread_sigmask(SIG_UNBLOCK, &stops, nil)
         }
     }
 }
