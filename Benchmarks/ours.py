@@ -4,10 +4,10 @@ import http.client
 import json
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import machine
+from peers.process import ServerProcess
 from settings import Settings
 
 
@@ -25,32 +25,18 @@ def serve_has(settings: Settings, option: str) -> bool:
     return option in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
-class Server:
+class Server(ServerProcess):
     """`scanstep serve` on a free port of the loopback interface, for as long as the context lasts."""
 
     def __init__(self, settings: Settings, models: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
         command = [*prefix, str(settings.scanstep), "serve", "--models", str(models), "--port", "0"]
         command += ["--log-level", "error", "--threads", str(settings.threads), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        line = self._process.stdout.readline()
+        super().__init__(command)
+        line = self._line()
         if "listening on" not in line:
             raise RuntimeError("the server did not start")
         self.base = line.rpartition("listening on ")[2].strip()
         self.port = int(line.rsplit(":", 1)[1])
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Sends JSON on a connection of its own."""

@@ -3,9 +3,8 @@
 import re
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from peers.process import ServerProcess
 from settings import ROOT
 
 HERE, BUILT = Path(__file__).resolve().parent / "hello", ROOT / ".build-hummingbird"
@@ -22,24 +21,9 @@ def version() -> str:
     return re.search(r'hummingbird", exact: "(.*?)"', (HERE / "Package.swift").read_text()).group(1)
 
 
-class Hummingbird:
-    """For as long as the context lasts."""
+class Hummingbird(ServerProcess):
+    """The server, built before by `build`."""
 
     def __init__(self, prefix: tuple[str, ...] = ()) -> None:
-        command = [*prefix, str(BUILT / "release" / "hello")]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.base = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        super().__init__([*prefix, str(BUILT / "release" / "hello")])
+        self.base = f"http://127.0.0.1:{int(self._line())}"

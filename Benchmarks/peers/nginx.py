@@ -11,6 +11,8 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
+from peers.process import ServerProcess
+
 CONFIGURATION = """\
 daemon off;
 worker_processes 1;
@@ -49,8 +51,8 @@ def version() -> str:
     return said.stderr.rpartition("/")[2].strip()
 
 
-class Nginx:
-    """For as long as the context lasts. Without rights of its own, also where it is started by root."""
+class Nginx(ServerProcess):
+    """Without rights of its own, also where it is started by root."""
 
     def __init__(
         self, log: str = "off", certificate: tuple[Path, Path] | None = None, prefix: tuple[str, ...] = ()
@@ -75,13 +77,8 @@ class Nginx:
             for path in (folder, *copies):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         command = [*prefix, "nginx", "-e", "stderr", "-p", str(folder), "-c", str(file)]
-        self._process = subprocess.Popen(command, env=ENVIRONMENT, **identity)
+        super().__init__(command, env=ENVIRONMENT, **identity)
         self.base = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
 
     def __enter__(self) -> Self:
         end = monotonic() + STARTING_SECONDS
@@ -98,6 +95,5 @@ class Nginx:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        super().__exit__(kind, error, trace)
         self._folder.cleanup()

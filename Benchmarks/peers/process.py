@@ -12,6 +12,30 @@ from typing import Any, Self
 HERE = Path(__file__).resolve().parent.parent
 
 
+class ServerProcess:
+    """A server that is a program of its own, for as long as the context lasts."""
+
+    def __init__(self, command: list[str], **options: Any) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _line(self) -> str:
+        return self._process.stdout.readline()
+
+
 class PeerProcess:
     """Runs a module of this package. The process ends when its standard input does, with the context."""
 
