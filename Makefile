@@ -20,6 +20,8 @@ SCANSTEP := .build/release/scanstep
 # Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
 FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --sanitize fuzzer \
 	-Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address -Xswiftc -enable-testing
+ADDRESS_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-address --sanitize address
+THREAD_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-thread --sanitize thread
 SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
@@ -29,7 +31,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz fuzz-check bench bench-http evaluate golden train-shakespeare lint clean
+.PHONY: help run test fuzz fuzz-check sanitize bench bench-http evaluate golden train-shakespeare lint clean
 .PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
 
 help:
@@ -42,6 +44,7 @@ help:
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
 	@echo 'make fuzz                           run every fuzzer for FUZZ_SECONDS (60), two at a time; what one finds stays in .build-fuzz/found'
 	@echo 'make fuzz-check                     whether each fuzzer finds a crash that is planted in it'
+	@echo 'make sanitize                       the tests under the address and the thread sanitizer'
 	@echo 'make lint                           swift format, strict'
 	@echo 'make clean                          remove what was built and the Python environments'
 
@@ -70,6 +73,16 @@ unit-test: swift-found
 # On their own: they block threads, of which the unit tests' tasks would be short.
 integration-test: unit-test
 	$(SWIFT_TEST) --skip-build --filter IntegrationTests
+
+# Unit tests, then those that run servers, under the address sanitizer and under the thread sanitizer. A server that is
+# found to race or to lose memory ends with a status of its own, which fails the test that has run it. The address
+# sanitizer's malloc is not the one whose calls AllocationTests count; single-threaded mathematics under the thread
+# sanitizer would take an hour and show nothing.
+sanitize: test-packages swift-found
+	export LSAN_OPTIONS='suppressions=$(CURDIR)/Tests/Sanitizers/leaks.txt:print_suppressions=0' && \
+	$(ADDRESS_TEST) --skip 'IntegrationTests|AllocationTests' && $(ADDRESS_TEST) --skip-build --filter IntegrationTests
+	$(THREAD_TEST) --skip 'IntegrationTests|KernelsTests|RecurrentTests'
+	$(THREAD_TEST) --skip-build --filter IntegrationTests
 
 spec-test: .venv/ready
 	.venv/bin/python Tests/openapi.py
@@ -116,7 +129,7 @@ train-shakespeare: test-packages .venv-training/ready
 	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
 
 clean:
-	rm -rf .build .build-fuzz .build-test .build-hummingbird .venv .venv-bench .venv-golden .venv-training
+	rm -rf .build .build-address .build-fuzz .build-hummingbird .build-test .build-thread .venv .venv-bench .venv-golden .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }

@@ -2,6 +2,7 @@ import Kernels
 import Recurrent
 import Sessions
 import Synchronization
+import Threading
 
 /// A `Work` on its way through the scheduler.
 ///
@@ -116,7 +117,9 @@ final class Operation: @unchecked Sendable {
         let told = reporter
         reporter = .nobody
         switch told {
-        case .waiter(let continuation): continuation.resume(returning: result)
+        case .waiter(let continuation):
+            HandOver.give(self)
+            continuation.resume(returning: result)
         case .stream(let stream): stream.end(result)
         case .call(let call): call(result)
         case .nobody: break

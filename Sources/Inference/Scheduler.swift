@@ -83,14 +83,16 @@ public final class Scheduler: @unchecked Sendable {
     /// Does one work; it is dropped when the task is cancelled.
     public func run(_ work: Work) async throws(InferenceError) -> Completion {
         let operation = Operation(work, submitted: clock())
-        return try await withTaskCancellationHandler {
+        let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 operation.reporter = .waiter(continuation)
                 submit([operation])
             }
         } onCancel: {
             cancel([operation])
-        }.get()
+        }
+        HandOver.take(operation)
+        return try result.get()
     }
 
     /// Does all of `works`, which may share batches, and gives their results in order; they are dropped when the task
@@ -99,7 +101,7 @@ public final class Scheduler: @unchecked Sendable {
         guard !works.isEmpty else { return [] }
         let now = clock()
         let operations = works.map { Operation($0, submitted: now) }
-        return await withTaskCancellationHandler {
+        let results = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let gathering = Gathering(operations, continuation)
                 for operation in operations { operation.reporter = .call { _ in gathering.countDown() } }
@@ -108,6 +110,8 @@ public final class Scheduler: @unchecked Sendable {
         } onCancel: {
             cancel(operations)
         }
+        HandOver.take(operations[0])
+        return results
     }
 
     /// Does all of `works` and gives each result with its index as it comes. Those that nobody reads any more are
@@ -351,6 +355,9 @@ private final class Gathering: Sendable {
     }
 
     func countDown() {
-        if missing.countDown() { continuation.resume(returning: operations.map { $0.result! }) }
+        guard missing.countDown() else { return }
+        let results = operations.map { $0.result! }
+        HandOver.give(operations[0])
+        continuation.resume(returning: results)
     }
 }

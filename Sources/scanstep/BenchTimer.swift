@@ -91,12 +91,14 @@ struct BenchTimer {
 private final class MultiplyAddLoop: Teamwork {
     static let iterations = 5_000_000
 
-    /// One for each member, which alone touches it.
+    private let lock = Lock()
+    /// One for each member.
     private(set) var sums: [Float]
 
     init(threads: Int) { sums = Array(repeating: 0, count: threads) }
 
     func work(as member: borrowing Team.Member) {
-        sums[member.index] = MultiplyAddPeak.run(iterations: Self.iterations)
+        let (index, sum) = (member.index, MultiplyAddPeak.run(iterations: Self.iterations))
+        lock.withLock { sums[index] = sum }
     }
 }

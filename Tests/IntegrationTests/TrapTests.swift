@@ -24,7 +24,7 @@ struct TrapTests {
     }
 
     @Test("1: an idle limit does not throw away work that is queued") func idleLimit() throws {
-        let (server, _) = try server()
+        let (server, _) = try server("--max-queue-time", "10m")
         let client = server.client()
         let body = "{\"tokens\":\([Int](repeating: 1, count: 200_000)),\"return\":\"none\"}"
         let prefill = HTTPRequest("POST", "/v1/sessions/short/prefill", json: body)

@@ -4,6 +4,7 @@
 
 #include "Futex.h"
 #include "Processor.h"
+#include "ThreadSanitizer.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
