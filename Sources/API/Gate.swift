@@ -43,7 +43,8 @@ public final class Gate: @unchecked Sendable {
                 return Response(type: "application/yaml", PackageResources.openapi_yaml)
             }
         }
-        router.on(.get, "/livez") { _ in Self.status("live") }
+        let live = Self.status("live")
+        router.on(.get, "/livez") { _ in live }
         router.on(.get, "/readyz") { [self] request in
             if request.isDraining { throw Problem.draining }
             if opened == nil { throw Problem.loading }

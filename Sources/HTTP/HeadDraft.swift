@@ -27,7 +27,9 @@ struct HeadDraft {
 
     /// RFC 9112 §3: `method SP request-target SP HTTP-version`.
     mutating func readRequestLine(_ bytes: [UInt8], _ line: Range<Int>, origin: Int) throws(HTTPError) {
-        let malformed = Self.bad("bad-request-line", "The request line is not a method, a target and a version.")
+        var malformed: HTTPError {
+            Self.bad("bad-request-line", "The request line is not a method, a target and a version.")
+        }
         guard let first = bytes[line].firstIndex(of: .space),
             let second = bytes[(first + 1)..<line.upperBound].firstIndex(of: .space),
             first > line.lowerBound, second > first + 1,
@@ -50,7 +52,7 @@ struct HeadDraft {
 
     /// RFC 9112 §3.2: the origin form, the absolute form, and `*` for OPTIONS.
     private mutating func readTarget(_ bytes: [UInt8], _ range: Range<Int>, origin: Int) throws(HTTPError) {
-        let malformed = Self.bad("bad-target", "The target is no path, or has a bad escape.")
+        var malformed: HTTPError { Self.bad("bad-target", "The target is no path, or has a bad escape.") }
         guard bytes[range].allSatisfy({ $0.isVisible && $0 != UInt8(ascii: "#") }),
             PercentDecoding.isValid(bytes, range)
         else { throw malformed }
