@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 OURS, GREY = "#0072b2", "#9a9a9a"
 PEER_COLOURS = {"gru": "#d55e00", "lstm": "#cc79a7", "mingru": "#009e73"}
 SIDES = {"ours": "Scanstep minGRU", "gru": "torch nn.GRU", "lstm": "torch nn.LSTM", "mingru": "PyTorch minGRU"}
-PARTS_WITH_RATIOS = ("prefill", "step", "http")
+PARTS_WITH_RATIOS = ("prefill", "step", "http", "hello")
 
 
 def draw(results: dict, folder: Path) -> None:

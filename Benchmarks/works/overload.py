@@ -71,13 +71,14 @@ def _round(
     def load(server: Server, connections: int, rate: float, duration: float) -> dict[str, Any]:
         return generator.post(server.port, "/v1/prefill", body, connections, rate, duration)
 
-    with Server(settings, models, "--max-queue-time", "none") as server:
+    # One thread computes, so that the loop and the generator have a processor, too.
+    with Server(settings, models, "--max-queue-time", "none", "--threads", "1") as server:
         alone = load(server, 1, 10, settings.seconds(5))
         load(server, FEW, 0, 2)
         capacity = load(server, FEW, 0, settings.seconds(5))
     # A request that waits no longer than half of what it takes is done in twice that, with a margin.
     bound = max(1, round(alone["admitted_ms"]["p50"] / 2))
-    with Server(settings, models, "--max-queue-time", f"{bound}ms") as server:
+    with Server(settings, models, "--max-queue-time", f"{bound}ms", "--threads", "1") as server:
         rate = TIMES * _rate(capacity)
         unloaded = load(server, 1, 10, settings.seconds(20))
         load(server, CONNECTIONS, rate, 3)
