@@ -14,8 +14,8 @@ public final class AccessLog: @unchecked Sendable {
     private let clock: @Sendable () -> Double
     private let lock = Lock()
     private var lines = JSONWriter(capacity: 4096)
-    /// The time up to its second, as text, and that second.
-    private var stamp = (second: Int.min, text: "")
+    /// The latest time, in milliseconds and as text: many lines have the same.
+    private var stamp = (milliseconds: Int.min, text: "")
     /// Addresses as text: there are few, and each has many lines.
     private var clients: [PeerAddress: String] = [:]
     private var afterthought: Afterthought?
@@ -52,11 +52,9 @@ public final class AccessLog: @unchecked Sendable {
     }
 
     private func text(of time: Double) -> String {
-        let second = Int(time.rounded(.down))
-        // `2026-11-23T10:15:00.`, without what is below a second.
-        if second != stamp.second { stamp = (second, String(timestamp(time).dropLast(4))) }
-        let milliseconds = Int((time - Double(second)) * 1000)
-        return stamp.text + (milliseconds < 10 ? "00" : milliseconds < 100 ? "0" : "") + String(milliseconds) + "Z"
+        let milliseconds = Int(time * 1000)
+        if milliseconds != stamp.milliseconds { stamp = (milliseconds, timestamp(time)) }
+        return stamp.text
     }
 
     private func text(of peer: PeerAddress) -> String {
@@ -83,7 +81,7 @@ public final class AccessLog: @unchecked Sendable {
         json.field("method", exchange.head?.method.rawValue ?? "-")
         json.field("target", exchange.head?.target ?? "-")
         if let route = exchange.route { json.field("route", route.pattern) }
-        json.field("protocol", exchange.head.map { "HTTP/1.\($0.minorVersion)" } ?? "-")
+        json.field("protocol", exchange.head.map { $0.minorVersion == 0 ? "HTTP/1.0" : "HTTP/1.1" } ?? "-")
         if exchange.isSecure { json.field("tls", true) }
         json.field("status", exchange.status.code)
         json.field("received", exchange.received)
