@@ -74,9 +74,9 @@ less that before, divided by their number. Lower is better but for the rate.""",
     "overload": """\
 Prefills of 24 tokens of the 11.3 M model, each absorbed anew. What can be done is what 16 connections that ask again at
 once are answered by a server without a bound, one thread of which computes; `--max-queue-time` is half of what one
-request takes then, in whole milliseconds. Ten times that number is sent, evenly spread, whether or not there are answers, for 30 s; a time counts from
-when a request was due. Ratios of times are to one request at a time, ten in a second, of the same server; lower is better.
-Generator and server share the machine.""",
+request takes then, in whole milliseconds. Ten times that number is sent, evenly spread, whether or not there are
+answers, for 30 s; a time counts from when a request was due. Ratios of times are to one request at a time, ten in a
+second, of the same server; lower is better. Generator and server share the machine.""",
     "leaks": """\
 Clients close or reset their connection in the head of a request, in its body, before its reply, in the reply, in a
 stream of tokens or in a duplex stream; one request in four is one that is answered to its end. What was before is what was
