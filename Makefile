@@ -20,9 +20,10 @@ SCANSTEP := .build/release/scanstep
 # Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
 FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --sanitize fuzzer \
 	-Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address -Xswiftc -enable-testing
-ADDRESS_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-address --sanitize address
-THREAD_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-thread --sanitize thread
-SWIFT_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
+RELEASE_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing
+SWIFT_TEST := $(RELEASE_TEST) --scratch-path .build-test
+ADDRESS_TEST := $(RELEASE_TEST) --scratch-path .build-address --sanitize address
+THREAD_TEST := $(RELEASE_TEST) --scratch-path .build-thread --sanitize thread
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
 # torch.compile needs the C++ compiler and Python's headers.
