@@ -53,6 +53,12 @@ public final class GenerationStream: @unchecked Sendable {
         (self.emitted, self.wake) = (emitted, wake)
     }
 
+    /// One that has nothing more to give.
+    public convenience init(endedWith completion: Completion) {
+        self.init {}
+        ending = .finished(completion)
+    }
+
     /// Ends the generation, if it goes on still, and tells all that was emitted, and the end if it came by itself.
     public func cut() async -> (emitted: Emitted?, completion: Completion?) {
         cancel()

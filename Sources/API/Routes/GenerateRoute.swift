@@ -56,11 +56,11 @@ extension Service {
     ) async throws -> Response {
         let format = StreamFormat(request)
         let start = format == .events ? try await eventsStart(work, served, body, request) : GenerationStart(work: work)
-        let reader = start.completion == nil ? read(start, for: request) : nil
+        let reader = read(start, for: request)
         // A refusal before the first token is still a reply with a status of its own.
         let first: GenerationStream.Element
         do throws(InferenceError) {
-            first = if let reader { try await reader.stream.next() } else { .finished(start.completion!) }
+            first = try await reader.stream.next()
         } catch {
             throw Problem(error)
         }
@@ -75,8 +75,7 @@ extension Service {
                     return try await writer.finish()
                 }
                 do throws(InferenceError) {
-                    // An event has come, so there is more to read.
-                    element = try await reader!.stream.next()
+                    element = try await reader.stream.next()
                 } catch {
                     try await writer.write(format.frame(Problem(error).asMember, event: "error"))
                     return try await writer.finish()
@@ -86,6 +85,7 @@ extension Service {
     }
 
     private func read(_ start: GenerationStart, for request: Request) -> GenerationReader {
+        if let completion = start.completion { return GenerationReader(GenerationStream(endedWith: completion)) }
         let reader = GenerationReader(scheduler.stream(start.work, keeping: start.emitted))
         if case .session(let session) = start.work.target { resumptions.keep(start, reader.stream, of: session) }
         // At once, also while the work is queued or absorbs its input and has nothing to write.
