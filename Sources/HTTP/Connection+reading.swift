@@ -56,18 +56,18 @@ extension Connection {
                 throw error
             }
             if request.content.isComplete { return .end(isComplete: true) }
+            let isBroken: Bool
             do throws(SocketError) {
                 if try await transport.read(into: &input.bytes, until: deadline) > 0 { continue }
+                isBroken = false
             } catch .timedOut {
                 return .quiet
             } catch {
                 // Within TLS an end that this side has made looks like one that nobody has announced.
-                guard hasEndedReading else {
-                    mustClose = true
-                    throw .clientGone
-                }
+                isBroken = !hasEndedReading
             }
             mustClose = true
+            if isBroken { throw .clientGone }
             return .end(isComplete: false)
         }
     }

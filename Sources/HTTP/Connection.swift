@@ -143,19 +143,17 @@ final class Connection: @unchecked Sendable {
         hangUpActions = []
         mayEndEarly = false
         request.connection = nil
-        report(
-            request, status, since: request.arrival, received: request.content.received, isComplete: isComplete,
-            request.identifier)
+        report(request, status, since: request.arrival, request.identifier, isComplete: isComplete)
     }
 
     private func report(
-        _ request: Request?, _ status: HTTPStatus, since arrival: MonotonicInstant, received: Int = 0,
-        isComplete: Bool = true, _ identifier: RequestIdentifier
+        _ request: Request?, _ status: HTTPStatus, since arrival: MonotonicInstant, _ identifier: RequestIdentifier,
+        isComplete: Bool
     ) {
         service.observer.replied?(
             Exchange(
                 request: request, status: status, peer: socket.peer, isSecure: transport.isSecure,
-                received: received, sent: sentContent, duration: MonotonicInstant.now - arrival,
+                received: request?.content.received ?? 0, sent: sentContent, duration: MonotonicInstant.now - arrival,
                 isComplete: isComplete, identifier: identifier))
     }
 
@@ -191,9 +189,9 @@ final class Connection: @unchecked Sendable {
         let identifier = identifier(nil)
         sentContent = 0
         let arrival = loop.now
-        let response = service.render(error, ErrorContext(requestID: identifier.text(nil), head: nil))
+        let response = service.render(error, identifier)
         try await sendPlain(response, head: nil, identifier: identifier, keepsAlive: false)
-        report(nil, response.status, since: arrival, identifier)
+        report(nil, response.status, since: arrival, identifier, isComplete: true)
         await linger()
     }
 

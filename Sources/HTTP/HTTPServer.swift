@@ -157,7 +157,7 @@ extension Shard {
             var error = error
             error.fields["retry-after"] = "1"
             let identifier = RequestIdentifier.generated(self.nextIdentifier())
-            let response = service.render(error, ErrorContext(requestID: identifier.text(nil), head: nil))
+            let response = service.render(error, identifier)
             var bytes: [UInt8] = []
             let content: [UInt8] = if case .bytes(let body) = response.body { body } else { [] }
             self.encoder.append(

@@ -32,6 +32,11 @@ final class Service: Sendable {
         return response
     }
 
+    /// The reply to what could not be read.
+    func render(_ error: HTTPError, _ identifier: RequestIdentifier) -> Response {
+        render(error, ErrorContext(requestID: identifier.text(nil), head: nil))
+    }
+
     /// A connection has ended, or was never begun.
     func closed(_ peer: PeerAddress) {
         if census.leave(peer) == 0, isDraining { allClosed.open() }
