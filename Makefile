@@ -76,13 +76,12 @@ integration-test: unit-test
 	$(SWIFT_TEST) --skip-build --filter IntegrationTests
 
 # Unit tests, then those that run servers, under the address sanitizer and under the thread sanitizer. A server that is
-# found to race or to lose memory ends with a status of its own, which fails the test that has run it. The address
-# sanitizer's malloc is not the one whose calls AllocationTests count; single-threaded mathematics under the thread
-# sanitizer would take an hour and show nothing.
+# found to race or to lose memory ends with a status of its own, which fails the test that has run it. The malloc of
+# neither is the one whose calls AllocationTests count.
 sanitize: test-packages swift-found
 	export LSAN_OPTIONS='suppressions=$(CURDIR)/Tests/Sanitizers/leaks.txt:print_suppressions=0' && \
 	$(ADDRESS_TEST) --skip 'IntegrationTests|AllocationTests' && $(ADDRESS_TEST) --skip-build --filter IntegrationTests
-	$(THREAD_TEST) --skip 'IntegrationTests|KernelsTests|RecurrentTests'
+	$(THREAD_TEST) --skip 'IntegrationTests|AllocationTests'
 	$(THREAD_TEST) --skip-build --filter IntegrationTests
 
 spec-test: .venv/ready

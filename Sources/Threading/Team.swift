@@ -75,12 +75,21 @@ public protocol Teamwork: AnyObject {
                 var seen: UInt32 = 0
                 while true {
                     seen = shared.nextRun(after: seen)
-                    guard let work = unsafe shared.teamwork else { return }
-                    work.work(as: Member(index: index, count: count, shared: shared))
+                    guard Self.takePart(index, count, shared) else { return }
                     shared.finish()
                 }
             }
         }
+    }
+
+    /// Does a member's part of what there is to do; false when there will be nothing more. A function of its own, so that
+    /// its hold on the work is over before the caller of `run` is told: else the work, and the team that it may own,
+    /// could end on the member's thread.
+    @inline(never)
+    private static func takePart(_ index: Int, _ count: Int, _ shared: Shared) -> Bool {
+        guard let work = unsafe shared.teamwork else { return false }
+        work.work(as: Member(index: index, count: count, shared: shared))
+        return true
     }
 
     deinit {

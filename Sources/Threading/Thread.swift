@@ -24,8 +24,11 @@ import Glibc
         self.handle = handle
     }
 
-    /// Waits until the closure has returned. Call once.
-    public func join() { _ = pthread_join(handle, nil) }
+    /// Waits until the closure has returned. Call once, on another thread.
+    public func join() {
+        let code = pthread_join(handle, nil)
+        precondition(code == 0, "pthread_join: \(code)")
+    }
 
     /// A number for the calling thread, unique among those running and never 0.
     public static var current: UInt { UInt(pthread_self()) }

@@ -47,6 +47,20 @@ struct TeamTests {
         }
     }
 
+    @Test("when a run is over its members hold nothing of the work, which so ends with its caller") func letGo() {
+        final class Work: Teamwork {
+            let caller = Thread.current
+            let strangers: Strangers
+            init(_ strangers: Strangers) { self.strangers = strangers }
+            deinit { if Thread.current != caller { strangers.count.add(1, ordering: .relaxed) } }
+            func work(as member: borrowing Team.Member) {}
+        }
+        final class Strangers: Sendable { let count = Atomic<Int>(0) }
+        let (team, strangers) = (Team(threads: 3), Strangers())
+        for _ in 0..<5_000 { team.run(Work(strangers)) }
+        #expect(strangers.count.load(ordering: .relaxed) == 0)
+    }
+
     @Test("one thread alone does all of it, in order") func alone() {
         final class Order: Teamwork {
             var seen: [Int] = []
