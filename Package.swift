@@ -52,7 +52,11 @@ let package = Package(
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
         .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
-            name: "Recurrent", dependencies: ["Kernels", "Threading", "JSON", "COpenSSL"], swiftSettings: settings),
+            name: "Recurrent",
+            dependencies: [
+                "Kernels", "Threading", "JSON", "COpenSSL", .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "Sessions",
             dependencies: [

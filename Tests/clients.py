@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, with and without TLS.
+"""Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load and OpenAI's package,
+with and without TLS; and compares its tokens with those of the package `tokenizers`.
 
 Each is told of in a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when
 something has.
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from Clients import with_aiohttp, with_curl, with_h2load, with_httpx, with_keys, with_node, with_tls
+from Clients import with_aiohttp, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_tls, with_tokenizers
 from Clients.certificate import make
 from Clients.report import Report
 from Clients.server import ROOT, Server
@@ -23,6 +24,7 @@ CLIENTS = {
     "aiohttp": with_aiohttp.run,
     "node": with_node.run,
     "h2load": with_h2load.run,
+    "openai": with_openai.run,
 }
 
 
@@ -42,6 +44,8 @@ def main() -> int:
         _drive(secure, chosen | {"versions": with_tls.run}, report, " with TLS")
     with report.client("keys"):
         with_keys.run(binary, report)
+    with report.client("tokenizers"):
+        with_tokenizers.run(binary, report)
     return report.summary()
 
 

@@ -181,6 +181,31 @@ check "the client's request id comes back" 'head["x-request-id"] == "stranger.7"
 call GET /v1/models '' --header 'X-Request-Id: not/sane at all'
 check 'an odd request id is replaced' 'head["x-request-id"] and "/" not in head["x-request-id"]'
 
+# --- text, and OpenAI's completions ------------------------------------------------------------------------------------
+
+call POST /v1/tokenize "{\"model\": \"$model\", \"text\": \"To be\"}"
+keep tokens
+check 'a text has tokens' 'status == 200 and len(body["tokens"]) == 5'
+call POST /v1/detokenize "$("$python" -c 'import json, sys; print(json.dumps(json.load(open(sys.argv[1]))))' "$reply.body")"
+check 'and they their text' 'status == 200 and body["text"] == "To be"'
+call POST /v1/tokenize "{\"model\": \"$model\", \"text\": \"\"}"
+check 'no text has none' 'status == 422 and "text must be" in body["detail"]'
+call POST /v1/completions "{\"model\": \"$model\", \"prompt\": \"ROMEO:\", \"max_tokens\": 8, \"temperature\": 0, \"logprobs\": 2}"
+keep whole
+check 'a completion' 'status == 200 and body["object"] == "text_completion" and body["usage"]["total_tokens"] == 14'
+check 'and how likely it was' 'len(body["choices"][0]["logprobs"]["tokens"]) == 8'
+call POST /v1/completions "{\"model\": \"$model\", \"prompt\": \"ROMEO:\", \"max_tokens\": 8, \"temperature\": 0, \"stream\": true}"
+check 'in a stream too' 'kind == "text/event-stream" and text.endswith("data: [DONE]\n\n")'
+check 'with the same text' '"".join(e["choices"][0]["text"] for e in events[:-1]) == whole["choices"][0]["text"]'
+call POST /v1/completions "{\"model\": \"$model\", \"prompt\": [\"A\", \"B\"], \"n\": 2, \"max_tokens\": 2, \"return_state\": true}"
+check 'a state goes with one choice' 'status == 400 and body["error"]["param"] == "n"'
+call POST /v1/completions "{\"model\": \"$model\", \"prompt\": \"A\", \"best_of\": 3}"
+check 'best_of is refused by name' 'status == 400 and body["error"]["param"] == "best_of"'
+call POST /v1/completions '{"model": "nobody", "prompt": "A"}'
+check 'an unknown model, in the shape of both' 'status == 404 and body["error"]["code"] == "model_not_found" and body["status"] == 404'
+call POST /v1/chat/completions "{\"model\": \"$model\", \"messages\": []}"
+check 'chats are sent where text is served' 'status == 404 and "/v1/completions" in body["error"]["message"]'
+
 # --- sessions --------------------------------------------------------------------------------------------------------
 
 call POST /v1/sessions "{\"model\": \"$model\"}"

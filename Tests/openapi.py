@@ -101,7 +101,8 @@ def messages(kind, body):
     if kind == "application/x-ndjson":
         return [json.loads(line) for line in body.splitlines() if line]
     if kind == "text/event-stream":
-        return [json.loads(line.removeprefix("data:")) for line in body.splitlines() if line.startswith("data:")]
+        data = (line.removeprefix("data:").strip() for line in body.splitlines() if line.startswith("data:"))
+        return [json.loads(text) for text in data if text != "[DONE]"]
     return [json.loads(body)]
 
 

@@ -15,28 +15,8 @@ extension Fields {
         }
         guard let name = given.first, let field = self[name] else { return nil }
         switch (name, served.model.configuration.input) {
-        case ("text", .tokens):
-            guard let tokenizer = served.tokenizer else {
-                throw .invalid("Model \"\(served.id)\" has no tokenizer: give tokens instead of \(place)text.")
-            }
-            guard let text = field.string, !text.isEmpty else {
-                throw .invalid("\(place)text must be a string, and not empty.")
-            }
-            do {
-                return .tokens(try tokenizer.encode(text))
-            } catch {
-                let code = String(error.character.value, radix: 16, uppercase: true)
-                let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
-                throw .invalid(
-                    "\(place)text has the character \"\(error.character)\" (U+\(padded)) at position \(error.position), "
-                        + "which is not in the vocabulary of model \"\(served.id)\".")
-            }
-        case ("tokens", .tokens(let size)):
-            guard let tokens = field.ints(), !tokens.isEmpty else {
-                throw .invalid("\(place)tokens must be an array of whole numbers, and not empty.")
-            }
-            for (position, token) in tokens.enumerated() { try check(token, "tokens[\(position)]", size) }
-            return .tokens(tokens)
+        case ("text", .tokens): return .tokens(try tokens(ofText: field, name, served))
+        case ("tokens", .tokens): return .tokens(try tokens(field, name, served))
         case ("vectors", .vectors(let size)):
             guard field.kind == .array, field.count > 0 else {
                 throw .invalid("\(place)vectors must be an array of vectors, and not empty.")
@@ -50,6 +30,45 @@ extension Fields {
         case (_, .tokens): throw .invalid("Model \"\(served.id)\" takes text or tokens, not vectors.")
         case (_, .vectors): throw .invalid("Model \"\(served.id)\" takes vectors, not \(name).")
         }
+    }
+
+    /// The tokens of a text.
+    func tokens(ofText value: JSONValue, _ name: String, _ served: ServedModel) throws(Problem) -> [Int] {
+        let size = try vocabularySize(of: served, name)
+        guard let tokenizer = served.tokenizer else {
+            throw .invalid(
+                "Model \"\(served.id)\" has no tokenizer: give tokens from 0 to \(size - 1) instead of \(place)\(name).",
+                place + name)
+        }
+        guard let text = value.string, !text.isEmpty else {
+            throw .invalid("\(place)\(name) must be a string, and not empty.", place + name)
+        }
+        do throws(UnknownCharacter) {
+            return try tokenizer.encode(text)
+        } catch {
+            let code = String(error.character.value, radix: 16, uppercase: true)
+            let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
+            throw .invalid(
+                "\(place)\(name) has the character \"\(error.character)\" (U+\(padded)) at position \(error.position), "
+                    + "which is not in the vocabulary of model \"\(served.id)\".", place + name)
+        }
+    }
+
+    /// Tokens that a client has made.
+    func tokens(_ value: JSONValue, _ name: String, _ served: ServedModel) throws(Problem) -> [Int] {
+        let size = try vocabularySize(of: served, name)
+        guard let tokens = value.ints(), !tokens.isEmpty else {
+            throw .invalid("\(place)\(name) must be an array of whole numbers, and not empty.", place + name)
+        }
+        for (position, token) in tokens.enumerated() { try check(token, "\(name)[\(position)]", size) }
+        return tokens
+    }
+
+    private func vocabularySize(of served: ServedModel, _ name: String) throws(Problem) -> Int {
+        guard case .tokens(let size) = served.model.configuration.input else {
+            throw .invalid("Model \"\(served.id)\" takes vectors, not \(name).", "model")
+        }
+        return size
     }
 
     /// The input among the fields, which must be there.
@@ -79,7 +98,8 @@ extension Fields {
 
     private func check(_ token: Int, _ name: String, _ vocabularySize: Int) throws(Problem) {
         guard token >= 0 && token < vocabularySize else {
-            throw .invalid("\(place)\(name) is \(token); tokens of this model go from 0 to \(vocabularySize - 1).")
+            throw .invalid(
+                "\(place)\(name) is \(token); tokens of this model go from 0 to \(vocabularySize - 1).", place + name)
         }
     }
 

@@ -19,9 +19,10 @@ struct Fields {
         }
         if let name = value.firstKey(notIn: allowed) {
             throw .invalid(
-                "There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).")
+                "There is no field \"\(place)\(name)\" here; known are \(allowed.sorted().joined(separator: ", ")).",
+                place + name)
         }
-        if let name = value.duplicateKey { throw .invalid("Field \"\(place)\(name)\" stands twice.") }
+        if let name = value.duplicateKey { throw .invalid("Field \"\(place)\(name)\" stands twice.", place + name) }
     }
 
     /// Reads the body of a request.
@@ -48,25 +49,26 @@ struct Fields {
 
     func string(_ name: String) throws(Problem) -> String? {
         guard let field = self[name] else { return nil }
-        guard let text = field.string else { throw .invalid("\(place)\(name) must be a string.") }
+        guard let text = field.string else { throw .invalid("\(place)\(name) must be a string.", place + name) }
         return text
     }
 
     func required(_ name: String) throws(Problem) -> String {
-        guard let text = try string(name) else { throw .invalid("\(place)\(name) is missing.") }
+        guard let text = try string(name) else { throw .invalid("\(place)\(name) is missing.", place + name) }
         return text
     }
 
     func bool(_ name: String) throws(Problem) -> Bool {
         guard let field = self[name] else { return false }
-        guard let flag = field.bool else { throw .invalid("\(place)\(name) must be true or false.") }
+        guard let flag = field.bool else { throw .invalid("\(place)\(name) must be true or false.", place + name) }
         return flag
     }
 
     func int(_ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
         guard let field = self[name] else { return nil }
         guard let number = field.int, range.contains(number) else {
-            throw .invalid("\(place)\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).")
+            throw .invalid(
+                "\(place)\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).", place + name)
         }
         return number
     }
@@ -74,7 +76,8 @@ struct Fields {
     func float(_ name: String, in range: ClosedRange<Float>) throws(Problem) -> Float? {
         guard let field = self[name] else { return nil }
         guard let number = field.float, range.contains(number) else {
-            throw .invalid("\(place)\(name) must be a number from \(range.lowerBound) to \(range.upperBound).")
+            throw .invalid(
+                "\(place)\(name) must be a number from \(range.lowerBound) to \(range.upperBound).", place + name)
         }
         return number
     }
@@ -82,7 +85,7 @@ struct Fields {
     /// The elements of an array of 1 to `limit`.
     func array(_ name: String, limit: Int) throws(Problem) -> [JSONValue] {
         guard let field = self[name], field.kind == .array, (1...limit).contains(field.count) else {
-            throw .invalid("\(place)\(name) must be an array of 1 to \(limit) elements.")
+            throw .invalid("\(place)\(name) must be an array of 1 to \(limit) elements.", place + name)
         }
         return Array(field.elements)
     }

@@ -60,6 +60,15 @@ public final class Gate: @unchecked Sendable {
     }
 
     private func enter(_ request: Request, _ route: ServiceRoute) async throws -> Response {
+        do {
+            return try await answer(request, route)
+        } catch {
+            guard let response = route.errors.response(error) else { throw error }
+            return response
+        }
+    }
+
+    private func answer(_ request: Request, _ route: ServiceRoute) async throws -> Response {
         if let keys {
             let key = try holder(of: request, keys)
             request.user = key

@@ -7,6 +7,7 @@ public struct Problem: RespondingError, Sendable {
     public enum Member: Sendable {
         case int(Int)
         case string(String)
+        case json(JSONWriter)
     }
 
     public var status: HTTPStatus
@@ -14,6 +15,8 @@ public struct Problem: RespondingError, Sendable {
     public var slug: String
     public var detail: String
     public var members: [(name: String, value: Member)] = []
+    /// The field of the body that is wrong, where it is one.
+    var parameter: String?
     public var fields = HeaderFields()
 
     public init(_ status: HTTPStatus, _ slug: String, _ detail: String) {
@@ -27,7 +30,11 @@ public struct Problem: RespondingError, Sendable {
     }
 
     /// JSON that the route refuses.
-    static func invalid(_ detail: String) -> Problem { Problem(.unprocessableContent, "invalid-input", detail) }
+    static func invalid(_ detail: String, _ parameter: String? = nil) -> Problem {
+        var problem = Problem(.unprocessableContent, "invalid-input", detail)
+        problem.parameter = parameter
+        return problem
+    }
 
     func with(_ name: String, _ value: Int) -> Problem {
         var problem = self
@@ -57,6 +64,9 @@ public struct Problem: RespondingError, Sendable {
             switch value {
             case .int(let number): json.field(name, number)
             case .string(let text): json.field(name, text)
+            case .json(let value):
+                json.key(name)
+                json.raw(value.bytes)
             }
         }
         json.endObject()

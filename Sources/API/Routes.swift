@@ -25,18 +25,24 @@ struct ServiceRoute: Sendable {
     let method: Method
     let pattern: String
     var answers = Answers.json
+    var errors = ErrorShape.problem
     let handler: @Sendable (Service) -> Handler
 
     init(
-        _ method: Method, _ pattern: String, _ answers: Answers = .json,
+        _ method: Method, _ pattern: String, _ answers: Answers = .json, errors: ErrorShape = .problem,
         _ handler: @escaping @Sendable (Service) -> Handler
     ) {
-        (self.method, self.pattern, self.answers, self.handler) = (method, pattern, answers, handler)
+        (self.method, self.pattern, self.answers, self.errors) = (method, pattern, answers, errors)
+        self.handler = handler
     }
 
     static let all: [ServiceRoute] = [
-        .init(.get, "/v1/models") { $0.listModels },
-        .init(.get, "/v1/models/{model}") { $0.getModel },
+        .init(.get, "/v1/models", errors: .openAI) { $0.listModels },
+        .init(.get, "/v1/models/{model}", errors: .openAI) { $0.getModel },
+        .init(.post, "/v1/completions", .stream, errors: .openAI) { $0.complete },
+        .init(.post, "/v1/chat/completions", .stream, errors: .openAI) { $0.refuseChat },
+        .init(.post, "/v1/tokenize") { $0.tokenize },
+        .init(.post, "/v1/detokenize") { $0.detokenize },
         .init(.post, "/v1/prefill", .stream) { $0.prefill },
         .init(.post, "/v1/step") { $0.step },
         .init(.post, "/v1/sessions") { $0.createSession },

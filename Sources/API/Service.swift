@@ -39,7 +39,10 @@ public final class Service: Sendable {
         let models = models
         guard let served = models.first(where: { $0.id == id }) else {
             let known = models.filter { request.maySee($0) }.map(\.id).joined(separator: ", ")
-            throw Problem(.notFound, "model-not-found", "There is no model \"\(id)\"; served are \(known).")
+            var problem = Problem(
+                .notFound, "model-not-found", "There is no model \"\(id)\"; served are \(known).")
+            problem.parameter = "model"
+            throw problem
         }
         guard request.maySee(served) else { throw .forbidden(served) }
         return served

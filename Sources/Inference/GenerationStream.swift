@@ -9,6 +9,8 @@ public struct GenerationEvent: Sendable, Equatable {
     public let text: String?
     /// The step of the session once it has absorbed the token.
     public let step: Int
+    /// Where `Work.logprobs` asks for it.
+    public var scored: ScoredToken?
 }
 
 /// Events of one generation on their way from the scheduler to a connection.
@@ -32,6 +34,7 @@ public final class GenerationStream: @unchecked Sendable {
     private var reader: CheckedContinuation<Void, Never>?
     private var watcher: CheckedContinuation<Void, Never>?
     private let wake: @Sendable () -> Void
+    private let tell: @Sendable () -> Void
     /// What was emitted, for who reads it again.
     private var emitted: Emitted?
 
@@ -48,9 +51,15 @@ public final class GenerationStream: @unchecked Sendable {
         }
     }
 
-    /// - Parameter keeping: what was emitted before, if all of it is to be kept.
-    init(keeping emitted: Emitted? = nil, wake: @escaping @Sendable () -> Void) {
-        (self.emitted, self.wake) = (emitted, wake)
+    /// - Parameters:
+    ///   - keeping: what was emitted before, if all of it is to be kept.
+    ///   - tell: called when there may be something to read.
+    ///   - wake: called when the scheduler should look at it again.
+    init(
+        keeping emitted: Emitted? = nil, tell: @escaping @Sendable () -> Void = {},
+        wake: @escaping @Sendable () -> Void
+    ) {
+        (self.emitted, self.tell, self.wake) = (emitted, tell, wake)
     }
 
     /// One that has nothing more to give.
@@ -85,38 +94,32 @@ public final class GenerationStream: @unchecked Sendable {
     /// The next event, or the end. Throws what ended the generation early.
     public func next() async throws(InferenceError) -> Element {
         while true {
-            enum Step {
-                case give(Element, resume: Bool)
-                case fail(InferenceError)
-                case wait
-            }
-            let step: Step = lock.withLock {
-                if let event = events.popFirst() {
-                    return .give(.event(event), resume: events.count == Self.capacity / 2)
-                }
-                switch ending {
-                case .finished(let completion): return .give(.finished(completion), resume: false)
-                case .failed(let error): return .fail(error)
-                case nil: return .wait
-                }
-            }
-            switch step {
-            case .give(let element, let resume):
-                if resume { wake() }
-                return element
-            case .fail(let error): throw error
-            case .wait:
-                await withCheckedContinuation { continuation in
-                    let ready = lock.withLock {
-                        if events.isEmpty && ending == nil {
-                            reader = continuation
-                            return false
-                        }
-                        return true
+            if let element = try takeNext() { return element }
+            await withCheckedContinuation { continuation in
+                let ready = lock.withLock {
+                    if events.isEmpty && ending == nil {
+                        reader = continuation
+                        return false
                     }
-                    if ready { continuation.resume() }
+                    return true
                 }
+                if ready { continuation.resume() }
             }
+        }
+    }
+
+    /// As `next`, but nil where that would wait.
+    func takeNext() throws(InferenceError) -> Element? {
+        let (event, mustWake, end) = lock.withLock {
+            let event = events.popFirst()
+            return (event, event != nil && events.count == Self.capacity / 2, ending)
+        }
+        if mustWake { wake() }
+        if let event { return .event(event) }
+        switch end {
+        case .finished(let completion): return .finished(completion)
+        case .failed(let error): throw error
+        case nil: return nil
         }
     }
 
@@ -169,5 +172,6 @@ public final class GenerationStream: @unchecked Sendable {
         }
         waiting?.resume()
         watching?.resume()
+        tell()
     }
 }

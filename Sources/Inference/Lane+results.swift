@@ -68,6 +68,9 @@ extension Lane {
     func score(_ operation: Operation, _ token: Int, _ row: Int) {
         operation.score.logprob += Double(workspace.outputs[row, token] - workspace.outputs.logSumExp(row))
         operation.score.steps += 1
+        if let count = operation.work.logprobs {
+            operation.scored.append(ScoredToken(token, after: workspace.outputs.values(row)[...], count: count))
+        }
     }
 
     /// Moves an operation on by the rows that its state has absorbed, and ends it when it is done.
@@ -94,10 +97,10 @@ extension Lane {
         if operation.stream != nil, !commit(operation) { return }
         if let token = operation.absorbedToken {
             operation.absorbedToken = nil
-            send(operation.generator!.accept(token, step: operation.step), of: operation)
+            send(operation.generator!.accept(token, step: operation.step, operation.nextScore), of: operation)
         }
         if operation.generator != nil, operation.generator!.finish == nil {
-            operation.nextToken = operation.generator!.draw(operation.logits, step: operation.step)
+            operation.draw(operation.logits)
             return
         }
         if operation.stream != nil || commit(operation) { succeed(operation, at: now) }

@@ -345,7 +345,7 @@ final class Lane {
                 workspace.outputs.append(row, 0..<workspace.outputs.columns, to: &operation.outputs)
                 absorbed.append(operation)
             } else if operation.remaining == 0 {
-                operation.nextToken = operation.generator?.draw(workspace.outputs.values(row), step: operation.step)
+                operation.draw(workspace.outputs.values(row))
             }
         }
         needing.removeAll(keepingCapacity: true)

@@ -40,9 +40,12 @@ final class Operation: @unchecked Sendable {
     var consumed = 0
     /// Sampled, not yet absorbed.
     var nextToken: Int?
+    /// That, where somebody wants to know how likely it was.
+    var nextScore: ScoredToken?
     var generator: Generator?
     var outputs: [Float] = []
     var score = (logprob: 0.0, steps: 0)
+    var scored: [ScoredToken] = []
     /// The output from which the next token is drawn.
     var logits: [Float] = []
     var failure: InferenceError?
@@ -111,6 +114,14 @@ final class Operation: @unchecked Sendable {
     /// Whether it goes on only when its stream is read.
     var isPaused: Bool { remaining == 0 && nextToken != nil && !(stream?.hasRoom ?? true) }
 
+    /// Draws the next token by the output before it.
+    func draw(_ logits: [Float]) {
+        guard let generator else { return }
+        let token = generator.draw(logits, step: step)
+        nextToken = token
+        nextScore = work.logprobs.map { ScoredToken(token, after: logits[...], count: $0) }
+    }
+
     /// Tells whoever waits for it, and lets go of them: they may hold the work in turn.
     func report() {
         let result = result!
@@ -148,7 +159,7 @@ final class Operation: @unchecked Sendable {
     func completion(at now: Int64) -> Completion {
         let started = started ?? now
         return Completion(
-            session: session, step: step, outputs: outputs, score: score, inputSteps: consumed,
+            session: session, step: step, outputs: outputs, score: score, scored: scored, inputSteps: consumed,
             cachedSteps: cachedSteps,
             generated: generator?.result, reply: reply, isNew: isNew, queued: .nanoseconds(started - submitted),
             computed: .nanoseconds(now - started))

@@ -142,10 +142,14 @@ public final class Scheduler: @unchecked Sendable {
     }
 
     /// Starts a work with a generation whose tokens are read one by one.
-    /// - Parameter keeping: what was emitted before, if all of it is to be kept.
-    public func stream(_ work: Work, keeping emitted: GenerationStream.Emitted? = nil) -> GenerationStream {
+    /// - Parameters:
+    ///   - keeping: what was emitted before, if all of it is to be kept.
+    ///   - tell: called when there may be something to read.
+    public func stream(
+        _ work: Work, keeping emitted: GenerationStream.Emitted? = nil, tell: @escaping @Sendable () -> Void = {}
+    ) -> GenerationStream {
         precondition(work.generation != nil, "nothing to stream")
-        let stream = GenerationStream(keeping: emitted) { [weak self] in self?.poke() }
+        let stream = GenerationStream(keeping: emitted, tell: tell) { [weak self] in self?.poke() }
         submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
         return stream
     }

@@ -4,7 +4,7 @@ import Recurrent
 public final class ServedModel: Sendable {
     public let id: String
     public let model: RecurrentModel
-    public let tokenizer: CharacterTokenizer?
+    public let tokenizer: (any Tokenizer)?
     /// Seconds since 1970 at which it was loaded.
     public let created: Int
 

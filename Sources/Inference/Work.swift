@@ -80,6 +80,9 @@ public struct Work: Sendable {
     public var scan = ScanMode.exact
     /// Whether to sum the log-probabilities of the input tokens.
     public var score = false
+    /// How many of the likeliest tokens to tell of beside each generated token, and each input token that is scored, with
+    /// their log-probabilities; nil for none of it.
+    public var logprobs: Int?
     /// The session's serial as the submitter saw it: a later session of the same name is another one.
     public var serial: UInt64?
     /// The step the session must stand at.
@@ -137,6 +140,8 @@ public struct Completion: Sendable {
     public var outputs: [Float]
     /// Summed log-probability of the scored input tokens, and how many there were.
     public var score: (logprob: Double, steps: Int)
+    /// Scored input tokens, in order, where `Work.logprobs` asks for them.
+    public var scored: [ScoredToken] = []
     /// Inputs absorbed by this work, generated tokens not counted.
     public var inputSteps: Int
     /// Of these, those whose state had been kept.
@@ -162,6 +167,8 @@ public struct Completion: Sendable {
         /// nil for models without a tokenizer.
         public var text: String?
         public var finish: FinishReason
+        /// The tokens again, where `Work.logprobs` asks for it.
+        public var scored: [ScoredToken] = []
     }
 }
 

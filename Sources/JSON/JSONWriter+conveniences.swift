@@ -42,6 +42,11 @@ extension JSONWriter {
     public mutating func floats(_ numbers: [Float]) { floats(numbers.span) }
 
     /// An array of integers.
+    public mutating func fieldNull(_ name: String) {
+        key(name)
+        null()
+    }
+
     public mutating func ints(_ numbers: [Int]) {
         beginArray()
         for number in numbers { int(number) }

@@ -7,7 +7,8 @@ public struct ModelFolder: Sendable {
     /// The folder's name, by which clients ask for the model.
     public let id: String
     public let model: RecurrentModel
-    public let tokenizer: CharacterTokenizer?
+    /// Nil for a model that is asked by tokens alone.
+    public let tokenizer: (any Tokenizer)?
 
     /// Reads the folder at `path`.
     ///
@@ -29,18 +30,42 @@ public struct ModelFolder: Sendable {
         } else {
             throw .unknownLayout(tensors: Array(file.names.prefix(4)))
         }
-        let tokenizerPath = path + "/tokenizer.json"
-        guard let json = try Self.json(tokenizerPath) else {
-            tokenizer = nil
-            return
+        tokenizer = try Self.tokenizer(in: path, for: model.configuration.input)
+    }
+
+    /// What `tokenizer.json` describes; without one, a model of 256 tokens is one of bytes.
+    private static func tokenizer(
+        in path: String, for input: ModelConfiguration.Input
+    ) throws(CheckpointError) -> (any Tokenizer)? {
+        let file = path + "/tokenizer.json"
+        guard let root = try json(file)?.root else {
+            if case .tokens(256) = input { return ByteTokenizer() }
+            return nil
         }
-        let tokenizer = try CharacterTokenizer(json: json.root, file: tokenizerPath)
-        guard case .tokens(tokenizer.vocabularySize) = model.configuration.input else {
+        let tokenizer: any Tokenizer
+        switch root["kind"]?.string {
+        case "characters"?: tokenizer = try CharacterTokenizer(json: root, file: file)
+        case "bytes"?: tokenizer = ByteTokenizer()
+        case nil where root["model"] != nil:
+            let end = try json(path + "/tokenizer_config.json")?.root["eos_token"]
+            tokenizer = try BytePairTokenizer(
+                json: root, file: file, endOfText: end?.string ?? end?["content"]?.string)
+        default:
             throw .configuration(
-                file: tokenizerPath,
-                reason: "it has \(tokenizer.vocabularySize) characters, which the model does not take")
+                file: file,
+                reason: "expected {\"kind\": \"characters\", \"characters\": [...]}, {\"kind\": \"bytes\"}, "
+                    + "or the byte-level tokenizer.json of Hugging Face")
         }
-        self.tokenizer = tokenizer
+        let count = tokenizer.vocabularySize
+        guard case .tokens(let size) = input else {
+            throw .configuration(file: file, reason: "it has \(count) tokens, but the model takes vectors")
+        }
+        // Models may have more tokens than their tokenizer, so that their number is round; but of a list of characters
+        // that is too short some are missing.
+        guard count == size || count < size && !(tokenizer is CharacterTokenizer) else {
+            throw .configuration(file: file, reason: "it has \(count) tokens, but the model \(size)")
+        }
+        return tokenizer
     }
 
     /// Paths of the folders in `directory` that hold a `model.safetensors`, even one that cannot be read, in order of

@@ -20,10 +20,12 @@ STARTING_SECONDS, STOPPING_SECONDS = 30, 40
 class Server:
     """`scanstep serve`, for as long as the context lasts."""
 
-    def __init__(self, binary: Path, *options: str, certificate: Path | None = None) -> None:
+    def __init__(
+        self, binary: Path, *options: str, certificate: Path | None = None, models: Path = ROOT / "Models"
+    ) -> None:
         self.certificate = certificate
         """Where it speaks TLS, what its clients have to trust."""
-        command = [str(binary), "serve", "--models", str(ROOT / "Models"), "--port", "0", *options]
+        command = [str(binary), "serve", "--models", str(models), "--port", "0", *options]
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
         self.base = self._address()

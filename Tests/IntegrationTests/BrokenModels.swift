@@ -92,7 +92,7 @@ struct BrokenModel: Sendable, CustomStringConvertible {
         configuration("config-layers", "layers must be") { $0.replacing("\"layers\": 2", with: "\"layers\": 0") },
         configuration("config-more-layers", "is missing") { $0.replacing("\"layers\": 2", with: "\"layers\": 3") },
         configuration("config-type", "width must be") { $0.replacing("\"width\": 24", with: "\"width\": \"24\"") },
-        BrokenModel("tokenizer", "20 characters") { folder, name in
+        BrokenModel("tokenizer", "20 tokens") { folder, name in
             RandomModel().write(to: folder, name: name, characters: "abcdefghijklmnopqrst")
         },
         BrokenModel("tokenizer-twice", "repetitions") { folder, name in

@@ -29,8 +29,8 @@ struct CharacterTokenizerTests {
     }
 
     @Test("an unknown character is named with its place in scalars, not in glyphs or bytes") func unknown() {
-        func refusal(_ text: String) -> CharacterTokenizer.UnknownCharacter? {
-            do throws(CharacterTokenizer.UnknownCharacter) {
+        func refusal(_ text: String) -> UnknownCharacter? {
+            do throws(UnknownCharacter) {
                 _ = try tokenizer.encode(text)
                 return nil
             } catch {

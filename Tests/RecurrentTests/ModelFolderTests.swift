@@ -119,7 +119,7 @@ struct ModelFolderTests {
             failure { _ = try load(full.configuration, data, tokenizer: tokenizer) }?.description
         }
         #expect(refusal("{\"kind\":\"characters\",\"characters\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\"]}") == nil)
-        #expect(refusal("{\"kind\":\"characters\",\"characters\":[\"a\"]}")?.contains("1 characters") == true)
+        #expect(refusal("{\"kind\":\"characters\",\"characters\":[\"a\"]}")?.contains("1 tokens") == true)
         #expect(refusal("{\"kind\":\"characters\",\"characters\":[]}")?.contains("not empty") == true)
         #expect(refusal("{\"kind\":\"characters\",\"characters\":[\"a\",\"a\"]}")?.contains("repetitions") == true)
         #expect(refusal("{\"kind\":\"characters\",\"characters\":[\"ab\"]}")?.contains("one character") == true)

@@ -1,14 +1,7 @@
 import JSON
 
 /// One token per Unicode scalar: token i is the i-th of a list of characters.
-public struct CharacterTokenizer: Sendable, Equatable {
-    /// A character that the model has no token for.
-    public struct UnknownCharacter: Error, Equatable {
-        public let character: Unicode.Scalar
-        /// Its place in the text, counted in characters (Unicode scalars) from 0.
-        public let position: Int
-    }
-
+public struct CharacterTokenizer: Tokenizer, Equatable {
     private let characters: [Unicode.Scalar]
     private let tokens: [Unicode.Scalar: Int]
 
@@ -25,9 +18,9 @@ public struct CharacterTokenizer: Sendable, Equatable {
         self.tokens = tokens
     }
 
-    /// Reads `tokenizer.json`: `{"kind": "characters", "characters": ["a", …]}`.
+    /// Reads `{"kind": "characters", "characters": ["a", …]}`.
     init(json root: JSONValue, file: String) throws(CheckpointError) {
-        guard root["kind"]?.string == "characters", let list = root["characters"], list.kind == .array else {
+        guard let list = root["characters"], list.kind == .array else {
             throw .configuration(file: file, reason: "expected {\"kind\": \"characters\", \"characters\": [...]}")
         }
         var characters: [Unicode.Scalar] = []
@@ -43,7 +36,6 @@ public struct CharacterTokenizer: Sendable, Equatable {
         self = tokenizer
     }
 
-    /// The tokens of `text`.
     public func encode(_ text: String) throws(UnknownCharacter) -> [Int] {
         var encoded: [Int] = []
         encoded.reserveCapacity(text.utf8.count)
@@ -56,6 +48,7 @@ public struct CharacterTokenizer: Sendable, Equatable {
         return encoded
     }
 
-    /// The text of `token`, which must be in the vocabulary.
-    public func decode(_ token: Int) -> String { String(Character(characters[token])) }
+    public func bytes(of token: Int) -> [UInt8] {
+        characters.indices.contains(token) ? Array(String(Character(characters[token])).utf8) : []
+    }
 }

@@ -53,7 +53,7 @@ struct ModelLoader {
     }
 
     private static func stamp(_ path: String) -> [String] {
-        ["model.safetensors", "config.json", "tokenizer.json"].map { name in
+        ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"].map { name in
             guard let file = try? FileManager.default.attributesOfItem(atPath: path + "/" + name) else { return "" }
             let number = file[.systemFileNumber].map { "\($0)" } ?? ""
             let time = (file[.modificationDate] as? Date).map { "\($0.timeIntervalSince1970)" } ?? ""

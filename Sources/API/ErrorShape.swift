@@ -1,0 +1,26 @@
+import HTTP
+import JSON
+
+/// How a route tells of errors: in the shape that its clients read.
+enum ErrorShape: Sendable {
+    /// RFC 9457.
+    case problem
+    /// RFC 9457, with the `error` object of OpenAI's API beside its members.
+    case openAI
+
+    /// The reply for what a handler has thrown; nil for what is no error of the request.
+    func response(_ error: any Error) -> Response? {
+        switch error {
+        case let problem as Problem: response(problem)
+        case let error as HTTPError where error.status != .clientGone: response(Problem(error))
+        default: nil
+        }
+    }
+
+    func response(_ problem: Problem) -> Response {
+        switch self {
+        case .problem: problem.response
+        case .openAI: OpenAIError(problem).problem.response
+        }
+    }
+}
