@@ -125,6 +125,7 @@ bench-http:
 
 golden: test-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
+	.venv-golden/bin/python Tests/Golden/make_layouts.py
 
 train-shakespeare: test-packages .venv-training/ready
 	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
@@ -144,16 +145,12 @@ test-packages:
 bench-packages:
 	@deploy/packages.sh $(BENCH_PACKAGES)
 
-.venv/ready: Tests/requirements.txt
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	touch $@
-
 # The CPU build of PyTorch is the smaller download; an index without one has the plain build.
+.venv/ready: Tests/requirements.txt
 .venv-bench/ready: Benchmarks/requirements.txt
 .venv-golden/ready: Tests/Golden/requirements.txt
 .venv-training/ready: Models/training/requirements.txt
-.venv-bench/ready .venv-golden/ready .venv-training/ready:
+.venv/ready .venv-bench/ready .venv-golden/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
 	sed '/^torch==/s/$$/+cpu/' $< > $(@D)/cpu.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \

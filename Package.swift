@@ -117,7 +117,7 @@ let package = Package(
             name: "APITests", dependencies: ["API", "EventLoop", "Recurrent", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CCurl", "JSON", "API", "HTTP", "EventLoop", "TestSupport", "scanstep"],
+            dependencies: ["CCurl", "JSON", "Recurrent", "API", "HTTP", "EventLoop", "TestSupport", "scanstep"],
             swiftSettings: settings),
     ]
 )

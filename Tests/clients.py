@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load and OpenAI's package,
-with and without TLS; and compares its tokens with those of the package `tokenizers`.
+with and without TLS; compares its tokens with those of the package `tokenizers`; and has it prove
+converted checkpoints.
 
 Each is told of in a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when
 something has.
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from Clients import with_aiohttp, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_tls, with_tokenizers
+from Clients import with_aiohttp, with_converter, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_tls, with_tokenizers
 from Clients.certificate import make
 from Clients.report import Report
 from Clients.server import ROOT, Server
@@ -46,6 +47,8 @@ def main() -> int:
         with_keys.run(binary, report)
     with report.client("tokenizers"):
         with_tokenizers.run(binary, report)
+    with report.client("convert.py"):
+        with_converter.run(binary, report)
     return report.summary()
 
 

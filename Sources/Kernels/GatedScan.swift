@@ -14,6 +14,9 @@ public final class GatedScan: Sendable {
         /// h ← f'·h + i'·h̃ with i' = i/(f + i) and f' = 1 − i', so h ← h + i'·(h̃ − h). Parts: candidate, forget,
         /// input.
         case minLSTM
+        /// h ← σ(forget)·h + σ(input)·h̃: a minLSTM whose gates were not normalised in training, so that they need not
+        /// sum to one. Parts as a minLSTM's.
+        case minLSTMUnnormalised
 
         /// Linear maps of the input that one channel needs.
         public var parts: Int { self == .minGRU ? 2 : 3 }
@@ -25,6 +28,14 @@ public final class GatedScan: Sendable {
         case logSpace
         /// x itself.
         case vanilla
+
+        /// What the candidate makes of `values`.
+        public func apply(_ values: [Float]) -> [Float] {
+            switch self {
+            case .logSpace: values.map { positive(Vector(repeating: $0))[0] }
+            case .vanilla: values
+            }
+        }
     }
 
     public let cell: Cell
@@ -91,6 +102,10 @@ public final class GatedScan: Sendable {
             unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minLSTM($0, $1, positive) }
         case (.minLSTM, .vanilla):
             unsafe scan(x, batch, place, blocks, member, scratch) { unsafe minLSTM($0, $1) { $0 } }
+        case (.minLSTMUnnormalised, .logSpace):
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe unnormalised($0, $1, positive) }
+        case (.minLSTMUnnormalised, .vanilla):
+            unsafe scan(x, batch, place, blocks, member, scratch) { unsafe unnormalised($0, $1) { $0 } }
         }
         member.barrier()
         if let blocks, batch.isAssociative {
@@ -117,7 +132,7 @@ public final class GatedScan: Sendable {
     private func scan(
         _ x: Matrix, _ batch: Batch, _ place: Place, _ blocks: ScanBlocks?, _ member: borrowing Team.Member,
         _ scratch: Scratch,
-        _ gates: (_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>) -> (take: Vector, candidate: Vector)
+        _ gates: (_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>) -> Gates
     ) {
         let parts = cell.parts
         let group = panelGroup(panels.count, member.count, rows: batch.sequences.count)
@@ -133,7 +148,7 @@ public final class GatedScan: Sendable {
                     unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
                         for row in rows {
                             let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
-                            let (keep, new) = (1 - gates.take, gates.take * gates.candidate)
+                            let (keep, new) = (gates.keep ?? 1 - gates.take, gates.take * gates.candidate)
                             let at = unsafe hidden.base + row * hidden.stride + panel * 8
                             let product = unsafe decay.base + row * decay.stride + panel * 8
                             if row == segment.rows.lowerBound {
@@ -154,7 +169,7 @@ public final class GatedScan: Sendable {
                             let gates = unsafe gates(sums + (row - rows.lowerBound) * width, bias + panel * parts)
                             let state = unsafe states.base + sequences[row] * states.stride + offset + channel
                             let before = unsafe load(state, first: lanes)
-                            let h = before.addingProduct(gates.take, gates.candidate - before)
+                            let h = gates.step(before)
                             unsafe store(h, state, first: lanes)
                             unsafe store(h, hidden.base + row * hidden.stride + channel)
                         }
@@ -165,18 +180,44 @@ public final class GatedScan: Sendable {
     }
 }
 
+/// What a cell makes of one input, for eight channels.
+private struct Gates {
+    /// How much of the candidate is taken.
+    var take: Vector
+    var candidate: Vector
+    /// How much of the hidden state is kept; nil for a cell where that is all that is not taken.
+    var keep: Vector?
+
+    /// The hidden state after `before`.
+    @inline(__always)
+    func step(_ before: Vector) -> Vector {
+        guard let keep else { return before.addingProduct(take, candidate - before) }
+        return (take * candidate).addingProduct(keep, before)
+    }
+}
+
 /// z and h̃ of a minGRU (arXiv 2410.01201, section 3.1).
 @inline(__always)
 private func minGRU(
     _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
-) -> (take: Vector, candidate: Vector) {
-    unsafe (sigmoid(sums[1] + bias[1]), g(sums[0] + bias[0]))
+) -> Gates {
+    unsafe Gates(take: sigmoid(sums[1] + bias[1]), candidate: g(sums[0] + bias[0]))
 }
 
 /// i' and h̃ of a minLSTM (section 3.2).
 @inline(__always)
 private func minLSTM(
     _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
-) -> (take: Vector, candidate: Vector) {
-    unsafe (inputGate(forget: sums[1] + bias[1], input: sums[2] + bias[2]), g(sums[0] + bias[0]))
+) -> Gates {
+    unsafe Gates(
+        take: inputGate(forget: sums[1] + bias[1], input: sums[2] + bias[2]), candidate: g(sums[0] + bias[0]))
+}
+
+/// f, i and h̃ of a minLSTM before its gates are normalised (section 3.2.1).
+@inline(__always)
+private func unnormalised(
+    _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ g: (Vector) -> Vector
+) -> Gates {
+    unsafe Gates(
+        take: sigmoid(sums[2] + bias[2]), candidate: g(sums[0] + bias[0]), keep: sigmoid(sums[1] + bias[1]))
 }

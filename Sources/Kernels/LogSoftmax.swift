@@ -1,5 +1,3 @@
-import Threading
-
 /// ln Σ exp of `values`, from which log-probabilities follow by subtraction. Same bytes whatever the batch; NaN where a
 /// value is NaN or +∞ or none is finite. −∞ counts as a probability of zero.
 public func logSumExp(_ values: Span<Float>) -> Float {
@@ -49,19 +47,6 @@ private func logSumExp(_ values: UnsafePointer<Float>, _ count: Int) -> Float {
 extension Matrix {
     /// ln Σ exp of `row`.
     public func logSumExp(_ row: Int) -> Float { unsafe Kernels.logSumExp(pointer(row), columns) }
-
-    /// y ← y + x for the first `rows` rows of equal width: a residual connection.
-    public func add(_ x: Matrix, rows: Int, by member: borrowing Team.Member) {
-        precondition(x.columns == columns && rows <= x.rows && rows <= self.rows)
-        member.share(rows, by: 16) { row in
-            let from = unsafe UnsafePointer(x.base + row * x.stride)
-            let to = unsafe base + row * stride
-            for column in Swift.stride(from: 0, to: columns, by: 8) {
-                unsafe store(load(to + column) + load(from + column), to + column)
-            }
-        }
-        member.barrier()
-    }
 }
 
 /// Replaces each x of `values` by exp((x − max) · scale): softmax weights that are not yet divided by their sum.

@@ -40,6 +40,20 @@ public final class PackedMatrix: Sendable {
         multiply(x, rows, y, member, scratch) { product, bias, _ in gelu(product + bias) }
     }
 
+    /// y ← σ(W x + b): a gate.
+    public func multiplySigmoid(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, _ in sigmoid(product + bias) }
+    }
+
+    /// y ← y · (W x + b): what a GELU lets through in a gated MLP.
+    public func multiplyScaling(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, before in before * (product + bias) }
+    }
+
     /// y ← y + (W x + b): the last product of a residual branch.
     public func multiplyAdding(
         _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch

@@ -19,17 +19,17 @@ public struct ModelFolder: Sendable {
         id = path.split(separator: "/").last.map(String.init) ?? path
         let file = try TensorFile(path: path + "/model.safetensors")
         let configurationPath = path + "/config.json"
-        if let json = try Self.json(configurationPath) {
-            let configuration = try ModelConfiguration(json: json.root, file: configurationPath)
-            model = try RecurrentModel(
-                configuration, NativeLayout.tensors(of: file, configuration), file: file, weights: weights, scan: scan)
-        } else if let configuration = try MinGRUPyTorchLayout.configuration(of: file) {
-            model = try RecurrentModel(
-                configuration, MinGRUPyTorchLayout.tensors(of: file, configuration), file: file, weights: weights,
-                scan: scan)
+        let root = try Self.json(configurationPath)?.root
+        let (configuration, tensors): (ModelConfiguration, ModelTensors)
+        if let root, root["layout"] == nil {
+            configuration = try ModelConfiguration(json: root, file: configurationPath)
+            tensors = try NativeLayout.tensors(of: file, configuration)
         } else {
-            throw .unknownLayout(tensors: Array(file.names.prefix(4)))
+            let (layout, hints) = try PublishedLayouts.layout(of: file, hints: root, configurationPath)
+            configuration = try layout.configuration(of: file, hints)
+            tensors = try layout.tensors(of: file, configuration)
         }
+        model = try RecurrentModel(configuration, tensors, file: file, weights: weights, scan: scan)
         tokenizer = try Self.tokenizer(in: path, for: model.configuration.input)
     }
 

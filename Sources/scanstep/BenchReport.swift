@@ -46,7 +46,7 @@ struct BenchReport {
         var text = ""
         if let (name, model) = model {
             text = """
-                \(name): \(model.configuration.cell), \(model.parameters) parameters, weights \(model.weights.rawValue), \
+                \(name): \(model.configuration.cellName), \(model.parameters) parameters, weights \(model.weights.rawValue), \
                 scan \(model.scan.rawValue), \(model.multiplyAdds) multiply-adds a token
 
                 """
@@ -66,11 +66,11 @@ struct BenchReport {
             writer.key("model")
             writer.beginObject()
             writer.field("name", name)
-            writer.field("cell", "\(configuration.cell)")
+            writer.field("cell", configuration.cellName)
             writer.field("layers", configuration.layers)
             writer.field("width", configuration.width)
             writer.field("inner_width", configuration.innerWidth)
-            writer.field("mlp_width", configuration.mlpWidth ?? 0)
+            writer.field("mlp_width", configuration.mlp?.width ?? 0)
             writer.field("output_size", configuration.outputSize)
             writer.field("convolution_kernel", configuration.convolution?.kernel ?? 0)
             writer.field("parameters", model.parameters)

@@ -1,4 +1,5 @@
 import Foundation
+import Recurrent
 import TestSupport
 
 /// The models that the live tests serve.
@@ -6,14 +7,17 @@ enum LiveModels {
     /// Characters of the model `letters`, token by token; one of them takes two bytes.
     static let characters = "abcdefghijklmnopqé "
 
-    /// Every committed model, each folder with its `model.safetensors` and nothing else.
+    /// Every committed model, each folder with its `model.safetensors`, and a `config.json` where that leaves something
+    /// open.
     @Sendable static func golden(_ folder: TemporaryFolder) throws {
         for name in Golden.models { try golden(name, folder) }
     }
 
     static func golden(_ name: String, _ folder: TemporaryFolder) throws {
-        let file = URL(fileURLWithPath: "\(Golden.folder)/\(name)/model.safetensors")
-        folder.write(name + "/model.safetensors", try Data(contentsOf: file))
+        let path = Golden.path(of: name)
+        for file in try FileManager.default.contentsOfDirectory(atPath: path) {
+            folder.write("\(name)/\(file)", try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(file)")))
+        }
     }
 
     /// `letters`: tokens with a text, a convolution and logits.
@@ -58,6 +62,20 @@ struct LiveInputs {
         var random = SeededGenerator(seed: seed)
         steps = (0..<count).map { _ in "\((0..<size).map { _ in 2 * random.float() })" }
         isVectors = true
+    }
+
+    /// What was sent through a committed model.
+    init(golden model: String) throws {
+        let inputs = try Golden.expectation(of: model).inputs
+        switch inputs {
+        case .tokens(let tokens):
+            steps = tokens.map(String.init)
+            isVectors = false
+        case .vectors(let values, let count):
+            let size = values.count / count
+            steps = (0..<count).map { "\(Array(values[$0 * size..<($0 + 1) * size]))" }
+            isVectors = true
+        }
     }
 
     /// What the model of that name takes.

@@ -11,7 +11,7 @@ import Testing
 struct OneAnswerOverHTTPTests {
     @Test(
         "a prefill of 300, 300 single steps, 3 prefills of 100 and a creation with 300 end in the same bytes",
-        arguments: Golden.models + ["letters", "vectors"])
+        arguments: Golden.packaged + ["letters", "vectors"])
     func ways(model: String) throws {
         let client = try LiveServer.client()
         let inputs = LiveInputs(for: model, 300, seed: 11)

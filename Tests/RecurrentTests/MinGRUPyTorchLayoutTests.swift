@@ -19,7 +19,7 @@ struct MinGRUPyTorchLayoutTests {
         #expect(configuration.cell == (checkpoint.lstm ? .minLSTM : .minGRU))
         #expect(configuration.candidate == .logSpace && configuration.order == .minGRUPyTorch)
         #expect(configuration.layers == checkpoint.layers && configuration.width == 6)
-        #expect(configuration.innerWidth == checkpoint.inner && configuration.mlpWidth == checkpoint.mlpWidth)
+        #expect(configuration.innerWidth == checkpoint.inner && configuration.mlp?.width == checkpoint.mlpWidth)
         #expect(configuration.convolution == checkpoint.kernel.map { .init(kernel: $0, pointwise: true) })
         #expect(configuration.input == .tokens(vocabularySize: 11) && configuration.output == .logits)
         #expect(configuration.norm == .init(kind: .rms, epsilon: Float.ulpOfOne) && configuration.finalNorm)

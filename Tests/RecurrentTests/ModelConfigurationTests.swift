@@ -48,7 +48,11 @@ struct ModelConfigurationTests {
             ("input", "{\"kind\":\"vectors\",\"size\":-3}"), ("input", "{\"kind\":\"images\"}"),
             ("output", "{}"), ("output", "\"logits\""), ("output", "{\"kind\":\"logits\",\"size\":5}"),
             ("output", "{\"kind\":\"vectors\"}"), ("output", "{\"kind\":\"vectors\",\"size\":0}"),
-            ("surprise", "1"), ("Width", "4"),
+            ("mlp", "{\"width\":2,\"activation\":\"relu\"}"), ("layer_widths", "4"), ("layer_widths", "[]"),
+            ("layer_widths", "[4,4]"), ("layer_widths", "[0]"), ("layer_widths", "[\"4\"]"),
+            ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"map\":false}"),
+            ("input", "{\"kind\":\"vectors\",\"size\":4,\"map\":0}"),
+            ("output", "{\"kind\":\"vectors\",\"size\":3,\"map\":false}"), ("surprise", "1"), ("Width", "4"),
         ])
     func bad(field: String, value: String) {
         #expect(Self.refusal([field: value])?.contains(field) == true)
@@ -64,6 +68,14 @@ struct ModelConfigurationTests {
     @Test("fields that do not go together are refused") func together() {
         #expect(Self.refusal(["norm": "null", "final_norm": "true"])?.contains("final_norm needs a norm") == true)
         #expect(Self.refusal(["input": "{\"kind\":\"vectors\",\"size\":2}"])?.contains("input of tokens") == true)
+        let vectors = "{\"kind\":\"vectors\",\"size\":2,\"map\":false}"
+        #expect(Self.refusal(["input": vectors, "output": vectors])?.contains("input.size must be width, 4") == true)
+        #expect(Self.refusal(["order": "\"highway\""])?.contains("order highway") == true)
+        #expect(Self.refusal(["order": "\"stacked\""])?.contains("order stacked") == true)
+        #expect(Self.refusal(["layer_widths": "[7]"])?.contains("layer_widths need") == true)
+        let bare = ["convolution": "null", "mlp": "null", "layer_widths": "[7]"]
+        #expect(Self.refusal(bare) == nil)
+        #expect(Self.refusal(bare.merging(["order": "\"minGRU-pytorch\""]) { $1 })?.contains("layer_widths") == true)
     }
 
     @Test("text that is not JSON, or no object, is refused", arguments: ["", "{", "[]", "1", "null", "{\"cell\":}"])

@@ -18,7 +18,7 @@ struct ReferenceModel {
         past = Array(repeating: [], count: model.layers)
         for layer in 0..<model.layers {
             let start = tensors["layers.\(layer).rnn.initial_state"]?.values
-            hidden.append(start ?? Array(repeating: 0, count: model.innerWidth))
+            hidden.append(start ?? Array(repeating: 0, count: model.hiddenWidth(layer)))
         }
     }
 
@@ -28,7 +28,10 @@ struct ReferenceModel {
         return step(Array(table[token * model.width..<(token + 1) * model.width]))
     }
 
-    mutating func step(vector: [Float]) -> [Double] { step(linear("input", vector.map { Double($0) })) }
+    mutating func step(vector: [Float]) -> [Double] {
+        let vector = vector.map { Double($0) }
+        return step(model.mapsInput ? linear("input", vector) : vector)
+    }
 
     private mutating func step(_ start: [Double]) -> [Double] {
         var x = start
@@ -39,12 +42,24 @@ struct ReferenceModel {
             if model.order == "paper", model.kernel != nil { branch = convolve(layer, branch) }
             branch = recur(layer, branch)
             if tensors[prefix + "rnn.out.weight"] != nil { branch = linear(prefix + "rnn.out", branch) }
-            x = sum(x, branch)
+            switch model.order {
+            case "highway":
+                let gate = linear(prefix + "highway", x).map(sigmoid)
+                x = x.indices.map { gate[$0] * branch[$0] + (1 - gate[$0]) * x[$0] }
+            case "stacked": x = branch
+            default:
+                x = sum(tensors[prefix + "align.weight"] == nil ? x : linear(prefix + "align", x), branch)
+            }
             guard model.mlpWidth != nil else { continue }
-            let up = linear(prefix + "mlp.up", norm(prefix + "mlp_norm", x))
-            x = sum(x, linear(prefix + "mlp.down", up.map { 0.5 * $0 * erfc(-$0 / 2.0.squareRoot()) }))
+            let y = norm(prefix + "mlp_norm", x)
+            let up = linear(prefix + "mlp.up", y)
+            let passed =
+                model.activation == "geglu"
+                ? zip(linear(prefix + "mlp.gate", y), up).map { gelu($0) * $1 } : up.map(gelu)
+            x = sum(x, linear(prefix + "mlp.down", passed))
         }
-        return linear("output", norm("norm", x))
+        x = norm("norm", x)
+        return model.mapsOutput ? linear("output", x) : x
     }
 
     private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {
@@ -58,7 +73,8 @@ struct ReferenceModel {
         } else {
             let (f, i) = (linear(prefix + "forget", x).map(sigmoid), linear(prefix + "input", x).map(sigmoid))
             for c in candidate.indices {
-                hidden[layer][c] = (f[c] * hidden[layer][c] + i[c] * candidate[c]) / (f[c] + i[c])
+                let total = model.cell == "minLSTM" ? f[c] + i[c] : 1
+                hidden[layer][c] = (f[c] * hidden[layer][c] + i[c] * candidate[c]) / total
             }
         }
         return hidden[layer]
@@ -96,6 +112,7 @@ struct ReferenceModel {
         }
     }
 
+    private func gelu(_ x: Double) -> Double { 0.5 * x * erfc(-x / 2.0.squareRoot()) }
     private func sum(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
     private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
 }

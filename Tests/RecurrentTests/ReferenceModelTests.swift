@@ -4,11 +4,11 @@ import Testing
 
 @Suite("The model against a second implementation in double precision")
 struct ReferenceModelTests {
-    @Test("thirty steps of any architecture agree within 1e-4", arguments: 300..<360)
+    @Test("thirty steps of any architecture agree within 1e-4", arguments: 300..<420)
     func forward(seed: Int) throws {
         let random = RandomModel(seed: UInt64(seed))
         // A layer norm of one value divides rounding noise by the square root of ε.
-        guard random.width > 2 || random.norm != "layer" else { return }
+        guard random.widths.min()! > 2 || random.norm != "layer" else { return }
         let model = try random.load().model
         let inputs = Inputs(for: model, count: 30, seed: UInt64(seed))
         let outputs = model.stepped(inputs, count: 30).outputs

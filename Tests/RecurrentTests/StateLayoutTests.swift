@@ -10,11 +10,12 @@ struct StateLayoutTests {
         let random = RandomModel(seed: UInt64(seed))
         let model = try random.load().model
         let window = random.kernel.map { ($0 - 1) * random.width } ?? 0
-        #expect(model.state.count == random.layers * (random.innerWidth + window) + random.width)
+        let hidden = (0..<random.layers).map(random.hiddenWidth)
+        #expect(model.state.count == hidden.reduce(0, +) + random.layers * window + random.widths.last!)
         #expect(model.state.bytes == 4 * model.state.count)
         var end = 0
-        for offsets in model.state.layers {
-            #expect(offsets.hidden == end && offsets.window == end + random.innerWidth)
+        for (offsets, hidden) in zip(model.state.layers, hidden) {
+            #expect(offsets.hidden == end && offsets.window == end + hidden)
             end = offsets.window + window
         }
         #expect(model.state.last == end)

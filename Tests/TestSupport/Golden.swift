@@ -1,21 +1,34 @@
 import Foundation
+import Recurrent
 
 /// The committed model folders that PyTorch made, and what PyTorch computed with them.
 public enum Golden {
-    public static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Golden").path
 
-    /// Names of the model folders.
-    public static let models = try! FileManager.default.contentsOfDirectory(atPath: folder)
-        .filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/model.safetensors") }.sorted()
+    /// What the package minGRU-pytorch itself has made and computed.
+    public static let packaged = names(in: folder)
+    /// Checkpoints as others publish them.
+    public static let published = names(in: folder + "/layouts")
+    public static let models = packaged + published
 
-    /// The tokens that were sent through `model` and the logits after each, by PyTorch's whole-sequence call.
-    public static func expectation(of model: String) throws -> (tokens: [Int], logits: [[Float]]) {
-        let data = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(model).golden.safetensors"))
+    private static func names(in folder: String) -> [String] {
+        try! FileManager.default.contentsOfDirectory(atPath: folder)
+            .filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/model.safetensors") }.sorted()
+    }
+
+    /// Where the folder of `model` is.
+    public static func path(of model: String) -> String {
+        (packaged.contains(model) ? folder : folder + "/layouts") + "/" + model
+    }
+
+    /// The inputs that were sent through `model` and the outputs after each, by PyTorch's whole-sequence call.
+    public static func expectation(of model: String) throws -> (inputs: InputSequence, outputs: [[Float]]) {
+        let data = try Data(contentsOf: URL(fileURLWithPath: "\(path(of: model)).golden.safetensors"))
         let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
         let header = try JSONSerialization.jsonObject(with: data[8..<8 + length]) as! [String: Any]
-        func words(_ name: String) -> (shape: [Int], words: [UInt32]) {
-            let entry = header[name] as! [String: Any]
+        func words(_ name: String) -> (shape: [Int], words: [UInt32])? {
+            guard let entry = header[name] as? [String: Any] else { return nil }
             let offsets = entry["data_offsets"] as! [Int]
             let bytes = [UInt8](data[8 + length + offsets[0]..<8 + length + offsets[1]])
             let words = stride(from: 0, to: bytes.count, by: 4).map { at in
@@ -23,13 +36,13 @@ public enum Golden {
             }
             return (entry["shape"] as! [Int], words)
         }
-        let logits = words("logits")
-        let width = logits.shape[1]
-        return (
-            words("tokens").words.map(Int.init),
-            (0..<logits.shape[0]).map { row in
-                logits.words[row * width..<(row + 1) * width].map { Float(bitPattern: $0) }
-            }
-        )
+        let outputs = words("logits") ?? words("outputs")!
+        let width = outputs.shape[1]
+        let rows = (0..<outputs.shape[0]).map { row in
+            outputs.words[row * width..<(row + 1) * width].map { Float(bitPattern: $0) }
+        }
+        if let tokens = words("tokens") { return (.tokens(tokens.words.map(Int.init)), rows) }
+        let vectors = words("vectors")!
+        return (.vectors(vectors.words.map { Float(bitPattern: $0) }, count: vectors.shape[0]), rows)
     }
 }

@@ -14,6 +14,12 @@ public struct RandomModel {
     public var kernel: Int?
     public var pointwise = false
     public var mlpWidth: Int? = 40
+    public var activation = "gelu"
+    /// Of the stream behind each layer; nil where all are `width`.
+    public var layerWidths: [Int]?
+    /// Whether vectors go in and out through maps.
+    public var mapsInput = true
+    public var mapsOutput = true
     /// nil for a token model, else the vector's size.
     public var inputSize: Int?
     public var vocabularySize = 19
@@ -44,19 +50,39 @@ public struct RandomModel {
         outputSize = inputSize != nil || Bool.random(using: &random) ? Int.random(in: 1...20, using: &random) : nil
         hasInitialState = Bool.random(using: &random)
         hasBiases = Bool.random(using: &random)
+        if cell == "minLSTM", Bool.random(using: &random) { cell = "minLSTM-unnormalised" }
+        activation = Bool.random(using: &random) ? "gelu" : "geglu"
+        guard Int.random(in: 0..<3, using: &random) == 0 else { return }
+        order = ["paper", "highway", "stacked"].randomElement(using: &random)!
+        (kernel, mlpWidth, innerWidth) = (nil, nil, width)
+        if order == "highway" {
+            norm = nil
+        } else if Bool.random(using: &random) {
+            layerWidths = (0..<layers).map { _ in Int.random(in: 3...40, using: &random) }
+        }
+        if inputSize != nil, Bool.random(using: &random) { (inputSize, mapsInput) = (width, false) }
+        if outputSize != nil, Bool.random(using: &random) { (outputSize, mapsOutput) = (lastWidth, false) }
     }
+
+    /// Of the stream before the first layer and behind each.
+    public var widths: [Int] { [width] + (layerWidths ?? Array(repeating: width, count: layers)) }
+    private var lastWidth: Int { widths.last! }
+    /// Hidden values of a layer.
+    public func hiddenWidth(_ layer: Int) -> Int { layerWidths?[layer] ?? innerWidth }
 
     public var configuration: String {
         let input =
-            inputSize.map { "\"vectors\", \"size\": \($0)" } ?? "\"tokens\", \"vocabulary_size\": \(vocabularySize)"
-        let output = outputSize.map { "\"vectors\", \"size\": \($0)" } ?? "\"logits\""
+            inputSize.map { "\"vectors\", \"size\": \($0), \"map\": \(mapsInput)" }
+            ?? "\"tokens\", \"vocabulary_size\": \(vocabularySize)"
+        let output = outputSize.map { "\"vectors\", \"size\": \($0), \"map\": \(mapsOutput)" } ?? "\"logits\""
         return """
             {
               "cell": "\(cell)", "candidate": "\(candidate)", "order": "\(order)", "layers": \(layers),
               "width": \(width), "inner_width": \(innerWidth),
+              "layer_widths": \(layerWidths.map { "\($0)" } ?? "null"),
               "norm": \(norm.map { "{\"kind\": \"\($0)\", \"epsilon\": 1e-6}" } ?? "null"),
               "convolution": \(kernel.map { "{\"kernel\": \($0), \"pointwise\": \(pointwise)}" } ?? "null"),
-              "mlp": \(mlpWidth.map { "{\"width\": \($0)}" } ?? "null"),
+              "mlp": \(mlpWidth.map { "{\"width\": \($0), \"activation\": \"\(activation)\"}" } ?? "null"),
               "input": {"kind": \(input)}, "output": {"kind": \(output)}
             }
             """
@@ -73,18 +99,19 @@ public struct RandomModel {
             add(name + ".weight", [outputs, inputs], scale: 1.7 / Float(inputs).squareRoot())
             if hasBiases { add(name + ".bias", [outputs], scale: 0.5) }
         }
-        func normTensors(_ name: String) {
+        func normTensors(_ name: String, _ width: Int) {
             add(name + ".weight", [width], around: 1, scale: 0.3)
             if norm == "layer" { add(name + ".bias", [width], scale: 0.3) }
         }
         if let inputSize {
-            linear("input", width, inputSize)
+            if mapsInput { linear("input", width, inputSize) }
         } else {
             add("embedding.weight", [vocabularySize, width], scale: 1)
         }
         for layer in 0..<layers {
             let prefix = "layers.\(layer)."
-            if norm != nil { normTensors(prefix + "rnn_norm") }
+            let (width, innerWidth, behind) = (widths[layer], hiddenWidth(layer), widths[layer + 1])
+            if norm != nil { normTensors(prefix + "rnn_norm", width) }
             if let kernel {
                 add(prefix + "conv.weight", [width, kernel], scale: 0.6)
                 if hasBiases { add(prefix + "conv.bias", [width], scale: 0.3) }
@@ -93,16 +120,19 @@ public struct RandomModel {
             for part in cell == "minGRU" ? ["gate", "candidate"] : ["forget", "input", "candidate"] {
                 linear(prefix + "rnn." + part, innerWidth, width)
             }
-            if innerWidth != width { linear(prefix + "rnn.out", width, innerWidth) }
+            if innerWidth != behind { linear(prefix + "rnn.out", behind, innerWidth) }
+            if order == "highway" { linear(prefix + "highway", width, width) }
+            if order == "paper" && width != behind { linear(prefix + "align", behind, width) }
             if hasInitialState { add(prefix + "rnn.initial_state", [innerWidth], scale: 1) }
             if let mlpWidth {
-                if norm != nil { normTensors(prefix + "mlp_norm") }
+                if norm != nil { normTensors(prefix + "mlp_norm", width) }
                 linear(prefix + "mlp.up", mlpWidth, width)
+                if activation == "geglu" { linear(prefix + "mlp.gate", mlpWidth, width) }
                 linear(prefix + "mlp.down", width, mlpWidth)
             }
         }
-        if norm != nil { normTensors("norm") }
-        linear("output", outputSize ?? vocabularySize, width)
+        if norm != nil { normTensors("norm", lastWidth) }
+        if mapsOutput { linear("output", outputSize ?? vocabularySize, lastWidth) }
         return tensors
     }
 

@@ -28,16 +28,15 @@ extension Service {
         json.field("object", "model")
         json.field("created", served.created)
         json.field("owned_by", "scanstep")
-        switch configuration.input {
-        case .tokens(let size):
+        if let size = configuration.vocabularySize {
             json.field("kind", "tokens")
             json.field("vocabulary_size", size)
-        case .vectors(let size):
+        } else {
             json.field("kind", "vectors")
-            json.field("input_size", size)
+            json.field("input_size", configuration.inputSize)
         }
         json.field("output_size", configuration.outputSize)
-        json.field("cell", configuration.cell == .minGRU ? "minGRU" : "minLSTM")
+        json.field("cell", configuration.cellName)
         json.field("layers", configuration.layers)
         json.field("parameters", served.model.parameters)
         json.field("weights", served.model.weights.rawValue)

@@ -4,25 +4,30 @@ import Kernels
 /// `config.json`.
 ///
 /// Rows of the recurrent weight: candidate, gate; or candidate, forget, input. Expansion, feed-forward width, kernel
-/// and depth follow from the shapes. Its RMSNorm has PyTorch's default ε, its candidate is the log-space g.
-enum MinGRUPyTorchLayout {
-    /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
-    static let epsilon: Float = 1.192_092_9e-7
+/// and depth follow from the shapes. Its RMSNorm has PyTorch's default ε, its candidate is the log-space g. Up to its
+/// version 0.0.14 norms were called `gamma` and held the weight less one.
+enum MinGRUPyTorchLayout: PublishedLayout {
+    static let name = "minGRU-pytorch"
 
-    /// The architecture of `file`; nil when the tensor names are not this layout's.
-    static func configuration(of file: TensorFile) throws(CheckpointError) -> ModelConfiguration? {
-        guard let embedding = try file.optional("token_emb.weight"), file.contains("to_logits.weight") else {
-            return nil
-        }
+    /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
+    private static let epsilon: Float = 1.192_092_9e-7
+
+    static func matches(_ file: TensorFile) -> Bool {
+        file.contains("token_emb.weight") && file.contains("to_logits.weight")
+            && [GatedScan.Cell.minGRU, .minLSTM].contains { file.contains("layers.0.2.\(recurrentName($0)).weight") }
+    }
+
+    static func configuration(
+        of file: TensorFile, _ hints: LayoutHints
+    ) throws(CheckpointError) -> ModelConfiguration {
         let lstm = file.contains("layers.0.2.to_hidden_and_f_i_gate.weight")
-        guard lstm || file.contains("layers.0.2.to_hidden_and_gate.weight") else { return nil }
+        guard let embedding = try file.optional("token_emb.weight") else { throw .missingTensor("token_emb.weight") }
         guard embedding.shape.count == 2, embedding.count > 0 else {
             throw .wrongShape(tensor: embedding.name, expected: [0, 0], found: embedding.shape)
         }
         let (vocabularySize, width) = (embedding.shape[0], embedding.shape[1])
         let cell: GatedScan.Cell = lstm ? .minLSTM : .minGRU
-        var layers = 0
-        while file.contains("layers.\(layers).2.\(recurrentName(cell)).weight") { layers += 1 }
+        let layers = PublishedLayouts.layers(of: file, "2.\(recurrentName(cell)).weight")
         let recurrent = try file.optional("layers.0.2.\(recurrentName(cell)).weight")!
         guard recurrent.shape.count == 2, recurrent.shape[0] > 0, recurrent.shape[0] % cell.parts == 0 else {
             throw .wrongShape(tensor: recurrent.name, expected: [cell.parts * width, width], found: recurrent.shape)
@@ -37,8 +42,11 @@ enum MinGRUPyTorchLayout {
         }
         return ModelConfiguration(
             cell: cell, candidate: .logSpace, order: .minGRUPyTorch, layers: layers, width: width,
-            innerWidth: recurrent.shape[0] / cell.parts, norm: .init(kind: .rms, epsilon: epsilon), finalNorm: true,
-            convolution: filter.map { .init(kernel: $0.shape[2], pointwise: true) }, mlpWidth: up?.shape.first,
+            innerWidth: recurrent.shape[0] / cell.parts,
+            norm: .init(
+                kind: .rms, epsilon: file.contains("norm.gamma") ? PublishedLayouts.unitEpsilon(width) : epsilon),
+            finalNorm: true, convolution: filter.map { .init(kernel: $0.shape[2], pointwise: true) },
+            mlp: up.map { .init(width: $0.shape[0]) },
             input: .tokens(vocabularySize: vocabularySize), output: .logits)
     }
 
@@ -49,15 +57,9 @@ enum MinGRUPyTorchLayout {
         var layers: [LayerTensors] = []
         for index in 0..<configuration.layers {
             let prefix = "layers.\(index)."
-            let recurrent = try file.linear(
-                "\(prefix)2.\(recurrentName(cell))", outputs: cell.parts * inner, inputs: width)
-            let parts = (0..<cell.parts).map { part in
-                let rows = part * inner..<(part + 1) * inner
-                return LinearTensors(
-                    weight: TensorRows(tensor: recurrent.weight.tensor, rows: rows),
-                    bias: recurrent.bias.map { TensorRows(tensor: $0.tensor, rows: rows) })
-            }
-            var layer = LayerTensors(parts: parts)
+            var layer = LayerTensors(
+                parts: try file.linears(
+                    "\(prefix)2.\(recurrentName(cell))", parts: cell.parts, outputs: inner, inputs: width))
             layer.rnnNorm = try file.norm(prefix + "1", width: width)
             if inner != width || file.contains(prefix + "2.to_out.weight") {
                 layer.out = try file.linear(prefix + "2.to_out", outputs: width, inputs: inner)
@@ -69,11 +71,11 @@ enum MinGRUPyTorchLayout {
                 )
                 layer.pointwise = try file.pointwise(prefix + "0.net.1", outputs: width, inputs: width)
             }
-            if let mlpWidth = configuration.mlpWidth {
+            if let mlp = configuration.mlp {
                 layer.mlpNorm = try file.norm(prefix + "3", width: width)
                 layer.mlp = (
-                    try file.linear(prefix + "4.0", outputs: mlpWidth, inputs: width),
-                    try file.linear(prefix + "4.2", outputs: width, inputs: mlpWidth)
+                    up: try file.linear(prefix + "4.0", outputs: mlp.width, inputs: width), gate: nil,
+                    down: try file.linear(prefix + "4.2", outputs: width, inputs: mlp.width)
                 )
             }
             layers.append(layer)
@@ -85,6 +87,6 @@ enum MinGRUPyTorchLayout {
     }
 
     private static func recurrentName(_ cell: GatedScan.Cell) -> String {
-        cell == .minLSTM ? "to_hidden_and_f_i_gate" : "to_hidden_and_gate"
+        cell == .minGRU ? "to_hidden_and_gate" : "to_hidden_and_f_i_gate"
     }
 }

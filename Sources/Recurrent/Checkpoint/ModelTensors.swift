@@ -2,11 +2,31 @@
 struct LinearTensors: Sendable {
     var weight: TensorRows
     var bias: TensorRows?
+    /// One factor for each output, by which the whole map is multiplied.
+    var scale: Tensor?
 }
 
 struct NormTensors: Sendable {
     var weight: Tensor
     var bias: Tensor?
+    /// What is added to each weight: 1 where the file holds how far it is from one.
+    var offset: Float = 0
+}
+
+/// The hidden state before the first step.
+enum InitialState: Sendable {
+    case stored(Tensor)
+    /// What the candidate's activation makes of a tensor: learned in its domain.
+    case activated(Tensor)
+    /// The same value in every channel.
+    case constant(Float)
+
+    var tensor: Tensor? {
+        switch self {
+        case .stored(let tensor), .activated(let tensor): tensor
+        case .constant: nil
+        }
+    }
 }
 
 /// The tensors of one block, whatever the checkpoint calls them.
@@ -19,10 +39,15 @@ struct LayerTensors: Sendable {
     var parts: [LinearTensors]
     /// Hidden to residual stream; nil where the hidden state goes there as it is.
     var out: LinearTensors?
-    /// The hidden state before the first step; nil means zeros.
-    var initialState: Tensor?
+    /// What the stream goes through beside the cell: where the widths before and behind the layer differ.
+    var align: LinearTensors?
+    /// The gate of a highway connection.
+    var highway: LinearTensors?
+    /// Nil means zeros.
+    var initialState: InitialState?
     var mlpNorm: NormTensors?
-    var mlp: (up: LinearTensors, down: LinearTensors)?
+    /// `gate` is of a GEGLU alone.
+    var mlp: (up: LinearTensors, gate: LinearTensors?, down: LinearTensors)?
 }
 
 /// The tensors of a model in the roles they play: what every checkpoint layout is turned into.
@@ -33,7 +58,10 @@ struct ModelTensors: Sendable {
     var input: LinearTensors?
     var layers: [LayerTensors]
     var norm: NormTensors?
-    var output: LinearTensors
+    /// Nil where the residual stream is the output.
+    var output: LinearTensors?
+    /// Names of tensors that training left in the file and no step needs.
+    var unused: Set<String> = []
 }
 
 extension TensorFile {
@@ -45,6 +73,20 @@ extension TensorFile {
             bias: bias.map { TensorRows(tensor: $0, rows: 0..<outputs) })
     }
 
+    /// Maps that stand one under the other in `prefix`.weight, each of (outputs, inputs), and their biases in
+    /// `prefix`.bias if there is one.
+    func linears(
+        _ prefix: String, parts: Int, outputs: Int, inputs: Int
+    ) throws(CheckpointError) -> [LinearTensors] {
+        let whole = try linear(prefix, outputs: parts * outputs, inputs: inputs)
+        return (0..<parts).map { part in
+            let rows = part * outputs..<(part + 1) * outputs
+            return LinearTensors(
+                weight: TensorRows(tensor: whole.weight.tensor, rows: rows),
+                bias: whole.bias.map { TensorRows(tensor: $0.tensor, rows: rows) })
+        }
+    }
+
     /// As `linear`, for a convolution over one time step: its weight is (outputs, inputs, 1).
     func pointwise(_ prefix: String, outputs: Int, inputs: Int) throws(CheckpointError) -> LinearTensors {
         let bias = try tensorIfPresent(prefix + ".bias", [outputs])
@@ -53,29 +95,36 @@ extension TensorFile {
             bias: bias.map { TensorRows(tensor: $0, rows: 0..<outputs) })
     }
 
-    /// `prefix`.weight and, for a layer norm, `prefix`.bias if there is one.
+    /// `prefix`.weight and, for a layer norm, `prefix`.bias if there is one; or `prefix`.gamma, which is the weight less
+    /// one.
     func norm(_ prefix: String, width: Int) throws(CheckpointError) -> NormTensors {
-        NormTensors(
+        if contains(prefix + ".gamma") {
+            return NormTensors(weight: try tensor(prefix + ".gamma", [width]), offset: 1)
+        }
+        return NormTensors(
             weight: try tensor(prefix + ".weight", [width]), bias: try tensorIfPresent(prefix + ".bias", [width]))
     }
 }
 
 extension ModelTensors {
-    /// Names of all tensors that play a role.
+    /// Names of all tensors that play a role, and of those that need not.
     var names: Set<String> {
         var tensors: [Tensor?] = [embedding, norm?.weight, norm?.bias]
         for layer in layers {
             tensors += [layer.rnnNorm?.weight, layer.rnnNorm?.bias, layer.mlpNorm?.weight, layer.mlpNorm?.bias]
-            tensors += [layer.convolution?.weight, layer.convolution?.bias, layer.initialState]
+            tensors += [layer.convolution?.weight, layer.convolution?.bias, layer.initialState?.tensor]
         }
-        for map in maps { tensors += [map.weight.tensor, map.bias?.tensor] }
-        return Set(tensors.compactMap { $0?.name })
+        for map in maps { tensors += [map.weight.tensor, map.bias?.tensor, map.scale] }
+        return Set(tensors.compactMap { $0?.name }).union(unused)
     }
 
     /// All linear maps: what is kept as the weight type says.
     var maps: [LinearTensors] {
         var maps: [LinearTensors?] = [input, output]
-        for layer in layers { maps += [layer.pointwise, layer.out, layer.mlp?.up, layer.mlp?.down] + layer.parts }
+        for layer in layers {
+            maps += [layer.pointwise, layer.out, layer.align, layer.highway] + layer.parts
+            maps += [layer.mlp?.up, layer.mlp?.gate, layer.mlp?.down]
+        }
         return maps.compactMap(\.self)
     }
 }

@@ -11,18 +11,23 @@ import Kernels
 /// | `layers.N.rnn.candidate`, `.gate` or `.candidate`, `.forget`, `.input`: `.weight`, `.bias`? | (inner, width) |
 /// | `layers.N.rnn.out.weight`, `.bias`? (needed when inner ≠ width) | (width, inner) |
 /// | `layers.N.rnn.initial_state`? | (inner) |
+/// | `layers.N.align.weight`, `.bias`? (`layer_widths` that differ, order paper) | (width behind, width before) |
+/// | `layers.N.highway.weight`, `.bias`? (order highway) | (width, width) |
 /// | `layers.N.mlp_norm.weight`, `.bias`? | (width) |
-/// | `layers.N.mlp.up`, `layers.N.mlp.down`: `.weight`, `.bias`? | (mlp, width), (width, mlp) |
+/// | `layers.N.mlp.up`, `layers.N.mlp.gate` (geglu), `layers.N.mlp.down`: `.weight`, `.bias`? | (mlp, width), the same, (width, mlp) |
 /// | `norm.weight`, `.bias`? | (width) |
-/// | `output.weight`, `.bias`? | (output size, width) |
+/// | `output.weight`, `.bias`? (unless the stream is the output) | (output size, width) |
+///
+/// With `layer_widths`, the width before a layer and the width behind it stand for `width` and `inner`.
 enum NativeLayout {
     static func tensors(
         of file: TensorFile, _ configuration: ModelConfiguration
     ) throws(CheckpointError) -> ModelTensors {
-        let (width, inner) = (configuration.width, configuration.innerWidth)
+        let widths = configuration.streamWidths
         var layers: [LayerTensors] = []
         for index in 0..<configuration.layers {
             let prefix = "layers.\(index)."
+            let (width, inner, behind) = (widths[index], configuration.hiddenWidth(index), widths[index + 1])
             let names = configuration.cell == .minGRU ? ["candidate", "gate"] : ["candidate", "forget", "input"]
             var parts: [LinearTensors] = []
             for name in names { parts.append(try file.linear(prefix + "rnn." + name, outputs: inner, inputs: width)) }
@@ -37,26 +42,38 @@ enum NativeLayout {
                     layer.pointwise = try file.linear(prefix + "conv_pointwise", outputs: width, inputs: width)
                 }
             }
-            if inner != width || file.contains(prefix + "rnn.out.weight") {
-                layer.out = try file.linear(prefix + "rnn.out", outputs: width, inputs: inner)
+            if inner != behind || configuration.order.hasOutputMap && file.contains(prefix + "rnn.out.weight") {
+                layer.out = try file.linear(prefix + "rnn.out", outputs: behind, inputs: inner)
             }
-            layer.initialState = try file.tensorIfPresent(prefix + "rnn.initial_state", [inner])
-            if let mlpWidth = configuration.mlpWidth {
+            if configuration.order == .highway {
+                layer.highway = try file.linear(prefix + "highway", outputs: width, inputs: width)
+            } else if width != behind && configuration.order == .paper {
+                layer.align = try file.linear(prefix + "align", outputs: behind, inputs: width)
+            }
+            layer.initialState = try file.tensorIfPresent(prefix + "rnn.initial_state", [inner]).map { .stored($0) }
+            if let mlp = configuration.mlp {
                 if configuration.norm != nil { layer.mlpNorm = try file.norm(prefix + "mlp_norm", width: width) }
                 layer.mlp = (
-                    try file.linear(prefix + "mlp.up", outputs: mlpWidth, inputs: width),
-                    try file.linear(prefix + "mlp.down", outputs: width, inputs: mlpWidth)
+                    up: try file.linear(prefix + "mlp.up", outputs: mlp.width, inputs: width),
+                    gate: mlp.activation == .geglu
+                        ? try file.linear(prefix + "mlp.gate", outputs: mlp.width, inputs: width) : nil,
+                    down: try file.linear(prefix + "mlp.down", outputs: width, inputs: mlp.width)
                 )
             }
             layers.append(layer)
         }
-        var tensors = ModelTensors(
-            layers: layers, output: try file.linear("output", outputs: configuration.outputSize, inputs: width))
+        var tensors = ModelTensors(layers: layers)
         switch configuration.input {
-        case .tokens(let size): tensors.embedding = try file.tensor("embedding.weight", [size, width])
-        case .vectors(let size): tensors.input = try file.linear("input", outputs: width, inputs: size)
+        case .tokens(let size): tensors.embedding = try file.tensor("embedding.weight", [size, configuration.width])
+        case .vectors(let size):
+            guard configuration.mapsInput else { break }
+            tensors.input = try file.linear("input", outputs: configuration.width, inputs: size)
         }
-        if configuration.finalNorm { tensors.norm = try file.norm("norm", width: width) }
+        let last = widths.last!
+        if configuration.finalNorm { tensors.norm = try file.norm("norm", width: last) }
+        if configuration.mapsOutput {
+            tensors.output = try file.linear("output", outputs: configuration.outputSize, inputs: last)
+        }
         return tensors
     }
 }

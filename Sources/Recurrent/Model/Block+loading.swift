@@ -1,25 +1,37 @@
 import Kernels
 
 extension Block {
-    /// Packs the tensors of one layer.
+    /// Packs the tensors of layer `index`.
     init(
-        _ tensors: LayerTensors, _ configuration: ModelConfiguration, _ weights: WeightType
+        _ tensors: LayerTensors, _ index: Int, _ configuration: ModelConfiguration, _ weights: WeightType
     ) throws(CheckpointError) {
+        func pack(_ map: LinearTensors?) throws(CheckpointError) -> PackedMatrix? {
+            guard let map else { return nil }
+            return try PackedMatrix.load(map, weights)
+        }
+        let width = configuration.streamWidths[index]
         order = configuration.order
         rnnNorm = try tensors.rnnNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
         mlpNorm = try tensors.mlpNorm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
         if let (weight, bias) = tensors.convolution, let shape = configuration.convolution {
             convolution = DepthwiseConvolution(
-                kernel: shape.kernel, channels: configuration.width, weight: try weight.values(),
-                bias: try bias?.values())
+                kernel: shape.kernel, channels: width, weight: try weight.values(), bias: try bias?.values())
         } else {
             convolution = nil
         }
-        pointwise = try tensors.pointwise.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
-        out = try tensors.out.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
-        initialState = try tensors.initialState?.values()
-        if let (up, down) = tensors.mlp {
-            mlp = (try PackedMatrix.load(up, weights), try PackedMatrix.load(down, weights))
+        pointwise = try pack(tensors.pointwise)
+        out = try pack(tensors.out)
+        align = try pack(tensors.align)
+        highway = try pack(tensors.highway)
+        initialState = try tensors.initialState.map { (state) throws(CheckpointError) in
+            switch state {
+            case .stored(let tensor): try tensor.values()
+            case .activated(let tensor): configuration.candidate.apply(try tensor.values())
+            case .constant(let value): [Float](repeating: value, count: configuration.hiddenWidth(index))
+            }
+        }
+        if let (up, gate, down) = tensors.mlp {
+            mlp = (try PackedMatrix.load(up, weights), try pack(gate), try PackedMatrix.load(down, weights))
         } else {
             mlp = nil
         }
@@ -28,7 +40,7 @@ extension Block {
         for part in parts { biases.append(try part.bias?.values()) }
         rnn = try GatedScan(
             weights, cell: configuration.cell, candidate: configuration.candidate,
-            channels: configuration.innerWidth, inputs: configuration.width, bias: biases
+            channels: configuration.hiddenWidth(index), inputs: width, bias: biases
         ) { (part, channel, row) throws(CheckpointError) in
             try parts[part].weight.read(row: channel, into: &row, for: weights)
         }
@@ -38,7 +50,7 @@ extension Block {
 extension Norm {
     init(_ tensors: NormTensors, _ shape: ModelConfiguration.NormShape) throws(CheckpointError) {
         self.init(
-            kind: shape.kind, epsilon: shape.epsilon, weight: try tensors.weight.values(),
+            kind: shape.kind, epsilon: shape.epsilon, weight: try tensors.weight.values().map { $0 + tensors.offset },
             bias: try tensors.bias?.values())
     }
 }
@@ -46,18 +58,24 @@ extension Norm {
 extension PackedMatrix {
     static func load(_ tensors: LinearTensors, _ type: WeightType) throws(CheckpointError) -> PackedMatrix {
         let weight = tensors.weight
+        var bias = try tensors.bias?.values()
+        let scale = try tensors.scale?.values()
+        if let scale, bias != nil { for output in scale.indices { bias![output] *= scale[output] } }
         return try PackedMatrix(
-            type, outputs: weight.rows.count, inputs: weight.width, bias: try tensors.bias?.values()
-        ) { (output, row) throws(CheckpointError) in try weight.read(row: output, into: &row, for: type) }
+            type, outputs: weight.rows.count, inputs: weight.width, bias: bias
+        ) { (output, row) throws(CheckpointError) in
+            try weight.read(row: output, into: &row, for: type, scale: scale?[output])
+        }
     }
 }
 
 extension TensorRows {
-    /// Reads row `index`, whose values are to be kept as `type`.
+    /// Reads row `index`, times `scale`, whose values are to be kept as `type`.
     fileprivate func read(
-        row index: Int, into values: inout [Float], for type: WeightType
+        row index: Int, into values: inout [Float], for type: WeightType, scale: Float? = nil
     ) throws(CheckpointError) {
         try read(row: index, into: &values)
+        if let scale { for column in values.indices { values[column] *= scale } }
         guard type == .f16 else { return }
         for value in values where !Float16(value).isFinite { throw .tooLarge(tensor: tensor.name, weight: value) }
     }

@@ -10,14 +10,21 @@ struct Block: Sendable {
     let rnn: GatedScan
     /// Hidden state to residual stream; nil where it goes there as it is.
     let out: PackedMatrix?
+    /// The stream before the block to that behind it, where their widths differ.
+    let align: PackedMatrix?
+    let highway: PackedMatrix?
     let initialState: [Float]?
     let mlpNorm: Norm?
-    let mlp: (up: PackedMatrix, down: PackedMatrix)?
+    let mlp: (up: PackedMatrix, gate: PackedMatrix?, down: PackedMatrix)?
 
-    /// Sends the rows of the batch through the block, in place in the residual stream. Every member of a team calls it.
-    func apply(_ workspace: Workspace, _ offsets: StateLayout.LayerOffsets, by member: borrowing Team.Member) {
+    /// Sends the rows of the batch through the block: from the residual stream of `stage` into that of `next`, in place
+    /// where they are the same. Every member of a team calls it.
+    func apply(
+        _ workspace: Workspace, from stage: Stage, to next: Stage, _ offsets: StateLayout.LayerOffsets,
+        by member: borrowing Team.Member
+    ) {
         let (batch, rows, states) = (workspace.batch, workspace.batch.sequences.count, workspace.states)
-        let (stream, a, b) = (workspace.stream, workspace.a, workspace.b)
+        let (stream, a, b) = (stage.stream, stage.a, stage.b)
         let scratch = workspace.scratch[member.index]
 
         var x = stream
@@ -41,13 +48,19 @@ struct Block: Sendable {
                 x = a
             }
         }
+        let hidden = next.hidden
         rnn.scan(
-            x, batch, states: states, at: offsets.hidden, into: workspace.hidden, blocks: workspace.blocks, by: member,
-            scratch)
-        if let out {
-            out.multiplyAdding(workspace.hidden, rows: rows, into: stream, by: member, scratch)
+            x, batch, states: states, at: offsets.hidden, into: hidden, blocks: workspace.blocks, by: member, scratch)
+        align?.multiply(stream, rows: rows, into: next.stream, by: member, scratch)
+        if let highway {
+            highway.multiplySigmoid(stream, rows: rows, into: a, by: member, scratch)
+            stream.mix(hidden, gate: a, rows: rows, by: member)
+        } else if order == .stacked {
+            next.stream.take(hidden, rows: rows, by: member)
+        } else if let out {
+            out.multiplyAdding(hidden, rows: rows, into: next.stream, by: member, scratch)
         } else {
-            stream.add(workspace.hidden, rows: rows, by: member)
+            next.stream.add(hidden, rows: rows, by: member)
         }
         guard let mlp, let mlpHidden = workspace.mlpHidden else { return }
         x = stream
@@ -55,13 +68,18 @@ struct Block: Sendable {
             mlpNorm.apply(stream, rows: rows, into: a, by: member)
             x = a
         }
-        mlp.up.multiplyGELU(x, rows: rows, into: mlpHidden, by: member, scratch)
+        if let gate = mlp.gate {
+            gate.multiplyGELU(x, rows: rows, into: mlpHidden, by: member, scratch)
+            mlp.up.multiplyScaling(x, rows: rows, into: mlpHidden, by: member, scratch)
+        } else {
+            mlp.up.multiplyGELU(x, rows: rows, into: mlpHidden, by: member, scratch)
+        }
         mlp.down.multiplyAdding(mlpHidden, rows: rows, into: stream, by: member, scratch)
     }
 
     /// Multiply-adds of one row.
     var multiplyAdds: Int {
-        let maps = [pointwise, out, mlp?.up, mlp?.down].compactMap { $0.map { $0.inputs * $0.outputs } }
-        return maps.reduce(rnn.cell.parts * rnn.channels * rnn.inputs, +)
+        let maps = [pointwise, out, align, highway, mlp?.up, mlp?.gate, mlp?.down]
+        return maps.reduce(rnn.cell.parts * rnn.channels * rnn.inputs) { $0 + ($1.map { $0.inputs * $0.outputs } ?? 0) }
     }
 }

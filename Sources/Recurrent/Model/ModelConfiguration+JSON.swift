@@ -5,6 +5,17 @@ extension ModelConfiguration {
     /// Sizes above this are refused: they are typing errors, and products of a few of them still fit an Int.
     static let sizeLimit = 1 << 24
 
+    /// What configuration files call the cells.
+    static let cells: [(String, GatedScan.Cell)] = [
+        ("minGRU", .minGRU), ("minLSTM", .minLSTM), ("minLSTM-unnormalised", .minLSTMUnnormalised),
+    ]
+    private static let orders: [(String, BlockOrder)] = [
+        BlockOrder.paper, .minGRUPyTorch, .highway, .stacked,
+    ].map { ($0.rawValue, $0) }
+
+    /// What configuration files and replies call the cell.
+    public var cellName: String { Self.cells.first { $0.1 == cell }!.0 }
+
     /// Reads `config.json`. Every field is checked, unknown ones are refused: a misspelt option must not be ignored.
     init(json root: JSONValue, file: String) throws(CheckpointError) {
         func refuse(_ reason: String) -> CheckpointError { .configuration(file: file, reason: reason) }
@@ -34,12 +45,12 @@ extension ModelConfiguration {
 
         let fields: Set<String> = [
             "cell", "candidate", "order", "layers", "width", "inner_width", "norm", "final_norm", "convolution", "mlp",
-            "input", "output",
+            "input", "output", "layer_widths",
         ]
         try known(root, fields, "the configuration")
-        cell = try choice(root["cell"], "cell", [("minGRU", .minGRU), ("minLSTM", .minLSTM)])
+        cell = try choice(root["cell"], "cell", Self.cells)
         candidate = try choice(root["candidate"], "candidate", [("log-space", .logSpace), ("vanilla", .vanilla)])
-        order = try choice(root["order"], "order", [("paper", .paper), ("minGRU-pytorch", .minGRUPyTorch)])
+        order = try choice(root["order"], "order", Self.orders)
         layers = try size(root["layers"], "layers")
         guard layers <= 1024 else { throw refuse("layers must be at most 1024") }
         width = try size(root["width"], "width")
@@ -64,10 +75,23 @@ extension ModelConfiguration {
                 kernel: try size(shape["kernel"], "convolution.kernel"), pointwise: pointwise)
             guard convolution!.kernel <= 1024 else { throw refuse("convolution.kernel must be at most 1024") }
         }
-        mlpWidth = nil
+        mlp = nil
         if let shape = root["mlp"], !shape.isNull {
-            try known(shape, ["width"], "mlp")
-            mlpWidth = try size(shape["width"], "mlp.width")
+            try known(shape, ["width", "activation"], "mlp")
+            mlp = MLPShape(width: try size(shape["width"], "mlp.width"))
+            if let activation = shape["activation"] {
+                mlp!.activation = try choice(
+                    activation, "mlp.activation", [("gelu", .gelu), ("geglu", .geglu)])
+            }
+        }
+        layerWidths = nil
+        if let widths = root["layer_widths"], !widths.isNull {
+            guard widths.kind == .array, widths.count == layers else {
+                throw refuse("layer_widths must be an array of \(layers) numbers, one for each layer")
+            }
+            var all: [Int] = []
+            for width in widths.elements { all.append(try size(width, "layer_widths")) }
+            layerWidths = all
         }
 
         guard let inputShape = root["input"] else { throw refuse("input is missing") }
@@ -76,8 +100,13 @@ extension ModelConfiguration {
             try known(inputShape, ["kind", "vocabulary_size"], "input")
             input = .tokens(vocabularySize: try size(inputShape["vocabulary_size"], "input.vocabulary_size"))
         case "vectors":
-            try known(inputShape, ["kind", "size"], "input")
-            input = .vectors(size: try size(inputShape["size"], "input.size"))
+            try known(inputShape, ["kind", "size", "map"], "input")
+            let size = try size(inputShape["size"], "input.size")
+            input = .vectors(size: size)
+            mapsInput = try flag(inputShape["map"], "input.map", otherwise: true)
+            if !mapsInput && size != width {
+                throw refuse("input.size must be width, \(width), where the input has no map")
+            }
         default: throw refuse("input.kind must be one of tokens, vectors")
         }
         guard let outputShape = root["output"] else { throw refuse("output is missing") }
@@ -87,9 +116,31 @@ extension ModelConfiguration {
             guard case .tokens = input else { throw refuse("output logits need an input of tokens") }
             output = .logits
         case "vectors":
-            try known(outputShape, ["kind", "size"], "output")
-            output = .vectors(size: try size(outputShape["size"], "output.size"))
+            try known(outputShape, ["kind", "size", "map"], "output")
+            let size = try size(outputShape["size"], "output.size")
+            output = .vectors(size: size)
+            mapsOutput = try flag(outputShape["map"], "output.map", otherwise: true)
+            guard mapsOutput || size == streamWidths.last! else {
+                throw refuse("output.size must be \(streamWidths.last!), the last width, where the output has no map")
+            }
         default: throw refuse("output.kind must be one of logits, vectors")
         }
+        if let reason = contradiction { throw refuse(reason) }
+    }
+
+    /// Parts that do not go together; nil where all do.
+    private var contradiction: String? {
+        let isBare = convolution == nil && mlp == nil && innerWidth == width
+        switch order {
+        case .highway where !isBare || norm != nil || layerWidths != nil:
+            return "the order highway has no norm, convolution, mlp, inner_width or layer_widths"
+        case .stacked where !isBare:
+            return "the order stacked has no convolution, mlp or inner_width"
+        case .paper, .minGRUPyTorch, .highway, .stacked: break
+        }
+        guard layerWidths == nil || isBare && order != .minGRUPyTorch else {
+            return "layer_widths need the order paper or stacked, and no convolution, mlp or inner_width"
+        }
+        return nil
     }
 }

@@ -8,6 +8,13 @@ public struct ModelConfiguration: Sendable, Equatable {
         case paper
         /// minGRU-pytorch's: x ← x + conv(x), then x ← x + rnn(norm x), then x ← x + mlp(norm x).
         case minGRUPyTorch = "minGRU-pytorch"
+        /// PufferLib's: x ← x + σ(P x)·(rnn(x) − x).
+        case highway
+        /// Of cheind/mingru without residual connections: x ← rnn(norm x).
+        case stacked
+
+        /// Whether a cell's hidden state may go through a map of its own on its way to the stream.
+        var hasOutputMap: Bool { self == .paper || self == .minGRUPyTorch }
     }
 
     public struct NormShape: Sendable, Equatable {
@@ -20,6 +27,19 @@ public struct ModelConfiguration: Sendable, Equatable {
         public var kernel: Int
         /// Whether a linear map over the channels follows the depthwise filter.
         public var pointwise: Bool
+    }
+
+    public struct MLPShape: Sendable, Equatable {
+        public enum Activation: String, Sendable {
+            /// down(GELU(up x))
+            case gelu
+            /// down(GELU(gate x) · up x)
+            case geglu
+        }
+
+        /// Values of the hidden layer.
+        public var width: Int
+        public var activation = Activation.gelu
     }
 
     public enum Input: Sendable, Equatable {
@@ -40,30 +60,46 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var candidate: GatedScan.Candidate
     public var order: BlockOrder
     public var layers: Int
-    /// Values of the residual stream per step.
+    /// Values of the residual stream per step, before the first layer.
     public var width: Int
     /// Hidden values of a recurrent layer; `width` times the expansion.
     public var innerWidth: Int
+    /// Values of the residual stream behind each layer, where they differ: then every layer has as many hidden values
+    /// as it leaves, and no convolution, MLP or output map of its own. Nil where all have `width`.
+    public var layerWidths: [Int]?
     public var norm: NormShape?
     /// Whether the last block's output is normalised before the output map.
     public var finalNorm: Bool
     public var convolution: ConvolutionShape?
-    /// Width of the MLP's hidden layer; nil for blocks without one.
-    public var mlpWidth: Int?
+    /// Nil for blocks without one.
+    public var mlp: MLPShape?
     public var input: Input
     public var output: Output
+    /// Whether input vectors go through a linear map; where not, they are the residual stream before the first layer.
+    public var mapsInput = true
+    /// Whether the outputs are a linear map of the residual stream behind the last layer, or that stream itself.
+    public var mapsOutput = true
+
+    /// Values of the residual stream: before the first layer, and behind each.
+    var streamWidths: [Int] { [width] + (layerWidths ?? [Int](repeating: width, count: layers)) }
+    /// Hidden values of layer `index`.
+    func hiddenWidth(_ index: Int) -> Int { layerWidths?[index] ?? innerWidth }
 
     /// Values of one input step: 1 for a token.
     public var inputSize: Int {
         if case .vectors(let size) = input { size } else { 1 }
     }
 
+    /// Tokens of the vocabulary; nil for a model that takes vectors.
+    public var vocabularySize: Int? {
+        if case .tokens(let size) = input { size } else { nil }
+    }
+
     /// Values of one output: the vocabulary size for logits.
     public var outputSize: Int {
-        switch (output, input) {
-        case (.vectors(let size), _): size
-        case (.logits, .tokens(let vocabularySize)): vocabularySize
-        case (.logits, .vectors): 0
+        switch output {
+        case .vectors(let size): size
+        case .logits: vocabularySize ?? 0
         }
     }
 }

@@ -27,13 +27,14 @@ public final class RecurrentModel: Sendable {
     /// Multiply-adds of one step, without those of the output map.
     private let blockMultiplyAdds: Int
     /// Multiply-adds of one step and its output.
-    public var multiplyAdds: Int { blockMultiplyAdds + output.inputs * output.outputs }
+    public var multiplyAdds: Int { blockMultiplyAdds + outputMultiplyAdds }
+    private var outputMultiplyAdds: Int { output.map { $0.inputs * $0.outputs } ?? 0 }
 
     let embedding: Embedding?
     private let input: PackedMatrix?
     private let blocks: [Block]
     private let norm: Norm?
-    private let output: PackedMatrix
+    private let output: PackedMatrix?
 
     /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file,
     /// and are float32 elsewhere.
@@ -41,7 +42,8 @@ public final class RecurrentModel: Sendable {
         _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, weights wanted: WeightType?,
         scan: ScanMode
     ) throws(CheckpointError) {
-        for name in file.names where !tensors.names.contains(name) {
+        let known = tensors.names
+        for name in file.names where !known.contains(name) {
             throw .configuration(file: file.path, reason: "tensor \(name) has no place in this architecture")
         }
         self.configuration = configuration
@@ -52,10 +54,12 @@ public final class RecurrentModel: Sendable {
         embedding = try tensors.embedding.map { (tensor) throws(CheckpointError) in try Embedding(tensor) }
         input = try tensors.input.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
         var blocks: [Block] = []
-        for layer in tensors.layers { blocks.append(try Block(layer, configuration, weights)) }
+        for (index, layer) in tensors.layers.enumerated() {
+            blocks.append(try Block(layer, index, configuration, weights))
+        }
         self.blocks = blocks
         norm = try tensors.norm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
-        output = try PackedMatrix.load(tensors.output, weights)
+        output = try tensors.output.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
         blockMultiplyAdds = blocks.reduce((input?.inputs ?? 0) * configuration.width) { $0 + $1.multiplyAdds }
         var initial = [Float](repeating: 0, count: layout.count)
         for (block, offsets) in zip(blocks, layout.layers) {
@@ -79,16 +83,18 @@ public final class RecurrentModel: Sendable {
     /// Computes the outputs after the given rows of the batch that was just absorbed, into `workspace.outputs`, in
     /// order.
     public func outputs(_ workspace: Workspace, rows: [Int]) {
+        let last = workspace.stages.last!
         for (index, row) in rows.enumerated() {
-            workspace.a.copy(index, to: workspace.stream, row, 0..<configuration.width)
+            last.a.copy(index, to: last.stream, row, 0..<last.stream.columns)
         }
         finish(workspace, rows.count)
     }
 
     /// Computes the outputs that the states of `sequences` stand at, into `workspace.outputs`, in order.
     public func outputs(_ workspace: Workspace, ofStates sequences: [Int]) {
+        let last = workspace.stages.last!
         for (index, sequence) in sequences.enumerated() {
-            workspace.a.copy(index, to: workspace.states, sequence, state.last..<state.last + configuration.width)
+            last.a.copy(index, to: workspace.states, sequence, state.last..<state.last + last.a.columns)
         }
         finish(workspace, sequences.count)
     }
@@ -110,7 +116,7 @@ public final class RecurrentModel: Sendable {
         let multiplyAdds =
             switch part {
             case .blocks: blockMultiplyAdds
-            case .outputs: output.inputs * output.outputs
+            case .outputs: outputMultiplyAdds
             }
         let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
         if case .blocks = part { blocks[0].rnn.prepare(&workspace.batch, members: team?.count ?? 1) }
@@ -122,19 +128,27 @@ public final class RecurrentModel: Sendable {
         let scratch = workspace.scratch[member.index]
         switch part {
         case .outputs(let rows):
-            norm?.apply(workspace.a, rows: rows, into: workspace.a, by: member)
-            output.multiply(workspace.a, rows: rows, into: workspace.outputs, by: member, scratch)
+            let a = workspace.stages.last!.a
+            norm?.apply(a, rows: rows, into: a, by: member)
+            if let output {
+                output.multiply(a, rows: rows, into: workspace.outputs, by: member, scratch)
+            } else {
+                workspace.outputs.take(a, rows: rows, by: member)
+            }
         case .blocks:
             let sequences = workspace.batch.sequences
+            let stages = workspace.stages
             if let input {
                 input.multiply(
-                    workspace.vectors!, rows: sequences.count, into: workspace.stream, by: member, scratch)
+                    workspace.vectors!, rows: sequences.count, into: stages[0].stream, by: member, scratch)
             }
-            for (block, offsets) in zip(blocks, state.layers) { block.apply(workspace, offsets, by: member) }
+            for (index, block) in blocks.enumerated() {
+                block.apply(workspace, from: stages[index], to: stages[index + 1], state.layers[index], by: member)
+            }
             guard member.index == 0 else { return }
+            let last = stages.last!.stream
             for row in sequences.indices where row + 1 == sequences.count || sequences[row + 1] != sequences[row] {
-                workspace.states.copy(
-                    sequences[row], from: state.last, to: workspace.stream, row, 0..<configuration.width)
+                workspace.states.copy(sequences[row], from: state.last, to: last, row, 0..<last.columns)
             }
         }
     }

@@ -28,10 +28,8 @@ public final class Workspace {
     var part = RecurrentModel.Part.blocks
     /// What associative scans need, from the first one on.
     private(set) var blocks: ScanBlocks?
-    let stream: Matrix
-    let a: Matrix
-    let b: Matrix
-    let hidden: Matrix
+    /// Before the first block and behind each: one and the same where all widths are equal.
+    let stages: [Stage]
     let mlpHidden: Matrix?
     let vectors: Matrix?
 
@@ -42,16 +40,22 @@ public final class Workspace {
         scratch = (0..<(team?.count ?? 1)).map { _ in Scratch() }
         capacity = rows
         states = Matrix(rows: sequences, columns: model.state.count)
-        stream = Matrix(rows: rows, columns: configuration.width)
-        a = Matrix(rows: rows, columns: configuration.width)
-        b = Matrix(rows: rows, columns: configuration.width)
-        hidden = Matrix(rows: rows, columns: configuration.innerWidth)
-        mlpHidden = configuration.mlpWidth.map { Matrix(rows: rows, columns: $0) }
+        var byWidth: [Int: Stage] = [:]
+        stages = configuration.streamWidths.map { width in
+            let stage =
+                byWidth[width]
+                ?? Stage(
+                    rows: rows, width: width,
+                    hiddenWidth: configuration.layerWidths == nil ? configuration.innerWidth : width)
+            byWidth[width] = stage
+            return stage
+        }
+        mlpHidden = configuration.mlp.map { Matrix(rows: rows, columns: $0.width) }
         outputs = Matrix(rows: rows, columns: configuration.outputSize)
-        if case .vectors(let size) = configuration.input {
-            vectors = Matrix(rows: rows, columns: size)
-        } else {
-            vectors = nil
+        switch configuration.input {
+        case .tokens: vectors = nil
+        case .vectors(let size):
+            vectors = configuration.mapsInput ? Matrix(rows: rows, columns: size) : stages[0].stream
         }
     }
 
@@ -83,15 +87,31 @@ public final class Workspace {
     /// it had absorbed before them; but for a sequence's last rows, a batch ends at a multiple of
     /// `RecurrentModel.scanBlock`.
     public func useAssociativeScan(firstStep: Int) {
-        if blocks == nil { blocks = ScanBlocks(rows: capacity, channels: model.configuration.innerWidth) }
+        if blocks == nil { blocks = ScanBlocks(rows: capacity, channels: stages.map(\.hidden.columns).max()!) }
         batch.useAssociativeScan(firstStep: firstStep)
     }
 
     /// Whether what the last block left of `row`, of the batch that was just absorbed, is finite.
-    public func isFinite(row: Int) -> Bool { stream.isFinite(row) }
+    public func isFinite(row: Int) -> Bool { stages.last!.stream.isFinite(row) }
 
     /// Puts `sequence` to the model's initial state.
     public func reset(_ sequence: Int) { states.set(sequence, to: model.initialState) }
+}
+
+/// The memory of activations as wide as the residual stream at one place, rows × width.
+final class Stage {
+    let stream: Matrix
+    let a: Matrix
+    let b: Matrix
+    /// Hidden states of the block that ends here.
+    let hidden: Matrix
+
+    init(rows: Int, width: Int, hiddenWidth: Int) {
+        stream = Matrix(rows: rows, columns: width)
+        a = Matrix(rows: rows, columns: width)
+        b = Matrix(rows: rows, columns: width)
+        hidden = Matrix(rows: rows, columns: hiddenWidth)
+    }
 }
 
 /// An embedding table; rows are copied into the residual stream.
@@ -105,6 +125,6 @@ struct Embedding: Sendable {
     }
 
     func copy(_ token: Int, to workspace: Workspace, row: Int) {
-        workspace.stream.set(row, to: values, token * width..<(token + 1) * width)
+        workspace.stages[0].stream.set(row, to: values, token * width..<(token + 1) * width)
     }
 }

@@ -11,7 +11,7 @@ public struct StateLayout: Sendable, Equatable {
     }
 
     let layers: [LayerOffsets]
-    /// Where the last block's output begins; `width` values.
+    /// Where the last block's output begins.
     let last: Int
     /// Values of one state.
     public let count: Int
@@ -22,12 +22,13 @@ public struct StateLayout: Sendable, Equatable {
         var offset = 0
         var layers: [LayerOffsets] = []
         let window = configuration.convolution.map { ($0.kernel - 1) * configuration.width } ?? 0
-        for _ in 0..<configuration.layers {
-            layers.append(LayerOffsets(hidden: offset, window: offset + configuration.innerWidth))
-            offset += configuration.innerWidth + window
+        for index in 0..<configuration.layers {
+            let hidden = configuration.hiddenWidth(index)
+            layers.append(LayerOffsets(hidden: offset, window: offset + hidden))
+            offset += hidden + window
         }
         self.layers = layers
         last = offset
-        count = offset + configuration.width
+        count = offset + configuration.streamWidths.last!
     }
 }

@@ -1,0 +1,298 @@
+"""Recognises a published layout and turns its tensors into Scanstep's own names and `config.json`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from .archive import Refusal
+
+Tensors = dict[str, torch.Tensor]
+WRAPPERS = ("_orig_mod", "module", "model", "min_gru_model")
+
+
+@dataclass
+class Converted:
+    layout: str
+    config: dict
+    tensors: Tensors
+    # What the tensors left open and the reference needs to know.
+    options: dict[str, bool] = field(default_factory=dict)
+
+
+class Source:
+    """A checkpoint's tensors, taken one by one with the shape that each must have, so that none is forgotten."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors, self.taken = tensors, set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tensors
+
+    def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
+        if name not in self.tensors:
+            raise Refusal(f"tensor {name} is missing")
+        shape = tuple(self.tensors[name].shape)
+        if len(shape) != dimensions or 0 in shape:
+            raise Refusal(f"tensor {name} has shape {list(shape)}, expected {dimensions} dimensions")
+        return shape
+
+    def take(self, name: str, *shape: int) -> torch.Tensor:
+        found = self.shape(name, len(shape))
+        if found != shape:
+            raise Refusal(f"tensor {name} has shape {list(found)}, expected {list(shape)}")
+        tensor = self.tensors[name].float()
+        if not torch.isfinite(tensor).all():
+            raise Refusal(f"tensor {name} holds NaN or infinity")
+        self.taken.add(name)
+        return tensor
+
+    def ignore(self, name: str) -> None:
+        self.taken.add(name)
+
+    def layers(self, rest: str, before: str = "") -> int:
+        return next(n for n in range(len(self.tensors) + 1) if f"{before}layers.{n}.{rest}" not in self)
+
+    def linear(self, name: str, outputs: int, inputs: int, to: str, into: Tensors) -> None:
+        into[to + ".weight"] = self.take(name + ".weight", outputs, inputs)
+        if name + ".bias" in self:
+            into[to + ".bias"] = self.take(name + ".bias", outputs)
+
+    def norm(self, name: str, width: int, to: str, into: Tensors) -> None:
+        if name + ".gamma" in self:
+            into[to + ".weight"] = self.take(name + ".gamma", width) + 1
+        else:
+            into[to + ".weight"] = self.take(name + ".weight", width)
+
+    def parts(self, name: str, names: list[str], outputs: int, inputs: int, to: str, into: Tensors) -> None:
+        """Maps that stand one under the other."""
+        weights = self.take(name + ".weight", len(names) * outputs, inputs).chunk(len(names))
+        biases = [None] * len(names)
+        if name + ".bias" in self:
+            biases = self.take(name + ".bias", len(names) * outputs).chunk(len(names))
+        for part, weight, bias in zip(names, weights, biases, strict=True):
+            into[f"{to}.{part}.weight"] = weight
+            if bias is not None:
+                into[f"{to}.{part}.bias"] = bias
+
+    def convolution(self, layer: str, width: int, into: Tensors) -> dict | None:
+        name = f"{layer}0.net."
+        if name + "0.weight" not in self:
+            return None
+        kernel = self.shape(name + "0.weight", 3)[2]
+        into[layer + "conv.weight"] = self.take(name + "0.weight", width, 1, kernel)[:, 0]
+        if name + "0.bias" in self:
+            into[layer + "conv.bias"] = self.take(name + "0.bias", width)
+        into[layer + "conv_pointwise.weight"] = self.take(name + "1.weight", width, width, 1)[:, :, 0]
+        if name + "1.bias" in self:
+            into[layer + "conv_pointwise.bias"] = self.take(name + "1.bias", width)
+        return {"kernel": kernel, "pointwise": True}
+
+
+def unwrapped(tensors: Tensors) -> Tensors:
+    """The tensors without the names of the wrappers that all of theirs begin with."""
+    while tensors:
+        first = next(iter(tensors)).split(".", 1)[0]
+        if first not in WRAPPERS or not all(name.startswith(first + ".") for name in tensors):
+            break
+        tensors = {name.removeprefix(first + "."): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def convert(tensors: Tensors, layout: str | None, options: dict[str, bool | None]) -> Converted:
+    """- tensors: without wrappers' names.
+    - layout: None to recognise it.
+    - options: `normalised_gates` and `residual`, None where the caller did not say."""
+    if layout is None:
+        layout = recognise(tensors)
+    source = Source(tensors)
+    converted = LAYOUTS[layout](source, options)
+    left = sorted(set(tensors) - source.taken)
+    if left:
+        names = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
+        raise Refusal(f"{len(left)} tensors have no place in the layout {layout}: {names}")
+    converted.tensors = {name: tensor.contiguous().clone() for name, tensor in converted.tensors.items()}
+    return converted
+
+
+def recognise(tensors: Tensors) -> str:
+    if "token_emb.weight" in tensors and "to_logits.weight" in tensors:
+        return "minGRU-pytorch"
+    if "to_out.weight" in tensors and "layers.0.2.to_hidden_and_gate.weight" in tensors:
+        return "minRNNs"
+    if "layers.0.gate_hidden.weight" in tensors:
+        return "mingru"
+    if "layers.0.weight" in tensors or "network.layers.0.weight" in tensors:
+        return "pufferlib"
+    names = ", ".join(sorted(tensors)[:5])
+    raise Refusal(f"the tensor names ({names}, …) are of no known layout; known are {', '.join(LAYOUTS)}")
+
+
+def _minimal(width: int, inner: int, layers: int, **more: object) -> dict:
+    config = {"cell": "minGRU", "candidate": "log-space", "order": "paper", "layers": layers, "width": width}
+    return config | ({"inner_width": inner} if inner != width else {}) | more
+
+
+def _epsilon(source: Source, width: int) -> float:
+    # A norm by length has an ε of 1e-12 for the length; one by the mean of squares PyTorch's default.
+    return 1e-24 / width if "norm.gamma" in source else torch.finfo(torch.float32).eps
+
+
+def _min_lm(source: Source, options: dict[str, bool | None]) -> Converted:
+    vocabulary, width = source.shape("token_emb.weight", 2)
+    lstm = "layers.0.2.to_hidden_and_f_i_gate.weight" in source
+    name = "2.to_hidden_and_f_i_gate" if lstm else "2.to_hidden_and_gate"
+    parts = ["candidate", "forget", "input"] if lstm else ["candidate", "gate"]
+    inner = source.shape(f"layers.0.{name}.weight", 2)[0] // len(parts)
+    tensors: Tensors = {"embedding.weight": source.take("token_emb.weight", vocabulary, width)}
+    layers, convolution, mlp = source.layers(name + ".weight"), None, None
+    for n in range(layers):
+        layer = f"layers.{n}."
+        convolution = source.convolution(layer, width, tensors)
+        source.norm(layer + "1", width, layer + "rnn_norm", tensors)
+        source.parts(layer + name, parts, inner, width, layer + "rnn", tensors)
+        if inner != width or layer + "2.to_out.weight" in source:
+            source.linear(layer + "2.to_out", width, inner, layer + "rnn.out", tensors)
+        if layer + "4.0.weight" in source:
+            mlp = source.shape(layer + "4.0.weight", 2)[0]
+            source.norm(layer + "3", width, layer + "mlp_norm", tensors)
+            source.linear(layer + "4.0", mlp, width, layer + "mlp.up", tensors)
+            source.linear(layer + "4.2", width, mlp, layer + "mlp.down", tensors)
+    source.norm("norm", width, "norm", tensors)
+    source.linear("to_logits", vocabulary, width, "output", tensors)
+    config = _minimal(width, inner, layers, order="minGRU-pytorch", cell="minLSTM" if lstm else "minGRU")
+    config["norm"] = {"kind": "rms", "epsilon": _epsilon(source, width)}
+    config["convolution"], config["mlp"] = convolution, mlp and {"width": mlp}
+    config["input"] = {"kind": "tokens", "vocabulary_size": vocabulary}
+    config["output"] = {"kind": "logits"}
+    return Converted("minGRU-pytorch", config, tensors)
+
+
+def _min_rnns(source: Source, options: dict[str, bool | None]) -> Converted:
+    if "norm.running_mean" in source or "layers.0.1.running_mean" in source:
+        raise Refusal("batch norms are not served: train with norm_type RMSNorm")
+    width, inner = source.shape("layers.0.2.to_out.weight", 2)
+    rows = source.shape("layers.0.2.to_hidden_and_gate.weight", 2)[0]
+    if rows not in (2 * inner, 3 * inner):
+        raise Refusal(f"layers.0.2.to_hidden_and_gate.weight has {rows} rows, expected {2 * inner} or {3 * inner}")
+    lstm, normalised = rows == 3 * inner, bool(options.get("normalised_gates"))
+    parts = ["candidate", "forget", "input"] if lstm else ["candidate", "gate"]
+    tensors: Tensors = {}
+    layers, convolution, mlp = source.layers("2.to_hidden_and_gate.weight"), None, None
+    for n in range(layers):
+        layer = f"layers.{n}."
+        convolution = source.convolution(layer, width, tensors)
+        source.norm(layer + "1", width, layer + "rnn_norm", tensors)
+        source.parts(layer + "2.to_hidden_and_gate", parts, inner, width, layer + "rnn", tensors)
+        source.linear(layer + "2.to_out", width, inner, layer + "rnn.out", tensors)
+        if layer + "2.init_hidden_state" in source:
+            learned = source.take(layer + "2.init_hidden_state", inner)
+            tensors[layer + "rnn.initial_state"] = torch.where(learned >= 0, learned + 0.5, torch.sigmoid(learned))
+        maps = sorted(name.removesuffix(".weight") for name in source.tensors if _is_map(name, layer + "4."))
+        if not maps:
+            source.ignore(layer + "3.gamma")
+            continue
+        mlp = source.shape(maps[1] + ".weight", 2)[1] if len(maps) == 2 else 0
+        if not mlp:
+            raise Refusal(f"{layer}4 has {len(maps)} linear maps, expected two")
+        source.norm(layer + "3", width, layer + "mlp_norm", tensors)
+        source.parts(maps[0], ["up", "gate"], mlp, width, layer + "mlp", tensors)
+        for name in source.tensors:
+            if name.startswith(layer + "4.") and name.endswith("mult_bias"):
+                factors = source.take(name, mlp)
+                tensors[layer + "mlp.up.weight"] = tensors[layer + "mlp.up.weight"] * factors[:, None]
+                if layer + "mlp.up.bias" in tensors:
+                    tensors[layer + "mlp.up.bias"] = tensors[layer + "mlp.up.bias"] * factors
+        source.linear(maps[1], width, mlp, layer + "mlp.down", tensors)
+    source.norm("norm", width, "norm", tensors)
+    size = source.shape("to_out.weight", 2)[0]
+    source.linear("to_out", size, width, "output", tensors)
+    cell = ("minLSTM" if normalised else "minLSTM-unnormalised") if lstm else "minGRU"
+    config = _minimal(width, inner, layers, order="minGRU-pytorch", cell=cell)
+    config["norm"] = {"kind": "rms", "epsilon": _epsilon(source, width)}
+    config["convolution"], config["mlp"] = convolution, mlp and {"width": mlp, "activation": "geglu"}
+    if "token_emb.weight" in source:
+        vocabulary = source.shape("token_emb.weight", 2)[0]
+        tensors["embedding.weight"] = source.take("token_emb.weight", vocabulary, width)
+        config["input"] = {"kind": "tokens", "vocabulary_size": vocabulary}
+    else:
+        vocabulary, features = None, source.shape("layer_in.weight", 2)[1]
+        source.linear("layer_in", width, features, "input", tensors)
+        config["input"] = {"kind": "vectors", "size": features}
+    config["output"] = {"kind": "logits"} if size == vocabulary else {"kind": "vectors", "size": size}
+    return Converted("minRNNs", config, tensors, {"normalised_gates": normalised})
+
+
+def _is_map(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) and name.endswith(".weight")
+
+
+def _stack(source: Source, options: dict[str, bool | None]) -> Converted:
+    layers = source.layers("gate_hidden.weight")
+    shapes = [source.shape(f"layers.{n}.gate_hidden.weight", 2) for n in range(layers)]
+    widths = [shapes[0][1]] + [rows // 2 for rows, _ in shapes]
+    changing = [n for n in range(layers) if widths[n] != widths[n + 1]]
+    residual = options.get("residual")
+    if changing:
+        seen = f"layers.{changing[0]}.res_align.weight" in source
+        if residual is not None and residual != seen:
+            raise Refusal(f"the tensors show that layers are{'' if seen else ' not'} residual")
+        residual = seen
+    if residual is None:
+        raise Refusal("whether its layers are residual cannot be seen in the tensors: say --residual or --no-residual")
+    tensors: Tensors = {}
+    norm = "layers.0.norm.weight" in source
+    for n in range(layers):
+        layer, before, behind = f"layers.{n}.", widths[n], widths[n + 1]
+        if norm:
+            tensors[layer + "rnn_norm.weight"] = source.take(layer + "norm.weight", before)
+            tensors[layer + "rnn_norm.bias"] = source.take(layer + "norm.bias", before)
+        source.parts(layer + "gate_hidden", ["gate", "candidate"], behind, before, layer + "rnn", tensors)
+        if residual and before != behind:
+            source.linear(layer + "res_align", behind, before, layer + "align", tensors)
+        tensors[layer + "rnn.initial_state"] = torch.full((behind,), 0.5)
+    config = _minimal(widths[0], widths[0], layers, order="paper" if residual else "stacked")
+    if changing:
+        config["layer_widths"] = widths[1:]
+    config["norm"], config["final_norm"] = {"kind": "layer", "epsilon": 1e-5} if norm else None, False
+    config["input"] = {"kind": "vectors", "size": widths[0], "map": False}
+    config["output"] = {"kind": "vectors", "size": widths[-1], "map": False}
+    return Converted("mingru", config, tensors, {"residual": residual})
+
+
+def _highway(source: Source, options: dict[str, bool | None]) -> Converted:
+    policy = "encoder.encoder.weight" in source
+    network = "network." if policy else ""
+    width = source.shape(f"{network}layers.0.weight", 2)[1]
+    layers = source.layers("weight", network)
+    tensors: Tensors = {}
+    for n in range(layers):
+        parts = source.take(f"{network}layers.{n}.weight", 3 * width, width).chunk(3)
+        for name, part in zip(("rnn.candidate", "rnn.gate", "highway"), parts, strict=True):
+            tensors[f"layers.{n}.{name}.weight"] = part
+    config = _minimal(width, width, layers, order="highway")
+    config["input"] = {"kind": "vectors", "size": width, "map": False}
+    config["output"] = {"kind": "vectors", "size": width, "map": False}
+    if policy:
+        features = source.shape("encoder.encoder.weight", 2)[1]
+        source.linear("encoder.encoder", width, features, "input", tensors)
+        head = "decoder.decoder" if "decoder.decoder.weight" in source else "decoder.decoder_mean"
+        source.ignore("decoder.decoder_logstd")
+        # Actions first, then the value.
+        heads: Tensors = {}
+        actions = source.shape(head + ".weight", 2)[0]
+        source.linear(head, actions, width, "actions", heads)
+        source.linear("decoder.value_function", 1, width, "value", heads)
+        for kind in ("weight", "bias"):
+            tensors[f"output.{kind}"] = torch.cat((heads[f"actions.{kind}"], heads[f"value.{kind}"]))
+        config["input"] = {"kind": "vectors", "size": features}
+        config["output"] = {"kind": "vectors", "size": actions + 1}
+    return Converted("pufferlib", config, tensors)
+
+
+LAYOUTS: dict[str, Callable[[Source, dict[str, bool | None]], Converted]] = {
+    "minGRU-pytorch": _min_lm,
+    "minRNNs": _min_rnns,
+    "mingru": _stack,
+    "pufferlib": _highway,
+}
