@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load and OpenAI's package,
+"""Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package,
+tritonclient and Schemathesis,
 with and without TLS; compares its tokens with those of the package `tokenizers`; and has it prove
 converted checkpoints.
 
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from Clients import with_aiohttp, with_converter, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_tls, with_tokenizers
+from Clients import with_aiohttp, with_converter, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_schemathesis, with_tls, with_tokenizers, with_triton
 from Clients.certificate import make
 from Clients.report import Report
 from Clients.server import ROOT, Server
@@ -47,6 +48,10 @@ def main() -> int:
         with_keys.run(binary, report)
     with report.client("tokenizers"):
         with_tokenizers.run(binary, report)
+    with report.client("tritonclient"):
+        with_triton.run(binary, report)
+    with report.client("schemathesis"):
+        with_schemathesis.run(binary, report)
     with report.client("convert.py"):
         with_converter.run(binary, report)
     return report.summary()

@@ -153,7 +153,7 @@ summary() {
     exit
 }
 
-if ! start "$models"; then
+if ! start "$models" --model-control explicit; then
     fail 'the server listens' "$(tail -n 5 "$work/log")"
     summary
 fi
@@ -205,6 +205,60 @@ call POST /v1/completions '{"model": "nobody", "prompt": "A"}'
 check 'an unknown model, in the shape of both' 'status == 404 and body["error"]["code"] == "model_not_found" and body["status"] == 404'
 call POST /v1/chat/completions "{\"model\": \"$model\", \"messages\": []}"
 check 'chats are sent where text is served' 'status == 404 and "/v1/completions" in body["error"]["message"]'
+
+# --- the Open Inference Protocol ---------------------------------------------------------------------------------------
+
+for path in /v2/health/live /v2/health/ready "/v2/models/$model/ready"; do
+    call GET "$path"
+    check "$path" 'status == 200 and text == ""'
+done
+call GET /v2
+check 'its extensions' 'status == 200 and "sequence" in body["extensions"]'
+call GET "/v2/models/$model"
+check 'what a model takes' 'status == 200 and body["inputs"][0]["datatype"] == "INT64" and len(body["versions"]) == 1'
+version=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["versions"][0])' "$reply.body" 2>/dev/null)
+call GET /v2/models/stats
+check 'what has been done' 'status == 200 and len(body["model_stats"]) >= 1'
+tensor='"inputs": [{"name": "tokens", "datatype": "INT64", "shape": [1, 3], "data": [[1, 2, 3]]}]'
+for of in "/v2/models/$model" "/v2/models/$model/versions/$version"; do
+    call GET "$of"
+    check "metadata of $of" 'status == 200 and body["platform"] == "scanstep"'
+    call GET "$of/ready"
+    check "and it is ready" 'status == 200'
+    call GET "$of/config"
+    check "configuration of $of" 'status == 200 and body["input"][0]["data_type"] == "TYPE_INT64"'
+    call GET "$of/stats"
+    check "statistics of $of" 'status == 200 and body["model_stats"][0]["inference_stats"]["fail"]["count"] >= 0'
+    call POST "$of/infer" "{$tensor, \"parameters\": {\"sequence_id\": 7, \"sequence_start\": true}}"
+    check "a sequence of $of begins" 'status == 200 and body["outputs"][0]["shape"][:2] == [1, 3] and body["parameters"]["step"] == 3'
+    call POST "$of/infer" "{$tensor, \"parameters\": {\"sequence_id\": 7, \"sequence_end\": true}}"
+    check 'and ends' 'status == 200 and body["parameters"] == {"sequence_id": 7, "step": 6}'
+    call POST "$of/infer" "{$tensor, \"outputs\": [{\"name\": \"state\", \"parameters\": {\"binary_data\": true}}]}"
+    check 'bytes behind the JSON' 'status == 200 and kind == "application/octet-stream" and int(head["inference-header-content-length"]) > 0'
+    call POST "$of/generate" '{"text_input": "ROMEO:", "parameters": {"max_tokens": 5, "seed": 3}}'
+    keep generated
+    check 'a text' 'status == 200 and len(body["text_output"]) == 5'
+    call POST "$of/generate_stream" '{"text_input": "ROMEO:", "parameters": {"max_tokens": 5, "seed": 3}}'
+    check 'and in a stream' '"".join(e["text_output"] for e in events) == generated["text_output"] and events[-1]["finish_reason"] == "length"'
+done
+call POST "/v2/models/$model/versions/7/infer" "{$tensor}"
+check 'another version' 'status == 404 and body["error"].endswith("is served.")'
+call POST "/v2/models/$model/infer" "{$tensor, \"parameters\": {\"sequence_id\": \"none\"}}"
+check 'a sequence that has not begun' 'status == 400 and "must specify the START flag" in body["error"]'
+call POST "/v2/models/$model/infer" '{"inputs": [{"name": "tokens", "datatype": "INT64", "shape": [1, 4], "data": [1, 2, 3]}]}'
+check 'a shape of another size' 'status == 400 and body["error"] == "inputs[0].data has 3 elements; shape [1, 4] has 4."'
+call POST /v2/repository/index ''
+check 'the folder' "status == 200 and '$model' in [m['name'] for m in body if m['state'] == 'READY']"
+call POST "/v2/repository/models/$model/unload" ''
+check 'it is unloaded' 'status == 200'
+call POST "/v2/models/$model/infer" "{$tensor}"
+check 'and not there' 'status == 404 and "There is no model" in body["error"]'
+call POST "/v2/repository/models/$model/load" '{}'
+check 'and comes back' 'status == 200'
+call POST /v2/repository/models/nobody/load ''
+check 'but none that is not in the folder' 'status == 404 and "none of that name" in body["error"]'
+call GET "/v2/models/$model/infer"
+check 'a wrong method, in that shape' 'status == 405 and "error" in body and head["allow"]'
 
 # --- sessions --------------------------------------------------------------------------------------------------------
 

@@ -51,7 +51,12 @@ class Specification:
         """What of the value does not fit the schema, which may refer into the document."""
         absolute = json.loads(json.dumps(schema).replace('"$ref": "#/', '"$ref": "urn:openapi#/'))
         validator = Draft202012Validator(absolute, registry=self.registry, format_checker=FormatChecker())
-        return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+        found = [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+        # Server-sent events carry JSON as text, which a validator takes as it is; OpenAI's last is no JSON.
+        content = schema.get("properties", {}).get("data", {}).get("contentSchema")
+        if content and not found and value["data"] != "[DONE]":
+            found = self.problems(json.loads(value["data"]), content)
+        return found
 
     def resolved(self, node):
         while "$ref" in node:
@@ -97,12 +102,13 @@ def last_head(text):
 
 
 def messages(kind, body):
-    """The JSON values of a reply: one, or one for each line or event of a stream."""
+    """The JSON values of a reply: one, or one for each line, or an object for each event, of a stream."""
     if kind == "application/x-ndjson":
         return [json.loads(line) for line in body.splitlines() if line]
     if kind == "text/event-stream":
-        data = (line.removeprefix("data:").strip() for line in body.splitlines() if line.startswith("data:"))
-        return [json.loads(text) for text in data if text != "[DONE]"]
+        blocks = (block.splitlines() for block in body.replace("\r\n", "\n").split("\n\n"))
+        pairs = ([line.partition(": ")[::2] for line in block if not line.startswith(":")] for block in blocks)
+        return [event for event in map(dict, pairs) if event]
     return [json.loads(body)]
 
 
@@ -147,7 +153,8 @@ def check_replies(specification, path, report):
                     report.add(f"{method} {target}", [f"{status} is not in openapi.yaml"])
                     continue
         else:
-            described = {"$ref": "#/components/responses/Problem"}
+            name = "OpenInferenceError" if target.startswith("/v2") else "Problem"
+            described = {"$ref": f"#/components/responses/{name}"}
         report.add(f"{method} {target} {status}", check_reply(specification, int(status), described, head, body))
     for method, template in sorted(specification.operations):
         missing = (method, template) in unused

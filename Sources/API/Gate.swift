@@ -50,6 +50,11 @@ public final class Gate: @unchecked Sendable {
             if opened == nil { throw Problem.loading }
             return Self.status("ready")
         }
+        router.on(.get, "/v2/health/live") { _ in Response() }
+        // As the protocol has it, 400 and not 503.
+        router.on(.get, "/v2/health/ready") { [self] request in
+            Response(request.isDraining || opened == nil ? .badRequest : .ok)
+        }
         if door != .withoutMetrics {
             router.on(.get, "/metrics") { [self] _ in
                 Response(

@@ -7,6 +7,8 @@ struct ServiceRoute: Sendable {
         /// JSON, or a stream of it as lines or events.
         case stream
         case yaml
+        /// JSON, or JSON and bytes behind it.
+        case tensors
         case bytes
         case nothing
 
@@ -17,6 +19,7 @@ struct ServiceRoute: Sendable {
             case .stream: ["application/json", "application/x-ndjson", "text/event-stream"]
             case .yaml: ["application/yaml", "text/yaml", "text/plain"]
             case .bytes: ["application/octet-stream"]
+            case .tensors: ["application/json", "application/octet-stream"]
             case .nothing: []
             }
         }
@@ -36,7 +39,31 @@ struct ServiceRoute: Sendable {
         self.handler = handler
     }
 
-    static let all: [ServiceRoute] = [
+    static let all = native + openInference
+
+    /// The Open Inference Protocol (KServe V2), with Triton's extensions.
+    private static let openInference: [ServiceRoute] =
+        ofModel("/v2/models/{model}") + ofModel("/v2/models/{model}/versions/{version}") + [
+            .init(.get, "/v2", errors: .openInference) { $0.serverMetadata },
+            .init(.get, "/v2/models/stats", errors: .openInference) { $0.allStatistics },
+            .init(.post, "/v2/repository/index", errors: .openInference) { $0.repositoryIndex },
+            .init(.post, "/v2/repository/models/{model}/load", .nothing, errors: .openInference) { $0.loadModel },
+            .init(.post, "/v2/repository/models/{model}/unload", .nothing, errors: .openInference) { $0.unloadModel },
+        ]
+
+    private static func ofModel(_ path: String) -> [ServiceRoute] {
+        [
+            .init(.get, path, errors: .openInference) { $0.modelMetadata },
+            .init(.get, path + "/ready", .nothing, errors: .openInference) { $0.modelReady },
+            .init(.get, path + "/config", errors: .openInference) { $0.modelConfig },
+            .init(.get, path + "/stats", errors: .openInference) { $0.modelStatistics },
+            .init(.post, path + "/infer", .tensors, errors: .openInference) { $0.infer },
+            .init(.post, path + "/generate", errors: .openInference) { $0.generateText },
+            .init(.post, path + "/generate_stream", .stream, errors: .openInference) { $0.generateTextStream },
+        ]
+    }
+
+    private static let native: [ServiceRoute] = [
         .init(.get, "/v1/models", errors: .openAI) { $0.listModels },
         .init(.get, "/v1/models/{model}", errors: .openAI) { $0.getModel },
         .init(.post, "/v1/completions", .stream, errors: .openAI) { $0.complete },

@@ -15,20 +15,25 @@ public final class Service: Sendable {
     /// Of sessions that do not say otherwise.
     let policy: SessionPolicy
     let resumptions = Resumptions()
+    let inferStatistics = InferStatistics()
+    /// Nil where nothing is behind the models that are served.
+    let repository: (any ModelRepository)?
 
     /// - Parameters:
     ///   - policy: of sessions that do not say otherwise.
     ///   - clock: seconds since 1970.
     public init(
         catalog: Catalog, sessions: SessionTable, scheduler: Scheduler, policy: SessionPolicy,
-        clock: @escaping @Sendable () -> Double
+        repository: (any ModelRepository)? = nil, clock: @escaping @Sendable () -> Double
     ) {
         (self.catalog, self.sessions, self.scheduler, self.clock) = (catalog, sessions, scheduler, clock)
-        self.policy = policy
+        (self.policy, self.repository) = (policy, repository)
     }
 
     /// Renders errors of the HTTP layer as problems.
-    public static let errorResponder: ErrorResponder = { error, _ in Problem(error).response }
+    public static let errorResponder: ErrorResponder = { error, context in
+        ErrorShape(of: context.head?.target ?? "").response(Problem(error))
+    }
 
     // MARK: Looking things up
 

@@ -176,4 +176,7 @@ public struct PathParameters: Sendable {
         guard let index = names.firstIndex(of: name) else { preconditionFailure("the pattern has no {\(name)}") }
         return PercentDecoding.text(bytes, ranges[index])
     }
+
+    /// The same; nil where the pattern does not have that name.
+    public func value(_ name: String) -> String? { names.contains(name) ? self[name] : nil }
 }

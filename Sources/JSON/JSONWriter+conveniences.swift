@@ -41,12 +41,13 @@ extension JSONWriter {
     /// An array of finite floats, each as ``float(_:)`` writes it.
     public mutating func floats(_ numbers: [Float]) { floats(numbers.span) }
 
-    /// An array of integers.
+    /// A member that is null.
     public mutating func fieldNull(_ name: String) {
         key(name)
         null()
     }
 
+    /// An array of integers.
     public mutating func ints(_ numbers: [Int]) {
         beginArray()
         for number in numbers { int(number) }

@@ -14,7 +14,10 @@ extension Request {
     func scoped(_ id: String) -> String { SessionID.scoped(id, owner: owner) }
 
     /// Whether the caller may know of a model.
-    func maySee(_ served: ServedModel) -> Bool { key?.limits.models.map { $0.contains(served.id) } ?? true }
+    func maySee(_ served: ServedModel) -> Bool { maySee(served.id) }
+
+    /// The same, by the model's id.
+    func maySee(_ model: String) -> Bool { key?.limits.models.map { $0.contains(model) } ?? true }
 
     /// A work of the caller's.
     func work(_ served: ServedModel, _ target: Work.Target, _ input: InputSequence = .empty) -> Work {

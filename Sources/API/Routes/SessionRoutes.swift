@@ -89,7 +89,7 @@ extension Service {
     }
 
     /// Waits until a commit of the store is on disk.
-    private func durable(_ commit: UInt64) async throws(Problem) {
+    func durable(_ commit: UInt64) async throws(Problem) {
         do {
             try await sessions.store?.durable(commit)
         } catch {

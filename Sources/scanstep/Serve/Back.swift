@@ -8,13 +8,11 @@ import Sessions
 /// What is behind the network: models, sessions, and the scheduler that brings them together.
 final class Back {
     let service: Service
-    private let log: Logger
-    private var loader: ModelLoader
+    let repository: Repository
 
     init(_ settings: Settings, _ log: Logger) throws(Failure) {
-        self.log = log
-        loader = ModelLoader(settings.models, log)
-        let models = try loader.load()
+        repository = Repository(settings.models, log)
+        let models = try repository.read()
         let sessions = try Self.table(settings.sessions, models, log)
         var limits = Scheduler.Limits()
         limits.maxTick = settings.models.maxTick
@@ -29,7 +27,8 @@ final class Back {
         service = Service(
             catalog: Catalog(models), sessions: sessions, scheduler: scheduler,
             policy: SessionPolicy(idle: settings.sessions.idle, durability: settings.sessions.durability),
-            clock: secondsSince1970)
+            repository: repository, clock: secondsSince1970)
+        repository.begin(.init(catalog: service.catalog, scheduler: scheduler, store: sessions.store))
     }
 
     /// The table of sessions, with those that are on disk.
@@ -50,33 +49,13 @@ final class Back {
                 }
             }
             let store = try SessionStore(
-                folder: folder, fingerprints: fingerprints(models), options: options,
+                folder: folder, fingerprints: ModelLoader.fingerprints(models), options: options,
                 clock: { MonotonicInstant.now.nanoseconds })
             let table = try SessionTable(budget: settings.memory, store: store, clock: secondsSince1970)
             log.info("sessions on disk", metadata: ["folder": "\(folder)", "sessions": "\(table.count)"])
             return table
         } catch {
             throw Failure("cannot use --state-dir \(folder): \(error)")
-        }
-    }
-
-    private static func fingerprints(_ models: [ServedModel]) -> [String: String] {
-        Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.fingerprint) })
-    }
-
-    /// Serves what is in the folder now. A model that cannot be served any more stays where another one has its name.
-    func reload() {
-        do throws(Failure) {
-            let (models, refused) = service.catalog.replace(by: try loader.load())
-            service.sessions.store?.add(fingerprints: Self.fingerprints(models))
-            service.scheduler.serve(models)
-            for id in refused {
-                log.error("model \(id) has changed; sessions are of what it was: it stays so until a restart")
-            }
-            let names = models.map { $0.id }.joined(separator: ", ")
-            log.notice("folder of models read again", metadata: ["models": "\(names)"])
-        } catch {
-            log.error("models stay as they are: \(error)")
         }
     }
 

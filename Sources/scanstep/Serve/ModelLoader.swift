@@ -13,43 +13,49 @@ struct ModelLoader {
 
     init(_ settings: ModelSettings, _ log: Logger) { (self.settings, self.log) = (settings, log) }
 
-    /// All models that can be served; the others are named and left out.
-    mutating func load() throws(Failure) -> [ServedModel] {
+    /// All models that can be served but those in `left`, and why the others cannot: they are told of in the log.
+    mutating func load(without left: Set<String>) throws(Failure) -> (models: [ServedModel], refused: [String: String])
+    {
         guard let paths = ModelFolder.paths(in: settings.folder) else {
             throw Failure("cannot read the folder \(settings.folder)")
         }
         for path in loaded.keys where !paths.contains(path) { loaded[path] = nil }
         var models: [ServedModel] = []
+        var refused: [String: String] = [:]
         for path in paths {
-            let stamp = Self.stamp(path)
-            if let known = loaded[path], known.stamp == stamp {
-                models.append(known.model)
-            } else if let model = load(path) {
-                loaded[path] = (stamp, model)
-                models.append(model)
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            if left.contains(name) { continue }
+            do throws(CheckpointError) {
+                models.append(try load(path))
+            } catch {
+                refused[name] = "\(error)"
+                log.error("model refused: \(error)", metadata: ["folder": "\(path)"])
             }
         }
-        guard !models.isEmpty else { throw Failure("no model in \(settings.folder) can be served") }
-        return models
+        guard !models.isEmpty || !left.isEmpty else { throw Failure("no model in \(settings.folder) can be served") }
+        return (models, refused)
     }
 
-    private func load(_ path: String) -> ServedModel? {
-        do throws(CheckpointError) {
-            let started = ContinuousClock.now
-            let folder = try ModelFolder(path: path, weights: settings.weights, scan: settings.scan)
-            let model = ServedModel(folder, created: Int(secondsSince1970()))
-            log.info(
-                "loaded \(model.id)",
-                metadata: [
-                    "parameters": "\(model.model.parameters)", "weights": "\(model.model.weights.rawValue)",
-                    "state_bytes": "\(model.model.state.bytes)",
-                    "ms": "\(((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10)",
-                ])
-            return model
-        } catch {
-            log.error("model refused: \(error)", metadata: ["folder": "\(path)"])
-            return nil
-        }
+    /// The model at `path`, read again only if its files have changed.
+    mutating func load(_ path: String) throws(CheckpointError) -> ServedModel {
+        let stamp = Self.stamp(path)
+        if let known = loaded[path], known.stamp == stamp { return known.model }
+        let started = ContinuousClock.now
+        let folder = try ModelFolder(path: path, weights: settings.weights, scan: settings.scan)
+        let model = ServedModel(folder, created: Int(secondsSince1970()))
+        log.info(
+            "loaded \(model.id)",
+            metadata: [
+                "parameters": "\(model.model.parameters)", "weights": "\(model.model.weights.rawValue)",
+                "state_bytes": "\(model.model.state.bytes)",
+                "ms": "\(((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10)",
+            ])
+        loaded[path] = (stamp, model)
+        return model
+    }
+
+    static func fingerprints(_ models: [ServedModel]) -> [String: String] {
+        Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.fingerprint) })
     }
 
     private static func stamp(_ path: String) -> [String] {

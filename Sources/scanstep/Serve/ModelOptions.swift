@@ -7,6 +7,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Folder of models; each folder in it with a model.safetensors is one.")
     var models: String?
 
+    @Option(help: "Whether clients may load and unload models of that folder: none or explicit (default: none).")
+    var modelControl: String?
+
     @Option(help: "How weights are kept: f32, f16, int8, or auto for float16 where the file has it (default: auto).")
     var weights: String?
 
@@ -34,6 +37,8 @@ struct ModelOptions: ParsableArguments {
 /// The same, with defaults.
 struct ModelSettings {
     let folder: String
+    /// Whether clients may load and unload.
+    let areControlled: Bool
     /// Nil for what the file suggests.
     let weights: WeightType?
     let scan: ScanMode
@@ -49,6 +54,10 @@ struct ModelSettings {
     init(_ options: ModelOptions, _ reader: SettingReader) throws(ValidationError) {
         guard let models = reader.text(options.models, "models") else { throw ValidationError("--models is missing.") }
         folder = models
+        areControlled =
+            try reader.value(options.modelControl, "model-control", "none or explicit") {
+                ["none": false, "explicit": true][$0]
+            } ?? false
         weights =
             try reader.value(options.weights, "weights", WeightChoice.names, WeightChoice.init(argument:))?.type
         scan = try reader.value(options.scan, "scan", "exact or associative") { ScanMode(rawValue: $0) } ?? .exact

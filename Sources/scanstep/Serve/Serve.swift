@@ -59,7 +59,7 @@ struct Serve: ParsableCommand {
             switch signals.next() {
             case .reload:
                 front.reload()
-                back.reload()
+                back.repository.reload()
             case .stop(let signal):
                 name = signal
                 break waiting

@@ -6,20 +6,27 @@ private let routes =
     + ["t", "v"].flatMap { session in
         ["step", "prefill", "generate", "fork", "checkpoints", "rewind"].map { "/v1/sessions/\(session)/\($0)" }
     }
+    + ["/v1/completions", "/v1/tokenize", "/v1/detokenize", "/v2/repository/index"]
+    + ["/v2/models/tokens/infer", "/v2/models/vectors/infer", "/v2/models/tokens/generate"]
 
 /// Statuses that a body may lead to while the server is neither full nor ending.
 private let statuses: Set<Int> = [200, 201, 400, 404, 409, 410, 412, 422, 429, 504]
 
 nonisolated(unsafe) private let live = LiveAPI()
 
-/// A reply is JSON, one value or one a line, and a refusal a problem of its status.
+/// A reply is JSON, one value, one a line or one an event, and a refusal a problem of its status or an error.
 private func check(_ reply: Client.Reply) {
     demand(statuses.contains(reply.status), "\(reply.status): \(reply.text)")
     switch reply.type {
     case "application/x-ndjson":
         for line in reply.body.split(separator: UInt8(ascii: "\n")) { _ = parse(Array(line)) }
         demand(reply.body.last == UInt8(ascii: "\n"), "the last line has no end: \(reply.text)")
-    case "application/json": demand(reply.status < 300 && parse(reply.body).kind == .object, reply.text)
+    case "text/event-stream":
+        let lines = reply.text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map { $0.dropFirst(6) }
+        for line in lines where line != "[DONE]" { _ = parse(Array(line.utf8)) }
+    case "application/json" where reply.status < 300:
+        demand([.object, .array].contains(parse(reply.body).kind), reply.text)
+    case "application/json": demand(parse(reply.body)["error"]?.string?.isEmpty == false, reply.text)
     case "application/problem+json":
         let problem = parse(reply.body)
         demand(problem["status"]?.int == reply.status && problem["detail"]?.string?.isEmpty == false, reply.text)

@@ -1,0 +1,39 @@
+"""Schemathesis, which makes requests of openapi.yaml: its examples, what the schemas border on, and at random."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .models import write_min_lm
+from .report import Report
+from .server import MODEL, ROOT, Server
+
+HERE = Path(__file__).parent
+
+
+def run(binary: Path, report: Report) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        # A small model of the name that the examples have: a reply of 100,000 tokens must come in seconds.
+        models = Path(temporary) / "models"
+        write_min_lm(models / MODEL, 65)
+        shutil.copy(ROOT / "Models" / MODEL / "tokenizer.json", models / MODEL)
+        with Server(binary, "--model-control", "explicit", models=models) as server:
+            command = [
+                str(Path(os.sys.executable).with_name("schemathesis")),
+                f"--config-file={HERE}/schemathesis.toml",
+                "run",
+                str(ROOT / "openapi.yaml"),
+                f"--url={server.base}",
+                "--phases=examples,coverage,fuzzing",
+                "--no-color",
+            ]
+            environment = os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)}
+            done = subprocess.run(command, cwd=temporary, env=environment, capture_output=True, text=True, timeout=900)
+        tested = re.search(r"(\d+) generated", done.stdout)
+        report.check("there is a case for everything", tested and int(tested[1]) > 500, done.stdout[-600:])
+        if done.returncode != 0:
+            print(done.stdout[-20_000:])
+        report.equal("and none that fails", done.returncode, 0)
