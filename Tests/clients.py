@@ -46,6 +46,8 @@ def main() -> int:
         _drive(secure, chosen | {"versions": with_tls.run}, report, " with TLS")
     with report.client("keys"):
         with_keys.run(binary, report)
+    with report.client("a state dict alone"):
+        with_openai.run_bare(binary, report)
     with report.client("tokenizers"):
         with_tokenizers.run(binary, report)
     with report.client("tritonclient"):

@@ -1,10 +1,13 @@
 """OpenAI's own package, as it is: completions whole and streamed, with all that it can ask for, and its exceptions."""
 
 import base64
+import tempfile
+from pathlib import Path
 
 import httpx
 import openai
 
+from .models import write_min_lm
 from .report import Report
 from .server import MODEL, Server
 
@@ -21,6 +24,20 @@ def run(server: Server, report: Report) -> None:
         _sessions(client, http, server, report)
         _states(client, report)
         _refusals(client, report)
+
+
+def run_bare(binary: Path, report: Report) -> None:
+    """A state dict that was saved, and nothing beside it: one command, and text streams."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_min_lm(Path(folder) / "mine", 256)
+        with Server(binary, models=Path(folder)) as server:
+            client = openai.OpenAI(base_url=f"{server.base}/v1", api_key="none", max_retries=0)
+            stream = client.completions.create(model="mine", prompt="Größe 😀", max_tokens=40, seed=1, stream=True)
+            choices = [event.choices[0] for event in stream]
+            whole = client.completions.create(model="mine", prompt="Größe 😀", max_tokens=40, seed=1)
+            report.equal("its stream ends", choices[-1].finish_reason, "length")
+            report.equal("and is its text", "".join(c.text for c in choices), whole.choices[0].text)
+            report.equal("bytes are its tokens", whole.usage.prompt_tokens, len("Größe 😀".encode()))
 
 
 def _models(client: openai.OpenAI, report: Report) -> None:

@@ -24,6 +24,7 @@ private func check(_ reply: Client.Reply) {
     case "text/event-stream":
         let lines = reply.text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map { $0.dropFirst(6) }
         for line in lines where line != "[DONE]" { _ = parse(Array(line.utf8)) }
+    case "application/octet-stream": demand(reply.status == 200 && reply.body.first == UInt8(ascii: "{"), reply.text)
     case "application/json" where reply.status < 300:
         demand([.object, .array].contains(parse(reply.body).kind), reply.text)
     case "application/json": demand(parse(reply.body)["error"]?.string?.isEmpty == false, reply.text)
