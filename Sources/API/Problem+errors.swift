@@ -49,6 +49,10 @@ extension Problem {
             ).retryable(after: (delay - limit) / .seconds(1))
         case .notServed(let model):
             self = Problem(.notFound, "model-not-found", "Model \"\(model)\" is served no more.")
+        case .sessionNotServed(let id, let model):
+            self = Problem(
+                .conflict, "state-model-mismatch",
+                "Session \"\(SessionID.local(id))\" is of model \"\(model)\", which is not served here.")
         case .deadlinePassed:
             self = Problem(.gatewayTimeout, "deadline-passed", "The time that X-Request-Timeout-Ms gives has passed.")
         case .draining: self = .draining

@@ -58,9 +58,7 @@ public final class Service: Sendable {
         let scoped = request.scoped(id)
         let record = try asked { () throws(SessionError) in try sessions.record(scoped) }
         guard let served = models.first(where: { $0.id == record.model }) else {
-            throw Problem(
-                .conflict, "state-model-mismatch",
-                "Session \"\(id)\" is of model \"\(record.model)\", which is not served here.")
+            throw Problem(.sessionNotServed(id: record.id, model: record.model))
         }
         guard request.maySee(served) else { throw .forbidden(served) }
         return (record, served)

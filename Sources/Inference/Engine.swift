@@ -95,7 +95,7 @@ final class Engine {
     /// Takes a work in.
     func admit(_ operation: Operation) {
         guard let lane = lanes[operation.work.model], !lane.isRetired else {
-            operation.result = .failure(.notServed(model: operation.work.model))
+            operation.result = .failure(operation.notServed)
             finished.append(operation)
             return
         }

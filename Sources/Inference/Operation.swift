@@ -108,6 +108,12 @@ final class Operation: @unchecked Sendable {
         }
     }
 
+    /// Why it cannot be done without its model.
+    var notServed: InferenceError {
+        if case .session(let id) = work.target { return .sessionNotServed(id: id, model: work.model) }
+        return .notServed(model: work.model)
+    }
+
     /// Whether it has something to absorb and, if that makes an event, room for it in its stream.
     var isReady: Bool { remaining > 0 || nextToken != nil && stream?.hasRoom ?? true }
 

@@ -181,6 +181,8 @@ public enum InferenceError: Error, Equatable {
     case session(SessionError)
     /// There is no such model any more.
     case notServed(model: String)
+    /// Nor is there for its session, which waits for it to come back.
+    case sessionNotServed(id: String, model: String)
     /// The session is not at the expected step but at `step`.
     case stepMismatch(expected: Int, step: Int)
     /// The state is not what the work's condition says.

@@ -93,6 +93,8 @@ struct OverloadTests {
             server.scheduler.serve([other])
             let refused = await server.scheduler.run([Work(model: one.id, target: .detached, input: .tokens([1]))])
             #expect(refused[0].error == .notServed(model: one.id))
+            let waiting = await server.scheduler.run([Work(model: one.id, target: .session("a"), input: .tokens([1]))])
+            #expect(waiting[0].error == .sessionNotServed(id: "a", model: one.id))
             let (events, end) = await stream.rest()
             #expect(events.count == 499 && end.error == nil)
             _ = try await server.scheduler.run(
