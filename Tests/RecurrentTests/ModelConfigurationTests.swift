@@ -52,7 +52,8 @@ struct ModelConfigurationTests {
             ("layer_widths", "[4,4]"), ("layer_widths", "[0]"), ("layer_widths", "[\"4\"]"),
             ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"map\":false}"),
             ("input", "{\"kind\":\"vectors\",\"size\":4,\"map\":0}"),
-            ("output", "{\"kind\":\"vectors\",\"size\":3,\"map\":false}"), ("surprise", "1"), ("Width", "4"),
+            ("output", "{\"kind\":\"vectors\",\"size\":3,\"map\":false}"), ("output", "{\"kind\":\"probabilities\"}"),
+            ("output", "{\"kind\":\"probabilities\",\"size\":4,\"map\":false}"), ("surprise", "1"), ("Width", "4"),
         ])
     func bad(field: String, value: String) {
         #expect(Self.refusal([field: value])?.contains(field) == true)

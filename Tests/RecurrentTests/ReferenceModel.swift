@@ -59,7 +59,8 @@ struct ReferenceModel {
             x = sum(x, linear(prefix + "mlp.down", passed))
         }
         x = norm("norm", x)
-        return model.mapsOutput ? linear("output", x) : x
+        let y = model.mapsOutput ? linear("output", x) : x
+        return model.givesProbabilities ? y.map(sigmoid) : y
     }
 
     private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {

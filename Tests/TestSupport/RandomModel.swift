@@ -25,6 +25,8 @@ public struct RandomModel {
     public var vocabularySize = 19
     /// nil for logits.
     public var outputSize: Int?
+    /// Whether the outputs go through σ.
+    public var givesProbabilities = false
     public var hasInitialState = false
     public var hasBiases = false
     public var seed: UInt64 = 1
@@ -52,6 +54,7 @@ public struct RandomModel {
         hasBiases = Bool.random(using: &random)
         if cell == "minLSTM", Bool.random(using: &random) { cell = "minLSTM-unnormalised" }
         activation = Bool.random(using: &random) ? "gelu" : "geglu"
+        givesProbabilities = outputSize != nil && Bool.random(using: &random)
         guard Int.random(in: 0..<3, using: &random) == 0 else { return }
         order = ["paper", "highway", "stacked"].randomElement(using: &random)!
         (kernel, mlpWidth, innerWidth) = (nil, nil, width)
@@ -61,7 +64,9 @@ public struct RandomModel {
             layerWidths = (0..<layers).map { _ in Int.random(in: 3...40, using: &random) }
         }
         if inputSize != nil, Bool.random(using: &random) { (inputSize, mapsInput) = (width, false) }
-        if outputSize != nil, Bool.random(using: &random) { (outputSize, mapsOutput) = (lastWidth, false) }
+        if outputSize != nil, Bool.random(using: &random) {
+            (outputSize, mapsOutput, givesProbabilities) = (lastWidth, false, false)
+        }
     }
 
     /// Of the stream before the first layer and behind each.
@@ -74,7 +79,11 @@ public struct RandomModel {
         let input =
             inputSize.map { "\"vectors\", \"size\": \($0), \"map\": \(mapsInput)" }
             ?? "\"tokens\", \"vocabulary_size\": \(vocabularySize)"
-        let output = outputSize.map { "\"vectors\", \"size\": \($0), \"map\": \(mapsOutput)" } ?? "\"logits\""
+        let output =
+            outputSize.map {
+                givesProbabilities
+                    ? "\"probabilities\", \"size\": \($0)" : "\"vectors\", \"size\": \($0), \"map\": \(mapsOutput)"
+            } ?? "\"logits\""
         return """
             {
               "cell": "\(cell)", "candidate": "\(candidate)", "order": "\(order)", "layers": \(layers),

@@ -123,7 +123,10 @@ extension ModelConfiguration {
             guard mapsOutput || size == streamWidths.last! else {
                 throw refuse("output.size must be \(streamWidths.last!), the last width, where the output has no map")
             }
-        default: throw refuse("output.kind must be one of logits, vectors")
+        case "probabilities":
+            try known(outputShape, ["kind", "size"], "output")
+            output = .probabilities(size: try size(outputShape["size"], "output.size"))
+        default: throw refuse("output.kind must be one of logits, vectors, probabilities")
         }
         if let reason = contradiction { throw refuse(reason) }
     }

@@ -54,6 +54,8 @@ public struct ModelConfiguration: Sendable, Equatable {
         case logits
         /// A vector of `size` values.
         case vectors(size: Int)
+        /// A vector of `size` probabilities, each σ of its own value of the output map.
+        case probabilities(size: Int)
     }
 
     public var cell: GatedScan.Cell
@@ -98,7 +100,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     /// Values of one output: the vocabulary size for logits.
     public var outputSize: Int {
         switch output {
-        case .vectors(let size): size
+        case .vectors(let size), .probabilities(let size): size
         case .logits: vocabularySize ?? 0
         }
     }

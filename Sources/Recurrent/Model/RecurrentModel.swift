@@ -130,7 +130,9 @@ public final class RecurrentModel: Sendable {
         case .outputs(let rows):
             let a = workspace.stages.last!.a
             norm?.apply(a, rows: rows, into: a, by: member)
-            if let output {
+            if let output, case .probabilities = configuration.output {
+                output.multiplySigmoid(a, rows: rows, into: workspace.outputs, by: member, scratch)
+            } else if let output {
                 output.multiply(a, rows: rows, into: workspace.outputs, by: member, scratch)
             } else {
                 workspace.outputs.take(a, rows: rows, by: member)
