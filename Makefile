@@ -5,9 +5,20 @@ PORT ?= 8080
 MODELS ?= Models
 SWIFT ?= swift
 PYTHON ?= python3
-# The text that trains and evaluates the Shakespeare model; `make train-shakespeare` without it says where to find it.
+# A copy of Tiny Shakespeare, for the models of it. Without one, it is fetched.
 DATA ?=
-AT_MOST ?= 1.65
+GIVEN_DATA = $(if $(DATA),--data '$(DATA)')
+
+# Which model `make train` trains again, and the recipe of each.
+MODEL ?=
+RECIPE_shakespeare-mingru = shakespeare.py $(GIVEN_DATA)
+RECIPE_shakespeare-minlstm = shakespeare.py --cell minLSTM $(GIVEN_DATA)
+RECIPE_selective-copy-mingru = selective_copy.py
+RECIPE_selective-copy-minlstm = selective_copy.py --cell minLSTM
+RECIPE_surface-code-d3 = surface_code.py
+RECIPE_surface-code-d5 = surface_code.py --distance 5
+RECIPE_lorenz-mingru = lorenz.py
+RECIPE = $(RECIPE_$(MODEL))
 
 # Parts of `make bench`, separated by commas, and anything for a short one.
 ONLY ?=
@@ -32,16 +43,16 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz fuzz-check sanitize bench bench-http evaluate golden train-shakespeare lint clean
-.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test link-test swift-found run-packages test-packages bench-packages
+.PHONY: help run test fuzz fuzz-check sanitize bench bench-http evaluate golden train lint clean
+.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test training-test link-test swift-found run-packages test-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
 	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl, other clients'
 	@echo 'make bench                          measure against PyTorch and others, into Benchmarks/results; ONLY=prefill,step QUICK=1'
 	@echo 'make bench-http                     the parts of it that measure the HTTP server, against nginx and Hummingbird; QUICK=1'
-	@echo 'make evaluate DATA=FILE             loss of the Shakespeare model on the last 10 % of FILE, through the server'
-	@echo 'make train-shakespeare DATA=FILE    train it again (PyTorch)'
+	@echo 'make evaluate                       measure the models of $(MODELS)/ through the server, into its README.md and figures/; QUICK=1'
+	@echo 'make train MODEL=NAME               train a shipped model again (PyTorch); the run goes on where it was broken off'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
 	@echo 'make fuzz                           run every fuzzer for FUZZ_SECONDS (60), two at a time; what one finds stays in .build-fuzz/found'
 	@echo 'make fuzz-check                     whether each fuzzer finds a crash that is planted in it'
@@ -59,7 +70,7 @@ run: run-packages build
 	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
 
 # The cheap checks come first, so that a slip shows before the long builds.
-test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test fuzz-test
+test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test training-test fuzz-test
 
 build: swift-found
 	$(SWIFT) build -c release --product scanstep
@@ -98,6 +109,9 @@ client-test: build .venv/ready
 	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
 	.venv/bin/python Tests/leaks.py --scanstep $(SCANSTEP)
 
+training-test: build .venv/ready
+	.venv/bin/python Tests/training.py --scanstep $(SCANSTEP)
+
 fuzz-check: test-packages fuzzers
 	Tests/Fuzz/run.sh .build-fuzz 20 planted
 
@@ -112,9 +126,9 @@ fuzz: test-packages fuzzers
 fuzzers: swift-found
 	$(FUZZ_BUILD)
 
-evaluate: run-packages build
-	@test -n '$(DATA)' || { echo 'make evaluate DATA=FILE: FILE is the text, Tiny Shakespeare' >&2; exit 1; }
-	$(PYTHON) Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' --data '$(DATA)' --at-most $(AT_MOST)
+evaluate: test-packages build .venv-evaluation/ready
+	.venv-evaluation/bin/python Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' $(GIVEN_DATA) \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 bench: bench-packages build .venv-bench/ready
 	.venv-bench/bin/python Benchmarks/bench.py --scanstep $(SCANSTEP) $(if $(ONLY),--only '$(ONLY)') \
@@ -127,11 +141,12 @@ golden: test-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
 	.venv-golden/bin/python Tests/Golden/make_layouts.py
 
-train-shakespeare: test-packages .venv-training/ready
-	.venv-training/bin/python Models/training/shakespeare.py $(if $(DATA),--data '$(DATA)',--help)
+train: test-packages .venv-training/ready
+	@test -n '$(firstword $(RECIPE))' || { echo 'make train MODEL=NAME, of Models/: $(MODEL) has no recipe' >&2; exit 1; }
+	.venv-training/bin/python Models/training/$(RECIPE)
 
 clean:
-	rm -rf .build .build-address .build-fuzz .build-hummingbird .build-test .build-thread .venv .venv-bench .venv-golden .venv-training
+	rm -rf .build .build-address .build-fuzz .build-hummingbird .build-test .build-thread .venv .venv-bench .venv-evaluation .venv-golden .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }
@@ -148,9 +163,10 @@ bench-packages:
 # The CPU build of PyTorch is the smaller download; an index without one has the plain build.
 .venv/ready: Tests/requirements.txt
 .venv-bench/ready: Benchmarks/requirements.txt
+.venv-evaluation/ready: Models/training/evaluation/requirements.txt
 .venv-golden/ready: Tests/Golden/requirements.txt
 .venv-training/ready: Models/training/requirements.txt
-.venv/ready .venv-bench/ready .venv-golden/ready .venv-training/ready:
+.venv/ready .venv-bench/ready .venv-evaluation/ready .venv-golden/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
 	sed '/^torch==/s/$$/+cpu/' $< > $(@D)/cpu.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \

@@ -22,6 +22,7 @@ import torch
 from checkpoints import proof, published
 from checkpoints.archive import Refusal, read
 from safetensors.torch import save_file
+from serving import Refused, serving
 
 BINARY = Path(__file__).resolve().parents[2] / ".build/release/scanstep"
 # Of the largest output. Half precision has 11 bits, and errors of a few layers add up.
@@ -46,7 +47,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         print(run(arguments))
-    except Refusal as refusal:
+    except (Refusal, Refused) as refusal:
         print(f"convert: {refusal}", file=sys.stderr)
         return 1
     return 0
@@ -77,8 +78,8 @@ def run(arguments: argparse.Namespace) -> str:
             shutil.copy(arguments.tokenizer, folder / "tokenizer.json")
         told = "nothing was proved"
         if not arguments.no_proof:
-            with proof.serving(arguments.binary, Path(temporary)) as server:
-                largest = proof.difference(original, converted, server, folder.name)
+            with serving(arguments.binary, Path(temporary)) as client:
+                largest = proof.difference(original, converted, client, folder.name)
             if not largest <= TOLERANCES[kind]:
                 raise Refusal(
                     f"the served model differs from the checkpoint by {largest:.1e} of its largest output, more than "

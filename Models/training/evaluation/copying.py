@@ -1,0 +1,40 @@
+"""Selective copy: the share of right answers in fresh sequences."""
+
+import numpy
+from tasks.copying import LENGTH, SYMBOLS, TEST, sequences
+
+from .report import Row
+
+PAPER = {"selective-copy-mingru": 0.995, "selective-copy-minlstm": 0.960}
+SPREAD = {"selective-copy-mingru": "± 0.2 %", "selective-copy-minlstm": "± 2.8 %"}
+BATCH = 16
+
+
+def measure(client, models, options):
+    random = numpy.random.default_rng([TEST, options.seed])
+    tokens, answers = sequences(random, 64 if options.quick else 1024)
+    rows = []
+    for model in models:
+        right = numpy.concatenate(
+            [_answers(client, model, part) for part in numpy.array_split(tokens, len(tokens) // BATCH)]
+        ) == answers
+        each = right.mean(axis=1)
+        error = each.std(ddof=1) / len(each) ** 0.5
+        paper = PAPER.get(model)
+        measure = f"right symbols, {len(tokens)} sequences of {LENGTH} + {SYMBOLS}"
+        spread, met = f"± {error:.3%} (sequences)", None if paper is None else each.mean() >= paper
+        rows.append(Row(model, measure, f"{each.mean():.2%}", spread, f"paper {paper:.1%} {SPREAD[model]}", met))
+        rows.append(Row(model, "sequences without a mistake", f"{right.all(axis=1).mean():.2%}"))
+    return rows
+
+
+def _answers(client, model, tokens):
+    """A session for each sequence absorbs it; then the markers' likeliest tokens are asked for."""
+    names = [f"copy-{n}" for n in range(len(tokens))]
+    begun = [{"tokens": row[:LENGTH].tolist(), "create": name} for row, name in zip(tokens, names)]
+    client.post("/v1/prefill", {"model": model, "sequences": begun, "return": "none"})
+    ended = [{"tokens": row[LENGTH:].tolist(), "session": name} for row, name in zip(tokens, names)]
+    results = client.post("/v1/prefill", {"model": model, "sequences": ended, "return": "all"})["results"]
+    for name in names:
+        client.delete(f"/v1/sessions/{name}")
+    return numpy.array([[output["top"][0]["token"] for output in result["outputs"]] for result in results])

@@ -1,0 +1,130 @@
+"""A training run: where it computes, how it goes on after a break, what it says meanwhile, and the model folder it leaves."""
+
+import argparse
+import ctypes
+import json
+import pathlib
+import time
+
+import torch
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from .optimizer import schedule
+
+MODELS = pathlib.Path(__file__).resolve().parents[2]
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+KEPT = ["step", "seconds", "best", "log", "course"]
+
+
+def arguments(description, steps):
+    """The options that every recipe has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, help="the model folder (default: Models/ and the model's name)")
+    parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="where checkpoints lie")
+    parser.add_argument("--steps", type=int, default=steps, help="default: %(default)s")
+    parser.add_argument("--until", type=int, help="stop before this step; the run goes on from there another time")
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    return parser
+
+
+class Run:
+    """`for step in run` gives the steps that are left, `run.update(loss)` does one, `run.export()` writes the model.
+
+    The state of each step's random numbers comes from the seed and the step alone: a run that was broken off goes on as if
+    it had not been. The weights that validated best are those that are exported. `course` is the recipe's own, and kept with the rest.
+    """
+
+    def __init__(self, given, name, model, optimizers, course=None, save_seconds=60):
+        self.given, self.name, self.optimizers, self.save_seconds = given, name, optimizers, save_seconds
+        self.model = model
+        self.rates = [group["lr"] for part in optimizers for group in part.param_groups]
+        self.step, self.seconds, self.best, self.log, self.course = 0, 0.0, None, [], course
+        self.path = given.runs / f"{name}.pt"
+        if self.path.exists():
+            saved = torch.load(self.path, map_location=device())
+            model.load_state_dict(saved["model"])
+            for part, state in zip(optimizers, saved["optimizers"]):
+                part.load_state_dict(state)
+            for key in KEPT:
+                setattr(self, key, saved[key])
+        self.saved_at = time.monotonic()
+
+    def __iter__(self):
+        end = min(self.given.until or self.given.steps, self.given.steps)
+        with tqdm(total=self.given.steps, initial=self.step, desc=self.name, mininterval=5, smoothing=0.05) as self.bar:
+            while self.step < end:
+                torch.manual_seed(self.given.seed * 1_000_003 + self.step)
+                began = time.monotonic()
+                yield self.step
+                self.seconds += time.monotonic() - began
+                self.step += 1
+                self.bar.update()
+                if self.step == end or time.monotonic() - self.saved_at > self.save_seconds:
+                    self.save()
+
+    def update(self, loss, clip=1.0, **shown):
+        """One step of the optimizers down the gradient of the loss. What is in `shown` stands beside the progress bar."""
+        for part in self.optimizers:
+            part.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        groups = [group for part in self.optimizers for group in part.param_groups]
+        for group, rate in zip(groups, self.rates):
+            group["lr"] = rate * schedule(self.step, self.given.steps)
+        for part in self.optimizers:
+            part.step()
+        if self.step % 10 == 0:
+            self.bar.set_postfix(loss=f"{loss.item():.4f}", **shown, refresh=False)
+
+    def validated(self, score, **more):
+        """Tells the run how good the model is now, less being better; the best weights are kept."""
+        self.log.append({"step": self.step + 1, "validation": score, **more})
+        tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f} {more or ''}")
+        if self.best is None or score <= self.best["score"]:
+            weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = {"score": score, "step": self.step + 1, "model": weights}
+
+    def save(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        state = {key: getattr(self, key) for key in KEPT}
+        state |= {"model": self.model.state_dict(), "optimizers": [part.state_dict() for part in self.optimizers]}
+        torch.save(state, fresh)
+        fresh.replace(self.path)
+        self.saved_at = time.monotonic()
+
+    def export(self, tokenizer=None):
+        """Writes the model folder, in float16, with the best weights, if the run has come to its end."""
+        if self.step < self.given.steps:
+            return
+        folder = self.given.out or MODELS / self.name
+        export(self.best["model"], self.model.shape, folder, tokenizer)
+        print(f"{folder}: step {self.best['step']}, validation {self.best['score']:.5f}, {self.seconds / 60:.0f} minutes of training")
+
+
+def device(threads=None):
+    """An accelerator if there is one, else the processor, with as many threads as asked for."""
+    if torch.accelerator.is_available():
+        return torch.accelerator.current_accelerator()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        # Memory that is given back and taken again for every tensor costs more than the arithmetic in it.
+        c = ctypes.CDLL(None)
+        c.mallopt(M_MMAP_MAX, 0)
+        c.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError):
+        pass  # Another C library: slower, no more.
+    return torch.device("cpu")
+
+
+def export(weights, shape, folder, tokenizer=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in weights.items()}
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # It is written readable by its owner alone.
+    (folder / "config.json").write_text(json.dumps(shape.configuration(), indent=2) + "\n")
+    if tokenizer:
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=2) + "\n")

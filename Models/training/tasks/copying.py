@@ -1,0 +1,19 @@
+"""Selective copy, as the paper has it: LENGTH tokens, all EMPTY but SYMBOLS symbols at random places, then as many MARKERs,
+at each of which the next symbol in order is wanted."""
+
+import numpy
+
+LENGTH, SYMBOLS, VOCABULARY = 4096, 16, 16
+EMPTY, MARKER = 15, 0
+TRAINING, VALIDATION, TEST = 1, 2, 3
+"""What sequences are drawn for: a seed begins with it, so that no use sees another's."""
+
+
+def sequences(random: numpy.random.Generator, count: int, length: int = LENGTH) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Tokens (count, length + SYMBOLS) and the answers (count, SYMBOLS), which belong to the last positions."""
+    places = numpy.sort(random.random((count, length)).argpartition(SYMBOLS - 1, axis=1)[:, :SYMBOLS], axis=1)
+    symbols = random.integers(1, EMPTY, (count, SYMBOLS))
+    tokens = numpy.full((count, length + SYMBOLS), EMPTY)
+    numpy.put_along_axis(tokens, places, symbols, axis=1)
+    tokens[:, length:] = MARKER
+    return tokens, symbols
