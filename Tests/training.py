@@ -140,7 +140,7 @@ def tasks(report: Report) -> None:
 def recipes(report: Report, binary: Path, folder: Path) -> None:
     """Three steps of each, and then the server's outputs beside PyTorch's, from the file that both read."""
     text = folder / "text.txt"
-    text.write_text("".join(chr(97 + (n * n // 7 + n // 11) % 26) for n in range(40_000)))
+    text.write_text("".join(chr(97 + (n * n // 7 + n // 11) % 26) for n in range(120_000)))
     for name, (recipe, *options) in RECIPES.items():
         data = ["--data", str(text)] if name == "text" else []
         train(recipe, *options, *data, "--steps", "3", "--out", str(folder / "models" / name), "--runs", str(folder / name))

@@ -5,8 +5,8 @@
     python Models/training/shakespeare.py
     python Models/training/shakespeare.py --cell minLSTM --data tinyshakespeare.txt
 
-The first 85 % of the text trains, the next 5 % choose among the weights of a run, and the last 10 % are for evaluate.py:
-nothing here looks at them. Without --data the text is fetched; tasks/shakespeare.py says from where.
+The first 90 % of the text train, but for every twentieth block, which chooses among the weights of a run; the last 10 % are for
+evaluate.py: nothing here looks at them. Without --data the text is fetched; tasks/shakespeare.py says from where.
 """
 
 import pathlib
@@ -21,10 +21,9 @@ from tasks.shakespeare import WINDOW
 
 
 @torch.no_grad()
-def loss_of(model, text):
-    """Nats per character over consecutive windows of WINDOW characters, each from a cold state."""
+def loss_of(model, windows):
+    """Nats per character over windows (WINDOW, count), each from a cold state."""
     model.eval()
-    windows = text[: len(text) // WINDOW * WINDOW].view(-1, WINDOW).t()
     total = 0.0
     for part in windows.split(64, dim=1):
         logits = model(part[:-1])
@@ -44,20 +43,20 @@ def main():
     given = parser.parse_args()
 
     device = runs.device(given.threads)
-    vocabulary = sorted(set(shakespeare.whole(given.data)))
+    text = shakespeare.whole(given.data)
+    vocabulary = sorted(set(text))
     index = {character: n for n, character in enumerate(vocabulary)}
-    train, validation = (
-        torch.tensor([index[character] for character in shakespeare.part(given.data, part)], device=device)
-        for part in (shakespeare.TRAINING, shakespeare.VALIDATION)
-    )
+    data = torch.tensor([index[character] for character in text[: len(text) - len(shakespeare.test(text))]], device=device)
+    starts = torch.tensor(shakespeare.training_starts(text), device=device)
+    span = torch.arange(WINDOW + 1, device=device)[:, None]
+    validation = data[torch.tensor(shakespeare.validation_starts(text), device=device) + span[:-1]]
+
     torch.manual_seed(given.seed)
     shape = Architecture(given.cell, layers=3, width=384, kernel=4, mlp_width=1536, tokens=len(vocabulary))
     model = Model(shape, given.dropout, remember=(2, 128)).to(device)
     run = runs.Run(given, f"shakespeare-{given.cell.lower()}", model, optimizers(model, given.rate, given.matrix_rate))
-    span = torch.arange(WINDOW + 1, device=device)[:, None]
     for step in run:
-        starts = torch.randint(len(train) - WINDOW, (given.batch,)).to(device)
-        windows = train[starts + span]
+        windows = data[starts[torch.randint(len(starts), (given.batch,)).to(device)] + span]
         logits = model(windows[:-1])
         run.update(F.cross_entropy(logits.flatten(0, 1), windows[1:].flatten()))
         if (step + 1) % 50 == 0 or step + 1 == given.steps:

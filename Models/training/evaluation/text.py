@@ -11,7 +11,7 @@ BATCH = 32
 
 
 def measure(client, models, options):
-    text = shakespeare.part(options.data, shakespeare.TEST)
+    text = shakespeare.test(shakespeare.whole(options.data))
     count = len(text) // shakespeare.WINDOW
     windows = [text[n * shakespeare.WINDOW : (n + 1) * shakespeare.WINDOW] for n in range(count)]
     rows = []

@@ -71,6 +71,7 @@ class Recurrence(nn.Module):
     """A cell and, where its inner width is another, the map back to the stream.
 
     `forward(x)` is a scan from h = 0. `forward(x, hidden)` takes each element as one step from the h of the same place.
+    With `repeats` (time, batch) each element is taken so many times, in one step: h goes to its candidate by 1 - (1 - z)^n.
     """
 
     def __init__(self, shape: Architecture):
@@ -80,9 +81,13 @@ class Recurrence(nn.Module):
         if shape.inner != shape.width:
             self.out = nn.Linear(shape.inner, shape.width, bias=False)
 
-    def forward(self, x, hidden=None):
+    def forward(self, x, hidden=None, repeats=None):
         parts, candidate = self.gates(x), self.candidate(x)
-        if hidden is None:
+        if repeats is not None:
+            # With z = σ(a), -log(1 - z) is softplus(a); the gate wanted is the a of n times that.
+            rate = (F.softplus(self.logit(*parts)) * repeats[..., None]).clamp(min=1e-30)
+            hidden = scan.min_gru(rate + torch.log(-torch.expm1(-rate)), candidate, self.log_space)
+        elif hidden is None:
             hidden = self.scan(*parts, candidate, self.log_space)
         else:
             hidden = torch.lerp(hidden, scan.activated(candidate, self.log_space), self.share(*parts))
@@ -101,6 +106,11 @@ class MinGRU(Recurrence):
     def gates(self, x):
         return (self.gate(x),)
 
+    @staticmethod
+    def logit(gate):
+        """a of z = σ(a)."""
+        return gate
+
     @torch.no_grad()
     def remember(self, steps):
         self.gate.bias.copy_(-torch.log(steps - 1))
@@ -118,6 +128,11 @@ class MinLSTM(Recurrence):
 
     def gates(self, x):
         return self.forget(x), self.input(x)
+
+    @staticmethod
+    def logit(forget, enter):
+        """a of i / (f + i) = σ(a)."""
+        return F.logsigmoid(enter) - F.logsigmoid(forget)
 
     @torch.no_grad()
     def remember(self, steps):
@@ -170,11 +185,11 @@ class Block(nn.Module):
             self.mlp = MLP(shape.width, shape.mlp_width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x, state=(None, None)):
+    def forward(self, x, state=(None, None), repeats=None):
         """A layer's state is the convolution's input and h."""
         entering = self.rnn_norm(x)
         convolved = self.conv(entering, state[0]) if hasattr(self, "conv") else entering
-        y, hidden = self.rnn(convolved, state[1])
+        y, hidden = self.rnn(convolved, state[1], repeats)
         x = x + self.dropout(y)
         return (x + self.dropout(self.mlp(self.mlp_norm(x))) if hasattr(self, "mlp") else x), (entering, hidden)
 
@@ -204,11 +219,14 @@ class Model(nn.Module):
             if remember:
                 layer.rnn.remember(torch.logspace(*(math.log10(n) for n in remember), shape.inner))
 
-    def forward(self, inputs):
-        """A whole sequence, from h = 0."""
-        return self.with_states(inputs)[0]
+    def forward(self, inputs, repeats=None):
+        """A whole sequence, from h = 0; with `repeats` (time, batch), every input so many times.
 
-    def with_states(self, inputs, states=None):
+        The repeats are exact for a layer whose input does not change during them.
+        """
+        return self.with_states(inputs, repeats=repeats)[0]
+
+    def with_states(self, inputs, states=None, repeats=None):
         """The outputs, and every layer's states behind each input.
 
         Given the states of such a call, each input is a single step that follows the input of its place there: how it
@@ -217,6 +235,6 @@ class Model(nn.Module):
         x = self.embedding(inputs) if self.shape.tokens else self.input(inputs)
         found = []
         for n, layer in enumerate(self.layers):
-            x, state = layer(x, states[n]) if states else layer(x)
+            x, state = layer(x, states[n] if states else (None, None), repeats)
             found.append(state)
         return self.output(self.norm(x) if self.shape.final_norm else x), found

@@ -17,3 +17,18 @@ def sequences(random: numpy.random.Generator, count: int, length: int = LENGTH) 
     numpy.put_along_axis(tokens, places, symbols, axis=1)
     tokens[:, length:] = MARKER
     return tokens, symbols
+
+
+def compressed(random: numpy.random.Generator, count: int, length: int) -> tuple[numpy.ndarray, ...]:
+    """The same with every run of EMPTY as one token: tokens, how often each stands there, both (count, 3 SYMBOLS + 1), and answers.
+
+    Where two symbols are neighbours there is one EMPTY all the same.
+    """
+    tokens, symbols = sequences(random, count, length)
+    places = numpy.nonzero((tokens != EMPTY) & (tokens != MARKER))[1].reshape(count, SYMBOLS)
+    bounds = numpy.concatenate([numpy.full((count, 1), -1), places, numpy.full((count, 1), length)], axis=1)
+    short = numpy.full((count, 3 * SYMBOLS + 1), MARKER)
+    repeats = numpy.ones_like(short)
+    short[:, : 2 * SYMBOLS + 1 : 2], short[:, 1 : 2 * SYMBOLS : 2] = EMPTY, symbols
+    repeats[:, : 2 * SYMBOLS + 1 : 2] = numpy.maximum(numpy.diff(bounds, axis=1) - 1, 1)
+    return short, repeats, symbols

@@ -9,8 +9,10 @@ DIGEST = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 KEPT = Path(__file__).resolve().parents[1] / "runs" / "tinyshakespeare.txt"
 
 WINDOW = 256
-TRAINING, VALIDATION, TEST = (0, 0.85), (0.85, 0.9), (0.9, 1)
-"""Where the parts begin and end."""
+BLOCK = 10 * WINDOW
+SPLIT = 0.9
+"""What lies behind this share of the text is for tests alone, as in nanoGPT and in the paper. Of what lies before, every twentieth block
+validates: a piece of its end would hold a play of which the rest trains nothing, and would be as hard as no other part."""
 
 
 def whole(file: Path | None) -> str:
@@ -30,6 +32,22 @@ def whole(file: Path | None) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def part(file: Path | None, bounds: tuple[float, float]) -> str:
-    text = whole(file)
-    return text[int(len(text) * bounds[0]) : int(len(text) * bounds[1])]
+def test(text: str) -> str:
+    return text[int(len(text) * SPLIT) :]
+
+
+def validates(place: int) -> bool:
+    """Whether the character of a place before the split is for validation."""
+    return place // BLOCK % 20 == 19
+
+
+def training_starts(text: str) -> list[int]:
+    """Where a window and the character behind it lie in what trains."""
+    end = int(len(text) * SPLIT) - WINDOW
+    return [place for place in range(end) if not validates(place) and not validates(place + WINDOW)]
+
+
+def validation_starts(text: str) -> list[int]:
+    """Where the windows of the validation blocks begin."""
+    end = int(len(text) * SPLIT) - BLOCK
+    return [place + n for place in range(0, end, BLOCK) if validates(place) for n in range(0, BLOCK, WINDOW)]
