@@ -20,7 +20,7 @@ RECIPE_surface-code-d5 = surface_code.py --distance 5 --width 96 --shots 96 --st
 RECIPE_lorenz-mingru = lorenz.py
 RECIPE = $(RECIPE_$(MODEL))
 
-# Parts of `make bench`, separated by commas, and anything for a short one.
+# Parts of `make bench`, separated by commas, or a kind of models for `make evaluate`; and anything for a short one.
 ONLY ?=
 QUICK ?=
 

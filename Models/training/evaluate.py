@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures every model of a folder through a server of its own, by the public routes alone, on data that no recipe has seen.
+"""Measures every model of a folder through a server of its own, by the public routes alone, on data that no recipe
+has seen.
 
     python Models/training/evaluate.py
     python Models/training/evaluate.py --data tinyshakespeare.txt --only surface-code --quick
@@ -10,8 +11,10 @@ Shakespeare, fetched if no file is named.
 """
 
 import argparse
+import contextlib
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,9 +32,9 @@ def main():
     parser.add_argument("--binary", type=Path, default=ROOT / ".build/release/scanstep", help="the server; %(default)s")
     parser.add_argument("--models", type=Path, default=ROOT / "Models", help="default: %(default)s")
     parser.add_argument("--data", type=Path, help="a copy of Tiny Shakespeare")
-    parser.add_argument("--only", default="", help="models whose names begin so")
+    parser.add_argument("--only", default="", help="only models of this kind, such as surface-code")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: another each time")
-    parser.add_argument("--quick", action="store_true", help="little data, and nothing is written but to standard output")
+    parser.add_argument("--quick", action="store_true", help="little data; nothing is written but to standard output")
     options = parser.parse_args()
 
     from evaluation import copying, forecast, report, surface, text
@@ -39,16 +42,19 @@ def main():
 
     measures = dict(zip(PARTS, (text.measure, copying.measure, surface.measure, forecast.measure)))
     results = options.models / "figures" / "results.json"
-    options.figures = options.models / "training" / "runs" if options.quick else results.parent
+    if not options.binary.is_file():
+        sys.exit(f"evaluate: {options.binary} is not built: `swift build -c release` builds it")
+    pictures = tempfile.TemporaryDirectory() if options.quick else contextlib.nullcontext(results.parent)
     try:
-        with serving(options.binary, options.models) as client:
+        with pictures as folder, serving(options.binary, options.models) as client:
+            options.figures = Path(folder)
             served = sorted(model["id"] for model in client.get("/v1/models")["data"])
             unknown = [model for model in served if not model.startswith(tuple(PARTS.values()))]
             if unknown:
-                sys.exit(f"there is no measure for {', '.join(unknown)}")
+                print(f"evaluate: there is no measure for {', '.join(unknown)}", file=sys.stderr)
             for part, beginning in PARTS.items():
-                models = [model for model in served if model.startswith(beginning) and model.startswith(options.only)]
-                if not models:
+                models = [model for model in served if model.startswith(beginning)]
+                if not models or options.only and not beginning.startswith(options.only):
                     continue
                 rows = measures[part](client, models, options)
                 for row in rows:

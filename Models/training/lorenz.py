@@ -9,7 +9,7 @@ tasks/lorenz.py makes the trajectories. The model is trained as it will be serve
 
 import torch
 from minrnn import run as runs
-from minrnn.model import CELLS, Architecture, Model
+from minrnn.model import Architecture, Model
 from minrnn.optimizer import optimizers
 from tasks import lorenz
 
@@ -35,7 +35,6 @@ def validate(model, vectors):
 
 def main():
     parser = runs.arguments(__doc__, steps=4000)
-    parser.add_argument("--cell", choices=CELLS, default="minGRU")
     parser.add_argument("--batch", type=int, default=32, help="windows of 96 vectors a step (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW (default: %(default)s)")
     parser.add_argument("--matrix-rate", type=float, default=3e-3, help="of Muon (default: %(default)s)")
@@ -47,7 +46,7 @@ def main():
         for count, use in ((TRAJECTORIES, lorenz.TRAINING), (32, lorenz.VALIDATION))
     )
     torch.manual_seed(given.seed)
-    shape = Architecture(given.cell, layers=2, width=64, kernel=4, mlp_width=256, vectors=3, values=3, final_norm=False)
+    shape = Architecture("minGRU", layers=2, width=64, kernel=4, mlp_width=256, vectors=3, values=3, final_norm=False)
     model = Model(shape, remember=(1.5, 32)).to(device)
     run = runs.Run(given, "lorenz-mingru", model, optimizers(model, given.rate, given.matrix_rate))
     span = torch.arange(WINDOW + 1, device=device)[:, None]

@@ -4,15 +4,16 @@
     pip install -r Models/training/requirements.txt
     python Models/training/selective_copy.py
 
-The paper's task: 4096 tokens, all EMPTY but sixteen symbols at random places, then sixteen markers, at each of which the
-next symbol in order is wanted. Its model has three layers of width 64, expanded to 384 in the cells, without
+The paper's task: 4096 tokens, all EMPTY but sixteen symbols at random places, then sixteen markers, at each of which
+the next symbol in order is wanted. Its model has three layers of width 64, expanded to 384 in the cells, without
 convolution or MLP. Every sequence is drawn anew.
 
 What makes this quick:
 
-- A run of EMPTY is one step, in which the gates act as often as the run is long. 4112 tokens become 49, all but exactly where
-  the gates let nothing in while nothing comes, which they learn to. A few whole sequences join in the last three eighths of the
-  steps. Alone they would be too few: Muon's steps are as large when there is nothing left but noise.
+- A run of EMPTY is one step, in which the gates act as often as the run is long. 4112 tokens become 49, all but
+  exactly where the gates let nothing in while nothing comes, which they learn to. A few whole sequences join in the
+  last three eighths of the steps. Alone they would be too few: Muon's steps are as large when there is nothing left
+  but noise.
 - Runs are short at first, as in sequences of 32, and grow whenever the loss is low.
 - Muon at a rate far above the paper's, and gates that begin with memories of 2 to 64 steps.
 """
@@ -54,7 +55,9 @@ def errors(model, device, count):
 def main():
     parser = runs.arguments(__doc__, steps=3200)
     parser.add_argument("--cell", choices=CELLS, default="minGRU")
-    parser.add_argument("--batch", type=int, default=128, help="sequences of a step; whole ones are a 32nd (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=int, default=128, help="sequences of a step; whole ones are a 32nd (default: %(default)s)"
+    )
     parser.add_argument("--rate", type=float, default=4e-3, help="of AdamW (default: %(default)s)")
     parser.add_argument("--matrix-rate", type=float, default=1.5e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
@@ -73,7 +76,7 @@ def main():
         loss = cost(model(tokens, repeats), answers)
         run.course["loss"] += 0.1 * (loss.item() - run.course["loss"])
         if step >= given.steps * 5 // 8:
-            tokens, answers = columns(device, *copying.sequences(random, given.batch // 32, LENGTH))
+            tokens, answers = columns(device, *copying.sequences(random, max(1, given.batch // 32), LENGTH))
             loss = loss + WHOLE * cost(model(tokens), answers)
         run.update(loss, length=length)
         if run.course["loss"] < LOW and length < LENGTH:

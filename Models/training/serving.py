@@ -1,4 +1,5 @@
-"""A server for as long as it is needed, and its routes as a client sees them. Needs nothing but Python's standard library."""
+"""A server for as long as it is needed, and its routes as a client sees them. Needs nothing but Python's standard
+library."""
 
 import contextlib
 import http.client
@@ -67,13 +68,14 @@ class Client:
 
 
 class Stream:
-    """A session's duplex stream: a line goes out as a chunk, and its reply comes back while the request is still open."""
+    """A session's duplex stream: a line goes out as a chunk, and its reply comes back while the request is still
+    open."""
 
     def __init__(self, address: urllib.parse.SplitResult, path: str):
         self._socket = socket.create_connection((address.hostname, address.port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-        self._socket.sendall(head.encode())
+        head = [f"POST {path} HTTP/1.1", f"Host: {address.netloc}", "Content-Type: application/x-ndjson"]
+        self._socket.sendall("\r\n".join([*head, "Transfer-Encoding: chunked", "", ""]).encode())
         self._reader = self._socket.makefile("rb")
         self._in_body, self._lines = False, []
 

@@ -5,8 +5,9 @@
     python Models/training/shakespeare.py
     python Models/training/shakespeare.py --cell minLSTM --data tinyshakespeare.txt
 
-The first 90 % of the text train, but for every twentieth block, which chooses among the weights of a run; the last 10 % are for
-evaluate.py: nothing here looks at them. Without --data the text is fetched; tasks/shakespeare.py says from where.
+The first 90 % of the text train, but for every twentieth block, which chooses among the weights of a run; the last 10
+% are for evaluate.py: nothing here looks at them. Without --data the text is fetched; tasks/shakespeare.py says from
+where.
 """
 
 import pathlib
@@ -46,7 +47,9 @@ def main():
     text = shakespeare.whole(given.data)
     vocabulary = sorted(set(text))
     index = {character: n for n, character in enumerate(vocabulary)}
-    data = torch.tensor([index[character] for character in text[: len(text) - len(shakespeare.test(text))]], device=device)
+    data = torch.tensor(
+        [index[character] for character in text[: len(text) - len(shakespeare.test(text))]], device=device
+    )
     starts = torch.tensor(shakespeare.training_starts(text), device=device)
     span = torch.arange(WINDOW + 1, device=device)[:, None]
     validation = data[torch.tensor(shakespeare.validation_starts(text), device=device) + span[:-1]]

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Trains Models/surface-code-d3 or, with --distance 5, Models/surface-code-d5: decoders that follow a surface code round by round.
+"""Trains Models/surface-code-d3 or, with --distance 5, Models/surface-code-d5: decoders that follow a surface code
+round by round.
 
     pip install -r Models/training/requirements.txt
     python Models/training/surface_code.py
 
-tasks/surface.py says what the vectors are. The answer to each is the probability that the logical observable is flipped:
-behind a round, as the data qubits stand; behind a readout, as it was read. A shot of 25 rounds trains both answers at each
-of its rounds: the readouts go on from the states in between, as forks of a session would.
+tasks/surface.py says what the vectors are. The answer to each is the probability that the logical observable is
+flipped: behind a round, as the data qubits stand; behind a readout, as it was read. A shot of 25 rounds trains both
+answers at each of its rounds: the readouts go on from the states in between, as forks of a session would.
 
 The rates of errors are mixed, and the model is not told which one it meets.
 """
@@ -15,7 +16,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 from minrnn import run as runs
-from minrnn.model import CELLS, Architecture, Model
+from minrnn.model import Architecture, Model
 from minrnn.optimizer import optimizers
 from tasks import surface
 
@@ -61,7 +62,6 @@ def validate(model, batches, count):
 def main():
     parser = runs.arguments(__doc__, steps=6000)
     parser.add_argument("--distance", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--cell", choices=CELLS, default="minGRU")
     parser.add_argument("--width", type=int, default=64, help="default: %(default)s")
     parser.add_argument("--shots", type=int, default=128, help="of a step (default: %(default)s)")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="of errors (default: %(default)s)")
@@ -73,7 +73,7 @@ def main():
     torch.manual_seed(given.seed)
     size = surface.layout(given.distance).size
     shape = Architecture(
-        given.cell, layers=3, width=given.width, kernel=4, mlp_width=4 * given.width, vectors=size, probabilities=1
+        "minGRU", layers=3, width=given.width, kernel=4, mlp_width=4 * given.width, vectors=size, probabilities=1
     )
     model = Model(shape, remember=(1.5, 200)).to(device)
     run = runs.Run(given, f"surface-code-d{given.distance}", model, optimizers(model, given.rate, given.matrix_rate))

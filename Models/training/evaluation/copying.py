@@ -15,15 +15,19 @@ def measure(client, models, options):
     tokens, answers = sequences(random, 64 if options.quick else 1024)
     rows = []
     for model in models:
-        right = numpy.concatenate(
-            [_answers(client, model, part) for part in numpy.array_split(tokens, len(tokens) // BATCH)]
-        ) == answers
+        right = (
+            numpy.concatenate(
+                [_answers(client, model, part) for part in numpy.array_split(tokens, len(tokens) // BATCH)]
+            )
+            == answers
+        )
         each = right.mean(axis=1)
         error = each.std(ddof=1) / len(each) ** 0.5
-        paper = PAPER.get(model)
         measure = f"right symbols, {len(tokens)} sequences of {LENGTH} + {SYMBOLS}"
-        spread, met = f"± {error:.3%} (sequences)", None if paper is None else each.mean() >= paper
-        rows.append(Row(model, measure, f"{each.mean():.2%}", spread, f"paper {paper:.1%} {SPREAD[model]}", met))
+        reference, met = "", None
+        if model in PAPER:
+            reference, met = f"paper {PAPER[model]:.1%} {SPREAD[model]}", bool(each.mean() >= PAPER[model])
+        rows.append(Row(model, measure, f"{each.mean():.2%}", f"± {error:.2%} (sequences)", reference, met))
         rows.append(Row(model, "sequences without a mistake", f"{right.all(axis=1).mean():.2%}"))
     return rows
 

@@ -27,12 +27,19 @@ def measure(client, models, options):
             "persistence": numpy.broadcast_to(truth[SEEN - 1], truth[SEEN:].shape),
             f"linear in the last {linear.lags} vectors": linear.roll(truth[:SEEN], AHEAD),
         }
-        errors = {name: numpy.sqrt(((x - truth[SEEN:]) ** 2).mean(axis=(0, 2))) for name, x in found.items()}
-        ours, *others = (value.mean() for value in errors.values())
-        spread = errors["the model"].std(ddof=1) / count**0.5
-        against = ", ".join(f"{name} {value:.4f}" for name, value in zip(list(errors)[1:], others))
+        squares = {name: ((x - truth[SEEN:]) ** 2).mean(axis=(0, 2)) for name, x in found.items()}
+        ours, *others = (value.mean() ** 0.5 for value in squares.values())
+        spread = squares["the model"].std(ddof=1) / count**0.5 / (2 * ours)
+        against = ", ".join(f"{name} {value:.4f}" for name, value in zip(list(squares)[1:], others))
         rows.append(
-            Row(model, f"one step ahead, root mean square error, {count} trajectories", f"{ours:.5f}", f"± {spread:.5f} (trajectories)", against, bool(ours < min(others)))
+            Row(
+                model,
+                f"one step ahead, root mean square error, {count} trajectories",
+                f"{ours:.5f}",
+                f"± {spread:.5f} (trajectories)",
+                against,
+                bool(ours < min(others)),
+            )
         )
         distances = {name: _distance(x, truth[SEEN:], truth) for name, x in rolled.items()}
         times = {name: _valid(distance) for name, distance in distances.items()}
@@ -40,7 +47,14 @@ def measure(client, models, options):
         medians = {name: numpy.median(value) for name, value in times.items() if name != "the model"}
         against = ", ".join(f"{name} {value:.2f}" for name, value in medians.items())
         rows.append(
-            Row(model, "rolling on its own outputs: Lyapunov times until it is off", f"{middle:.2f}", f"{low:.2f}–{high:.2f} (quartiles)", against, bool(middle > max(medians.values())))
+            Row(
+                model,
+                f"rolling on its own outputs: Lyapunov times until it is off, {AHEAD} steps at most",
+                f"{middle:.2f}",
+                f"{low:.2f}–{high:.2f} (quartiles)",
+                against,
+                bool(middle > max(medians.values())),
+            )
         )
         _draw(model, truth[SEEN:], rolled, distances, options.figures / f"{model}.png")
     return rows

@@ -12,7 +12,8 @@ BEGIN, END = "<!-- Written by make evaluate. -->", "<!-- So far. -->"
 
 @dataclasses.dataclass
 class Row:
-    """One figure. `reference` is what it is held against, the paper's where there is one; `met` whether it reaches that."""
+    """One figure. `reference` is what it is held against, the paper's where there is one; `met` whether it reaches
+    that."""
 
     model: str
     measure: str
@@ -23,7 +24,14 @@ class Row:
 
     def cells(self, with_model):
         mark = {None: "", True: "✓", False: "missed"}[self.met]
-        return [*([f"[{self.model}]({self.model}/README.md)"] if with_model else []), self.measure, self.figure, self.spread, self.reference, mark]
+        return [
+            *([f"[{self.model}]({self.model}/README.md)"] if with_model else []),
+            self.measure,
+            self.figure,
+            self.spread,
+            self.reference,
+            mark,
+        ]
 
 
 def machine() -> str:
@@ -69,7 +77,10 @@ def _table(rows, with_model):
 
 
 def _replace(file, text):
-    """Puts the text between the marks of a file."""
+    """Puts the text between the marks of a file, if there is one."""
+    if not file.exists():
+        print(f"{file} is not there to be written to")
+        return
     before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

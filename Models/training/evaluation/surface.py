@@ -28,7 +28,7 @@ def measure(client, models, options):
                 shots = 1000 if options.quick else 40_000 if distance == 3 else 20_000
                 wrong = _wrong(client, model, distance, rounds, p, shots, options.seed)
                 curves[model][p, rounds] = wrong.mean(axis=1)
-                rows.append(_row(model, distance, p, rounds, wrong))
+                rows.append(_row(model, p, rounds, wrong))
         rows.append(_calibration(client, model, distance, 200 if options.quick else 4000, options.seed))
         rows += _speed(client, model, distance, 500 if options.quick else 5000, options.seed)
     _draw(curves, options.figures / "surface-code.png")
@@ -64,7 +64,9 @@ def _answers(client, model, vectors, wanted):
     """The probabilities of (shots, rounds, size) of zeros and ones: the last, or all, of each shot."""
     for part in numpy.array_split(vectors, -(-len(vectors) // BATCH)):
         body = b'{"model": "%s", "return": "%s", "sequences": [%s]}' % (
-            model.encode(), wanted.encode(), b",".join(b'{"vectors": %s}' % shot for shot in _json(part))
+            model.encode(),
+            wanted.encode(),
+            b",".join(b'{"vectors": %s}' % shot for shot in _json(part)),
         )
         for result in client.request("POST", "/v1/prefill", body)["results"]:
             outputs = [result["output"]] if wanted == "last" else result["outputs"]
@@ -85,15 +87,18 @@ def per_round(errors, rounds):
     return (1 - numpy.maximum(1 - 2 * errors, 1e-9) ** (1 / rounds)) / 2
 
 
-def _row(model, distance, p, rounds, wrong):
+def _row(model, p, rounds, wrong):
     ours, plain, correlated = per_round(wrong.mean(axis=1), rounds)
     random = numpy.random.default_rng(0)
     shots = wrong.shape[1]
-    # The same shots are drawn for all three, so that what is hard for each of them cancels out of the ratio. Shots of the
-    # eight outcomes are counted: drawing the counts is drawing the shots.
+    # The same shots are drawn for all three, so that what is hard for each of them cancels out of the ratio. Shots of
+    # the eight outcomes are counted: drawing the counts is drawing the shots.
     kinds = numpy.bincount(wrong[0] + 2 * wrong[1] + 4 * wrong[2], minlength=8)
     counts = random.multinomial(shots, kinds / shots, 2000)
-    model_errors, plain_errors = counts[:, [1, 3, 5, 7]].sum(axis=1) / shots, counts[:, [2, 3, 6, 7]].sum(axis=1) / shots
+    model_errors, plain_errors = (
+        counts[:, [1, 3, 5, 7]].sum(axis=1) / shots,
+        counts[:, [2, 3, 6, 7]].sum(axis=1) / shots,
+    )
     ratios = per_round(model_errors, rounds) / per_round(plain_errors, rounds)
     low, high = numpy.percentile(ratios, [2.5, 97.5])
     longer = "" if rounds <= TRAINED_ROUNDS else ", twice as many as it was trained on"
@@ -103,7 +108,7 @@ def _row(model, distance, p, rounds, wrong):
         f"{ours:.3%}",
         f"{ours / plain:.3f} × matching ({low:.3f}–{high:.3f})",
         f"matching {plain:.3%}; correlated matching {correlated:.3%}",
-        bool(ours <= plain) if distance == 3 else None,
+        bool(ours <= plain),
     )
 
 
@@ -136,16 +141,23 @@ def _speed(client, model, distance, rounds, seed):
         rates.append(_ahead(client, model, lines))
         with ThreadPoolExecutor(8) as pool:
             began = time.perf_counter()
-            list(pool.map(lambda n: _ahead(client, model, lines, n), range(8)))
+            list(pool.map(lambda _: _ahead(client, model, lines), range(8)))
             crowds.append(8 * len(lines) / (time.perf_counter() - began))
     waits.sort()
     microseconds = [1e6 * waits[int(len(waits) * share)] for share in (0.5, 0.99)]
     alone = f"{len(waits)} rounds, 99 % within {microseconds[1]:.0f} µs"
     return [
-        Row(model, "median latency of a round through /stream, each sent when the one before is answered", f"{microseconds[0]:.0f} µs", alone),
+        Row(
+            model,
+            "median latency of a round through /stream, each sent when the one before is answered",
+            f"{microseconds[0]:.0f} µs",
+            alone,
+        ),
         Row(model, "rounds a second so", f"{len(waits) / sum(waits):,.0f}"),
         Row(model, "rounds a second of one stream that sends ahead", f"{statistics.median(rates):,.0f}", _range(rates)),
-        Row(model, "rounds a second of eight such streams together", f"{statistics.median(crowds):,.0f}", _range(crowds)),
+        Row(
+            model, "rounds a second of eight such streams together", f"{statistics.median(crowds):,.0f}", _range(crowds)
+        ),
     ]
 
 
@@ -165,7 +177,7 @@ def _one_by_one(client, model, lines):
     return waits
 
 
-def _ahead(client, model, lines, number=0):
+def _ahead(client, model, lines):
     """Rounds a second when up to 64 are on their way."""
     client = client.another()
     session = client.post("/v1/sessions", {"model": model})["id"]
@@ -190,8 +202,12 @@ def _draw(curves, file):
                 here = [per_round(errors[p, rounds][kind], rounds) for rounds in ROUNDS]
                 axes.plot(ROUNDS, here, style, color=colour, label=f"{name}, p = {p}")
         axes.axvline(TRAINED_ROUNDS, color="grey", linewidth=0.8)
-        axes.set(xlabel="rounds (trained up to the grey line)", ylabel="logical error per round", yscale="log", title=model)
-    canvas.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+        axes.set(
+            xlabel="rounds (trained up to the grey line)", ylabel="logical error per round", yscale="log", title=model
+        )
+    canvas.legend(
+        *all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False
+    )
     save(canvas, file)
 
 
@@ -207,5 +223,7 @@ def _trace(client, models, file, seed):
         axes.fill_between(rounds, flipped[:, shot], step="mid", color="lightgrey", label="flipped")
         axes.plot(rounds, told, "o-", markersize=3, color=colours[0], label="told probability")
         axes.set(xlabel="round", title=f"{model}, one shot at p = 0.005", ylim=(-0.05, 1.05))
-    canvas.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    canvas.legend(
+        *all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False
+    )
     save(canvas, file)

@@ -18,12 +18,13 @@ def measure(client, models, options):
     for model in models:
         losses = [loss for n in range(0, count, BATCH) for loss in _losses(client, model, windows[n : n + BATCH])]
         loss, error = statistics.fmean(losses), statistics.stdev(losses) / count**0.5
-        paper = PAPER.get(model)
-        met = None if paper is None else loss <= paper
+        reference, met = (f"paper {PAPER[model]}", loss <= PAPER[model]) if model in PAPER else ("", None)
         measure = f"nats a character, {count} windows of {shakespeare.WINDOW} from a cold state"
-        rows.append(Row(model, measure, f"{loss:.4f}", f"± {error:.4f} (windows)", f"paper {paper}", met))
+        rows.append(Row(model, measure, f"{loss:.4f}", f"± {error:.4f} (windows)", reference, met))
         (whole,) = _losses(client, model, [text])
-        rows.append(Row(model, f"the same, one pass of {len(text):,} characters that never resets its state", f"{whole:.4f}"))
+        rows.append(
+            Row(model, f"the same, one pass of {len(text):,} characters that never resets its state", f"{whole:.4f}")
+        )
     return rows
 
 

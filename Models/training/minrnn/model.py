@@ -1,6 +1,7 @@
 """Models of minGRU or minLSTM blocks whose parameters bear the names that the server reads (its native layout).
 
-Sequences are (time, batch, features) throughout; a block is x + rnn(conv(norm x)), then x + mlp(norm x), the paper's order.
+Sequences are (time, batch, features) throughout; a block is x + rnn(conv(norm x)), then x + mlp(norm x), the paper's
+order.
 """
 
 import dataclasses
@@ -71,7 +72,8 @@ class Recurrence(nn.Module):
     """A cell and, where its inner width is another, the map back to the stream.
 
     `forward(x)` is a scan from h = 0. `forward(x, hidden)` takes each element as one step from the h of the same place.
-    With `repeats` (time, batch) each element is taken so many times, in one step: h goes to its candidate by 1 - (1 - z)^n.
+    With `repeats` (time, batch) each element is taken so many times, in one step: h goes to its candidate by 1 - (1 -
+    z)^n.
     """
 
     def __init__(self, shape: Architecture):
@@ -154,7 +156,8 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x, before=None):
-        """Of the sequence x; or of single inputs x, each of which comes right behind the input of its place in `before`."""
+        """Of the sequence x; or of single inputs x, each of which comes right behind the input of its place in
+        `before`."""
         kernel, late = self.weight.shape[1], 0 if before is None else 1
         padded = F.pad(x if before is None else before, (0, 0, 0, 0, kernel - 1, 0))
         out = torch.addcmul(self.bias, x, self.weight[:, kernel - 1])
@@ -197,8 +200,8 @@ class Block(nn.Module):
 class Model(nn.Module):
     """Tokens (time, batch) or vectors (time, batch, size) in; (time, batch, outputs) out.
 
-    `remember` is a pair of numbers of steps: each layer's channels begin with gates that keep h for times spread evenly, by
-    their logarithms, between the two.
+    `remember` is a pair of numbers of steps: each layer's channels begin with gates that keep h for times spread
+    evenly, by their logarithms, between the two.
     """
 
     def __init__(self, shape: Architecture, dropout=0.0, remember=None):

@@ -1,4 +1,5 @@
-"""A training run: where it computes, how it goes on after a break, what it says meanwhile, and the model folder it leaves."""
+"""A training run: where it computes, how it goes on after a break, what it says meanwhile, and the model folder it
+leaves."""
 
 import argparse
 import ctypes
@@ -15,6 +16,8 @@ from .optimizer import schedule
 MODELS = pathlib.Path(__file__).resolve().parents[2]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 KEPT = ["step", "seconds", "best", "log", "course"]
+FREE = {"out", "runs", "threads", "until"}
+"""Options that make no other run."""
 
 
 def arguments(description, steps):
@@ -32,13 +35,15 @@ def arguments(description, steps):
 class Run:
     """`for step in run` gives the steps that are left, `run.update(loss)` does one, `run.export()` writes the model.
 
-    The state of each step's random numbers comes from the seed and the step alone: a run that was broken off goes on as if
-    it had not been. The weights that validated best are those that are exported. `course` is the recipe's own, and kept with the rest.
+    The state of each step's random numbers comes from the seed and the step alone: a run that was broken off goes on
+    as if it had not been. The weights that validated best are those that are exported. `course` is the recipe's own,
+    and kept with the rest.
     """
 
     def __init__(self, given, name, model, optimizers, course=None, save_seconds=60):
         self.given, self.name, self.optimizers, self.save_seconds = given, name, optimizers, save_seconds
         self.model = model
+        self.options = {key: str(value) for key, value in vars(given).items() if key not in FREE}
         self.rates = [group["lr"] for part in optimizers for group in part.param_groups]
         self.step, self.seconds, self.best, self.log, self.course = 0, 0.0, None, [], course
         self.path = given.runs / f"{name}.pt"
@@ -49,6 +54,9 @@ class Run:
                 part.load_state_dict(state)
             for key in KEPT:
                 setattr(self, key, saved[key])
+            for key, value in saved.get("options", {}).items():
+                if value != self.options.get(key):
+                    print(f"{name} goes on from step {self.step} with {key} {self.options.get(key)}, not {value}")
         self.saved_at = time.monotonic()
 
     def __iter__(self):
@@ -65,7 +73,8 @@ class Run:
                     self.save()
 
     def update(self, loss, clip=1.0, **shown):
-        """One step of the optimizers down the gradient of the loss. What is in `shown` stands beside the progress bar."""
+        """One step of the optimizers down the gradient of the loss. What is in `shown` stands beside the progress
+        bar."""
         for part in self.optimizers:
             part.zero_grad(set_to_none=True)
         loss.backward()
@@ -90,18 +99,23 @@ class Run:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
         state = {key: getattr(self, key) for key in KEPT}
-        state |= {"model": self.model.state_dict(), "optimizers": [part.state_dict() for part in self.optimizers]}
+        state |= {
+            "options": self.options,
+            "model": self.model.state_dict(),
+            "optimizers": [part.state_dict() for part in self.optimizers],
+        }
         torch.save(state, fresh)
         fresh.replace(self.path)
         self.saved_at = time.monotonic()
 
     def export(self, tokenizer=None):
         """Writes the model folder, in float16, with the best weights, if the run has come to its end."""
-        if self.step < self.given.steps:
+        if self.step < self.given.steps or self.best is None:
             return
         folder = self.given.out or MODELS / self.name
         export(self.best["model"], self.model.shape, folder, tokenizer)
-        print(f"{folder}: step {self.best['step']}, validation {self.best['score']:.5f}, {self.seconds / 60:.0f} minutes of training")
+        step, score = self.best["step"], self.best["score"]
+        print(f"{folder}: step {step}, validation {score:.5f}, {self.seconds / 60:.0f} minutes of training")
 
 
 def device(threads=None):

@@ -1,8 +1,9 @@
 """The recurrences of minGRU and minLSTM over whole sequences, in linear space, from h = 0, with gradients.
 
-`min_gru` and `min_lstm` take pre-activations of shape (time, batch, channels) and give h of the same shape. On a CPU they run
-in scan.c, compiled when first needed; on an accelerator as a scan in log2(time) rounds. The paper trains in log space
-(its appendix B); in linear space the same recurrence is cheaper and more exact, for the coefficients sum to one.
+`min_gru` and `min_lstm` take pre-activations of shape (time, batch, channels) and give h of the same shape. On a CPU
+they run in scan.c, compiled when first needed; on an accelerator as a scan in log2(time) rounds. The paper trains in
+log space (its appendix B); in linear space the same recurrence is cheaper and more exact, for the coefficients sum to
+one.
 """
 
 import concurrent.futures
@@ -11,6 +12,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import platform
 import subprocess
 import tempfile
 
@@ -37,7 +39,9 @@ def min_gru(gate: torch.Tensor, candidate: torch.Tensor, log_space: bool = True)
     return doubling(torch.sigmoid(gate), activated(candidate, log_space))
 
 
-def min_lstm(forget: torch.Tensor, enter: torch.Tensor, candidate: torch.Tensor, log_space: bool = True) -> torch.Tensor:
+def min_lstm(
+    forget: torch.Tensor, enter: torch.Tensor, candidate: torch.Tensor, log_space: bool = True
+) -> torch.Tensor:
     """h_t = f'_t h_{t-1} + i'_t g(candidate_t), with the gates' sigmoids normalised to a sum of one."""
     if forget.is_cpu:
         return _InC.apply("min_lstm", log_space, forget, enter, candidate)
@@ -58,6 +62,7 @@ def doubling(z: torch.Tensor, candidate: torch.Tensor) -> torch.Tensor:
 class _InC(torch.autograd.Function):
     @staticmethod
     def forward(ctx, name, log_space, *inputs):
+        assert all(x.dtype == torch.float32 for x in inputs), "scan.c takes float32"
         inputs = [x.contiguous() for x in inputs]
         hidden = torch.empty_like(inputs[0])
         start = torch.zeros_like(hidden[0])
@@ -97,7 +102,7 @@ def _threads(count):
 @functools.cache
 def _library():
     flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    digest = hashlib.sha256(SOURCE.read_bytes() + repr(flags).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(SOURCE.read_bytes() + repr([flags, platform.node()]).encode()).hexdigest()[:16]
     built = SOURCE.parent / "__pycache__" / f"scan-{digest}.so"
     if not built.exists():
         built.parent.mkdir(exist_ok=True)

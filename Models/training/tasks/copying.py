@@ -1,5 +1,5 @@
-"""Selective copy, as the paper has it: LENGTH tokens, all EMPTY but SYMBOLS symbols at random places, then as many MARKERs,
-at each of which the next symbol in order is wanted."""
+"""Selective copy, as the paper has it: LENGTH tokens, all EMPTY but SYMBOLS symbols at random places, then as many
+MARKERs, at each of which the next symbol in order is wanted."""
 
 import numpy
 
@@ -20,7 +20,8 @@ def sequences(random: numpy.random.Generator, count: int, length: int = LENGTH) 
 
 
 def compressed(random: numpy.random.Generator, count: int, length: int) -> tuple[numpy.ndarray, ...]:
-    """The same with every run of EMPTY as one token: tokens, how often each stands there, both (count, 3 SYMBOLS + 1), and answers.
+    """The same with every run of EMPTY as one token: tokens, how often each stands there, both (count, 3 SYMBOLS +
+    1), and answers.
 
     Where two symbols are neighbours there is one EMPTY all the same.
     """

@@ -1,7 +1,8 @@
-"""The Lorenz system (1963), σ = 10, ρ = 28, β = 8/3, seen every 0.05 units of time as a vector of three numbers near one.
+"""The Lorenz system (1963), σ = 10, ρ = 28, β = 8/3, seen every 0.05 units of time as a vector of three numbers near
+one.
 
-A trajectory is integrated by the fourth-order Runge-Kutta method in steps of 0.001 and float64. Errors of neighbours grow
-by e in 1.1 units of time, which is 22 vectors (the largest Lyapunov exponent is 0.9056).
+A trajectory is integrated by the fourth-order Runge-Kutta method in steps of 0.001 and float64. Errors of neighbours
+grow by e in 1.1 units of time, which is 22 vectors (the largest Lyapunov exponent is 0.9056).
 """
 
 import numpy

@@ -1,4 +1,5 @@
-"""Tiny Shakespeare, the public file of Andrej Karpathy's char-rnn project (1,115,394 characters, public domain), in its parts."""
+"""Tiny Shakespeare, the public file of Andrej Karpathy's char-rnn project (1,115,394 characters, public domain), in
+its parts."""
 
 import hashlib
 import urllib.request
@@ -11,8 +12,9 @@ KEPT = Path(__file__).resolve().parents[1] / "runs" / "tinyshakespeare.txt"
 WINDOW = 256
 BLOCK = 10 * WINDOW
 SPLIT = 0.9
-"""What lies behind this share of the text is for tests alone, as in nanoGPT and in the paper. Of what lies before, every twentieth block
-validates: a piece of its end would hold a play of which the rest trains nothing, and would be as hard as no other part."""
+"""What lies behind this share of the text is for tests alone, as in nanoGPT and in the paper. Of what lies before,
+every twentieth block validates: a piece of its end would hold a play of which the rest trains nothing, and would be
+as hard as no other part."""
 
 
 def whole(file: Path | None) -> str:

@@ -1,9 +1,10 @@
 """The rotated surface code's memory experiment under circuit-level noise, as sequences of vectors.
 
-A vector is one round: an element for each ancilla qubit, in the order of stim's measurements, 1 where its outcome is not that
-of the round before (a detection event), and a last element that is 0. In the first round only the ancillas of Z
-stabilizers have an outcome that is known beforehand; the others' elements are 0. The vector behind the last round is the
-readout of the data qubits: 1 where a Z stabilizer computed from them is not what its ancilla said last, and a last element of 1.
+A vector is one round: an element for each ancilla qubit, in the order of stim's measurements, 1 where its outcome is
+not that of the round before (a detection event), and a last element that is 0. In the first round only the ancillas
+of Z stabilizers have an outcome that is known beforehand; the others' elements are 0. The vector behind the last
+round is the readout of the data qubits: 1 where a Z stabilizer computed from them is not what its ancilla said last,
+and a last element of 1.
 
 The logical observable is the product of Z over a row of data qubits.
 """
@@ -74,8 +75,9 @@ def _targets(experiment, name):
 class Shots:
     """Shots for training, in which the truth is seen after every round.
 
-    Measurements without noise of the Z stabilizers and of the observable behind each round tell what a readout would find
-    there, to which the data qubits' own readout errors are added: a shot of R rounds gives R experiments, of 1 to R rounds.
+    Measurements without noise of the Z stabilizers and of the observable behind each round tell what a readout would
+    find there, to which the data qubits' own readout errors are added: a shot of R rounds gives R experiments, of 1
+    to R rounds.
     """
 
     def __init__(self, distance: int, rounds: int, p: float, seed: list[int]):
@@ -102,8 +104,8 @@ class Shots:
     def draw(self, count, block):
         """The shots of `block`, the same ones each time: four arrays of float32.
 
-        Vectors of the rounds and of a readout behind each, both (rounds, count, size); whether the observable is flipped behind
-        each round, and whether a readout there would say so, both (rounds, count).
+        Vectors of the rounds and of a readout behind each, both (rounds, count, size); whether the observable is
+        flipped behind each round, and whether a readout there would say so, both (rounds, count).
         """
         seeds = numpy.random.SeedSequence([*self.seed, int(self.p * 1e6), block]).generate_state(2)
         # All outcomes 0 are a possible noiseless run, which is all that a reference is needed for.
