@@ -16,7 +16,7 @@ RECIPE_shakespeare-minlstm = shakespeare.py --cell minLSTM $(GIVEN_DATA)
 RECIPE_selective-copy-mingru = selective_copy.py
 RECIPE_selective-copy-minlstm = selective_copy.py --cell minLSTM
 RECIPE_surface-code-d3 = surface_code.py
-RECIPE_surface-code-d5 = surface_code.py --distance 5 --width 96 --shots 96 --steps 3000
+RECIPE_surface-code-d5 = surface_code.py --distance 5 --width 96 --shots 96 --steps 4800
 RECIPE_lorenz-mingru = lorenz.py
 RECIPE = $(RECIPE_$(MODEL))
 
