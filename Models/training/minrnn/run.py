@@ -87,10 +87,10 @@ class Run:
         if self.step % 10 == 0:
             self.bar.set_postfix(loss=f"{loss.item():.4f}", **shown, refresh=False)
 
-    def validated(self, score, **more):
+    def validated(self, score):
         """Tells the run how good the model is now, less being better; the best weights are kept."""
-        self.log.append({"step": self.step + 1, "validation": score, **more})
-        tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f} {more or ''}")
+        self.log.append({"step": self.step + 1, "validation": score})
+        tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f}")
         if self.best is None or score <= self.best["score"]:
             weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
             self.best = {"score": score, "step": self.step + 1, "model": weights}
