@@ -121,7 +121,7 @@ class MinGRU(Recurrence):
 class MinLSTM(Recurrence):
     """Section 3.2 of the paper."""
 
-    scan, share = staticmethod(scan.min_lstm), staticmethod(scan.share)
+    scan, share, logit = staticmethod(scan.min_lstm), staticmethod(scan.share), staticmethod(scan.logit)
 
     def __init__(self, shape):
         super().__init__(shape)
@@ -130,11 +130,6 @@ class MinLSTM(Recurrence):
 
     def gates(self, x):
         return self.forget(x), self.input(x)
-
-    @staticmethod
-    def logit(forget, enter):
-        """a of i / (f + i) = σ(a)."""
-        return F.logsigmoid(enter) - F.logsigmoid(forget)
 
     @torch.no_grad()
     def remember(self, steps):

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 
 import torch
+import torch.nn.functional as F
 
 SOURCE = pathlib.Path(__file__).with_name("scan.c")
 
@@ -27,9 +28,14 @@ def activated(x: torch.Tensor, log_space: bool) -> torch.Tensor:
 
 
 def share(forget: torch.Tensor, enter: torch.Tensor) -> torch.Tensor:
-    """i / (f + i) of the sigmoids of minLSTM's gates: how far h goes to its candidate."""
-    f, i = torch.sigmoid(forget), torch.sigmoid(enter)
-    return i / (f + i)
+    """i / (f + i) of the sigmoids of minLSTM's gates, which may both be too small for a float: how far h goes to its
+    candidate."""
+    return torch.sigmoid(logit(forget, enter))
+
+
+def logit(forget: torch.Tensor, enter: torch.Tensor) -> torch.Tensor:
+    """a of i / (f + i) = σ(a)."""
+    return F.logsigmoid(enter) - F.logsigmoid(forget)
 
 
 def min_gru(gate: torch.Tensor, candidate: torch.Tensor, log_space: bool = True) -> torch.Tensor:
@@ -99,10 +105,17 @@ def _threads(count):
     return concurrent.futures.ThreadPoolExecutor(count)
 
 
+def _processor():
+    """What tells this processor's instructions from another's, with which the compiled file may share a folder."""
+    about = pathlib.Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    return [platform.machine(), platform.node(), *sorted({x for x in lines if x.startswith(("flags", "Features"))})]
+
+
 @functools.cache
 def _library():
     flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    digest = hashlib.sha256(SOURCE.read_bytes() + repr([flags, platform.node()]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(SOURCE.read_bytes() + repr([flags, _processor()]).encode()).hexdigest()[:16]
     built = SOURCE.parent / "__pycache__" / f"scan-{digest}.so"
     if not built.exists():
         built.parent.mkdir(exist_ok=True)
