@@ -35,9 +35,11 @@ def validate(model, vectors):
 
 def main():
     parser = runs.arguments(__doc__, steps=4000)
-    parser.add_argument("--batch", type=int, default=32, help="windows of 96 vectors a step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=float, default=3e-3, help="of Muon (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=runs.count, default=32, help="windows of 96 vectors a step (default: %(default)s)"
+    )
+    parser.add_argument("--rate", type=runs.rate, default=3e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=runs.rate, default=3e-3, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
 
     device = runs.device(given.threads)

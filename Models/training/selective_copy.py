@@ -56,10 +56,13 @@ def main():
     parser = runs.arguments(__doc__, steps=3200)
     parser.add_argument("--cell", choices=CELLS, default="minGRU")
     parser.add_argument(
-        "--batch", type=int, default=128, help="sequences of a step; whole ones are a 32nd (default: %(default)s)"
+        "--batch",
+        type=runs.count,
+        default=128,
+        help="sequences of a step; whole ones are a 32nd (default: %(default)s)",
     )
-    parser.add_argument("--rate", type=float, default=4e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=float, default=1.5e-2, help="of Muon (default: %(default)s)")
+    parser.add_argument("--rate", type=runs.rate, default=4e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=runs.rate, default=1.5e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
 
     device = runs.device(given.threads)

@@ -11,6 +11,7 @@ where.
 """
 
 import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -37,22 +38,25 @@ def main():
     parser = runs.arguments(__doc__, steps=600)
     parser.add_argument("--data", type=pathlib.Path, help="a copy of Tiny Shakespeare")
     parser.add_argument("--cell", choices=CELLS, default="minGRU")
-    parser.add_argument("--batch", type=int, default=32, help="windows of 256 characters a step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=float, default=3e-3, help="of Muon (default: %(default)s)")
-    parser.add_argument("--dropout", type=float, default=0.1, help="default: %(default)s")
+    parser.add_argument(
+        "--batch", type=runs.count, default=32, help="windows of 256 characters a step (default: %(default)s)"
+    )
+    parser.add_argument("--rate", type=runs.rate, default=2e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=runs.rate, default=3e-3, help="of Muon (default: %(default)s)")
+    parser.add_argument("--dropout", type=runs.share, default=0.1, help="default: %(default)s")
     given = parser.parse_args()
 
     device = runs.device(given.threads)
-    text = shakespeare.whole(given.data)
+    text = shakespeare.training(shakespeare.whole(given.data))
     vocabulary = sorted(set(text))
     index = {character: n for n, character in enumerate(vocabulary)}
-    data = torch.tensor(
-        [index[character] for character in text[: len(text) - len(shakespeare.test(text))]], device=device
-    )
-    starts = torch.tensor(shakespeare.training_starts(text), device=device)
+    data = torch.tensor([index[character] for character in text], device=device)
+    starts = torch.tensor(shakespeare.training_starts(len(text)), device=device)
+    validation = torch.tensor(shakespeare.validation_starts(len(text)), device=device)
+    if not len(validation):
+        sys.exit(f"{given.data} is too short a text")
     span = torch.arange(WINDOW + 1, device=device)[:, None]
-    validation = data[torch.tensor(shakespeare.validation_starts(text), device=device) + span[:-1]]
+    validation = data[validation + span[:-1]]
 
     torch.manual_seed(given.seed)
     shape = Architecture(given.cell, layers=3, width=384, kernel=4, mlp_width=1536, tokens=len(vocabulary))

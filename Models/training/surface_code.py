@@ -21,24 +21,25 @@ from minrnn.optimizer import optimizers
 from tasks import surface
 
 ROUNDS = 25
-RATES = [0.003, 0.005, 0.008, 0.014]
-"""The last is above those of interest: 25 rounds of it have as many flips as 50 rounds of the one before."""
-BLOCK = 64  # Steps whose shots are drawn at once.
+RATES = [0.003, 0.006, 0.010, 0.018]
+"""The last is far above those of interest: 25 rounds of it have as many flips as 50 rounds at 0.009."""
+VALIDATIONS = 16  # Batches of 512 shots.
 
 
 class Batches:
-    """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step."""
+    """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step; those of
+    `together` steps are drawn at once."""
 
-    def __init__(self, distance, rates, seed, shots, device):
-        self.sources = [surface.Shots(distance, ROUNDS, p, [seed]) for p in rates]
-        self.each, self.device, self.block = shots // len(rates), device, None
+    def __init__(self, given, use, shots, together, device):
+        self.sources = [surface.Shots(given.distance, ROUNDS, p, [use, given.seed]) for p in given.rates]
+        self.each, self.together, self.device, self.block = shots // len(given.rates), together, device, None
 
     def __getitem__(self, step):
-        if self.block != step // BLOCK:
-            self.block = step // BLOCK
-            drawn = [source.draw(self.each * BLOCK, self.block) for source in self.sources]
-            self.drawn = [[numpy.split(part, BLOCK, axis=1) for part in parts] for parts in drawn]
-        here = [[part[step % BLOCK] for part in parts] for parts in self.drawn]
+        if self.block != step // self.together:
+            self.block = step // self.together
+            drawn = [source.draw(self.each * self.together, self.block) for source in self.sources]
+            self.drawn = [[numpy.split(part, self.together, axis=1) for part in parts] for parts in drawn]
+        here = [[part[step % self.together] for part in parts] for parts in self.drawn]
         return [torch.from_numpy(numpy.concatenate(parts, axis=1)).to(self.device) for parts in zip(*here)]
 
 
@@ -52,22 +53,24 @@ def losses(model, batch):
 
 
 @torch.no_grad()
-def validate(model, batches, count):
+def validate(model, batches):
     model.eval()
-    found = [losses(model, batches[n])[0].item() for n in range(count)]
+    found = [losses(model, batches[n])[0].item() for n in range(VALIDATIONS)]
     model.train()
-    return sum(found) / count
+    return sum(found) / VALIDATIONS
 
 
 def main():
-    parser = runs.arguments(__doc__, steps=6000)
-    parser.add_argument("--distance", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--width", type=int, default=64, help="default: %(default)s")
-    parser.add_argument("--shots", type=int, default=128, help="of a step (default: %(default)s)")
-    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="of errors (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=float, default=1e-2, help="of Muon (default: %(default)s)")
+    parser = runs.arguments(__doc__, steps=10_000)
+    parser.add_argument("--distance", type=int, choices=(3, 5, 7), default=3, help="default: %(default)s")
+    parser.add_argument("--width", type=runs.count, default=64, help="default: %(default)s")
+    parser.add_argument("--shots", type=runs.count, default=128, help="of a step (default: %(default)s)")
+    parser.add_argument("--rates", type=runs.rate, nargs="+", default=RATES, help="of errors (default: %(default)s)")
+    parser.add_argument("--rate", type=runs.rate, default=3e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=runs.rate, default=1e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
+    if given.shots % len(given.rates):
+        parser.error(f"--shots {given.shots}: not a multiple of the {len(given.rates)} rates")
 
     device = runs.device(given.threads)
     torch.manual_seed(given.seed)
@@ -77,13 +80,13 @@ def main():
     )
     model = Model(shape, remember=(1.5, 200)).to(device)
     run = runs.Run(given, f"surface-code-d{given.distance}", model, optimizers(model, given.rate, given.matrix_rate))
-    training = Batches(given.distance, given.rates, given.seed, given.shots, device)
-    validation = Batches(given.distance, RATES[:3], given.seed + 1_000_000, 512, device)
+    training = Batches(given, surface.TRAINING, given.shots, 64, device)
+    validation = Batches(given, surface.VALIDATION, 512, VALIDATIONS, device)
     for step in run:
         ends, rounds = losses(model, training[step])
         run.update(ends + 0.25 * rounds)
         if (step + 1) % 250 == 0 or step + 1 == given.steps:
-            run.validated(validate(model, validation, 16))
+            run.validated(validate(model, validation))
     run.export()
 
 

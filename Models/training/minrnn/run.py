@@ -4,7 +4,9 @@ leaves."""
 import argparse
 import ctypes
 import json
+import math
 import pathlib
+import sys
 import time
 
 import torch
@@ -15,9 +17,29 @@ from .optimizer import schedule
 
 MODELS = pathlib.Path(__file__).resolve().parents[2]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-KEPT = ["step", "seconds", "best", "log", "course"]
-FREE = {"out", "runs", "threads", "until"}
+KEPT = ["step", "seconds", "best", "course"]
+FREE = {"out", "runs", "threads", "until", "data"}
 """Options that make no other run."""
+
+
+def _number(read, wanted, meets):
+    """The type of an option that is to meet a condition."""
+
+    def parse(text):
+        try:
+            number = read(text)
+        except ValueError:
+            number = None
+        if number is None or not meets(number):
+            raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+        return number
+
+    return parse
+
+
+count = _number(int, "a whole number above 0", lambda n: n > 0)
+rate = _number(float, "a number above 0 and below 1", lambda x: 0 < x < 1)
+share = _number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 
 
 def arguments(description, steps):
@@ -25,10 +47,10 @@ def arguments(description, steps):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, help="the model folder (default: Models/ and the model's name)")
     parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="where checkpoints lie")
-    parser.add_argument("--steps", type=int, default=steps, help="default: %(default)s")
-    parser.add_argument("--until", type=int, help="stop before this step; the run goes on from there another time")
+    parser.add_argument("--steps", type=count, default=steps, help="default: %(default)s")
+    parser.add_argument("--until", type=count, help="stop before this step; the run goes on from there another time")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    parser.add_argument("--threads", type=count, help="processor threads (default: all)")
     return parser
 
 
@@ -45,19 +67,26 @@ class Run:
         self.model = model
         self.options = {key: str(value) for key, value in vars(given).items() if key not in FREE}
         self.rates = [group["lr"] for part in optimizers for group in part.param_groups]
-        self.step, self.seconds, self.best, self.log, self.course = 0, 0.0, None, [], course
+        self.step, self.seconds, self.best, self.course = 0, 0.0, None, course
         self.path = given.runs / f"{name}.pt"
         if self.path.exists():
-            saved = torch.load(self.path, map_location=device())
-            model.load_state_dict(saved["model"])
-            for part, state in zip(optimizers, saved["optimizers"]):
-                part.load_state_dict(state)
-            for key in KEPT:
-                setattr(self, key, saved[key])
-            for key, value in saved.get("options", {}).items():
-                if value != self.options.get(key):
-                    print(f"{name} goes on from step {self.step} with {key} {self.options.get(key)}, not {value}")
+            self._go_on(torch.load(self.path, map_location=next(model.parameters()).device))
         self.saved_at = time.monotonic()
+
+    def _go_on(self, saved):
+        for key, value in self.options.items():
+            if value != (before := saved["options"].get(key)):
+                sys.exit(
+                    f"{self.path} is of a run with {key} {before}, not {value}: give it the same, or other --runs, or "
+                    "remove the file"
+                )
+        self.model.load_state_dict(saved["model"])
+        for part, state in zip(self.optimizers, saved["optimizers"]):
+            part.load_state_dict(state)
+        for key in KEPT:
+            setattr(self, key, saved[key])
+        if self.step >= self.given.steps:
+            print(f"{self.name} is trained; remove {self.path} to train another")
 
     def __iter__(self):
         end = min(self.given.until or self.given.steps, self.given.steps)
@@ -78,7 +107,9 @@ class Run:
         for part in self.optimizers:
             part.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        if not norm.isfinite():
+            self._broken("the gradient")
         groups = [group for part in self.optimizers for group in part.param_groups]
         for group, rate in zip(groups, self.rates):
             group["lr"] = rate * schedule(self.step, self.given.steps)
@@ -89,11 +120,16 @@ class Run:
 
     def validated(self, score):
         """Tells the run how good the model is now, less being better; the best weights are kept."""
-        self.log.append({"step": self.step + 1, "validation": score})
+        if not math.isfinite(score):
+            self._broken("the validation")
         tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f}")
         if self.best is None or score <= self.best["score"]:
             weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
             self.best = {"score": score, "step": self.step + 1, "model": weights}
+
+    def _broken(self, what):
+        self.bar.close()
+        sys.exit(f"{self.name} step {self.step + 1}: {what} is not finite, and the run ends; try lower rates")
 
     def save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)

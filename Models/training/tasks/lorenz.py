@@ -42,7 +42,7 @@ def _slope(state):
 class Linear:
     """The next vector as a linear function of the last few, by least squares: what a model must beat."""
 
-    def __init__(self, vectors: numpy.ndarray, lags: int = 4):
+    def __init__(self, vectors: numpy.ndarray, lags: int = 16):
         self.lags = lags
         features = self._features(vectors[:-1])
         self.weights = numpy.linalg.lstsq(features, vectors[lags:].reshape(len(features), -1), rcond=None)[0]

@@ -19,19 +19,29 @@ as hard as no other part."""
 
 def whole(file: Path | None) -> str:
     """The text of a file, or, without one, the public file, which is fetched once."""
-    if file is None:
-        file = KEPT
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with urllib.request.urlopen(ADDRESS, timeout=60) as reply:
-                    content = reply.read()
-            except OSError as error:
-                raise SystemExit(f"{ADDRESS}: {error}; name a copy by --data (of make: DATA=)") from error
-            if hashlib.sha256(content).hexdigest() != DIGEST:
-                raise SystemExit(f"{ADDRESS} is not the file that it was; name a copy by --data (of make: DATA=)")
-            file.write_bytes(content)
-    return file.read_text(encoding="utf-8")
+    if file is None and not KEPT.exists():
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with urllib.request.urlopen(ADDRESS, timeout=60) as reply:
+                content = reply.read()
+        except OSError as error:
+            raise SystemExit(f"{ADDRESS}: {error}; name a copy by --data (of make: DATA=)") from error
+        if hashlib.sha256(content).hexdigest() != DIGEST:
+            raise SystemExit(f"{ADDRESS} is not the file that it was; name a copy by --data (of make: DATA=)")
+        KEPT.write_bytes(content)
+    try:
+        return (file or KEPT).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{file or KEPT}: {error}") from error
+
+
+def is_original(text: str) -> bool:
+    """Whether figures of the text compare with others of Tiny Shakespeare."""
+    return hashlib.sha256(text.encode()).hexdigest() == DIGEST
+
+
+def training(text: str) -> str:
+    return text[: int(len(text) * SPLIT)]
 
 
 def test(text: str) -> str:
@@ -43,13 +53,12 @@ def validates(place: int) -> bool:
     return place // BLOCK % 20 == 19
 
 
-def training_starts(text: str) -> list[int]:
-    """Where a window and the character behind it lie in what trains."""
-    end = int(len(text) * SPLIT) - WINDOW
-    return [place for place in range(end) if not validates(place) and not validates(place + WINDOW)]
+def training_starts(count: int) -> list[int]:
+    """Where a window and the character behind it lie in what trains, of so many characters before the split."""
+    return [place for place in range(count - WINDOW) if not validates(place) and not validates(place + WINDOW)]
 
 
-def validation_starts(text: str) -> list[int]:
+def validation_starts(count: int) -> list[int]:
     """Where the windows of the validation blocks begin."""
-    end = int(len(text) * SPLIT) - BLOCK
-    return [place + n for place in range(0, end, BLOCK) if validates(place) for n in range(0, BLOCK, WINDOW)]
+    blocks = range(0, count - BLOCK, BLOCK)
+    return [place + n for place in blocks if validates(place) for n in range(0, BLOCK, WINDOW)]

@@ -14,6 +14,8 @@ import functools
 import numpy
 import stim
 
+TRAINING, VALIDATION, TEST = 1, 2, 3
+"""What shots are drawn for: a seed begins with it, so that no use sees another's."""
 ANNOTATIONS = {"DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS", "TICK"}
 
 
@@ -81,7 +83,7 @@ class Shots:
     """
 
     def __init__(self, distance: int, rounds: int, p: float, seed: list[int]):
-        """The seed is a list of numbers, of which no other use has the same."""
+        """The seed is a list of numbers; what the shots are for is the first."""
         self.layout, self.rounds, self.p, self.seed = layout(distance), rounds, p, seed
         self.observed = self._observed(distance)
         place = {qubit: n for n, qubit in enumerate(self.layout.data)}
