@@ -12,19 +12,20 @@ Shakespeare, fetched if no file is named.
 
 import argparse
 import contextlib
+import re
 import secrets
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {
-    "Shakespeare": "shakespeare-",
-    "Selective copy": "selective-copy-",
-    "Surface code": "surface-code-",
-    "Lorenz system": "lorenz-",
+KINDS = {
+    "shakespeare": ("Shakespeare", r"shakespeare-.+"),
+    "selective-copy": ("Selective copy", r"selective-copy-.+"),
+    "surface-code": ("Surface code", r"surface-code-d[0-9]+"),
+    "lorenz": ("Lorenz system", r"lorenz-.+"),
 }
-"""The parts of the report, and what the names of their models begin with."""
+"""The parts of the report, and what their models are called."""
 
 
 def main():
@@ -32,7 +33,7 @@ def main():
     parser.add_argument("--binary", type=Path, default=ROOT / ".build/release/scanstep", help="the server; %(default)s")
     parser.add_argument("--models", type=Path, default=ROOT / "Models", help="default: %(default)s")
     parser.add_argument("--data", type=Path, help="a copy of Tiny Shakespeare")
-    parser.add_argument("--only", default="", help="only models of this kind, such as surface-code")
+    parser.add_argument("--only", choices=KINDS, help="only models of this kind")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: another each time")
     parser.add_argument("--quick", action="store_true", help="little data; nothing is written but to standard output")
     options = parser.parse_args()
@@ -40,7 +41,7 @@ def main():
     from evaluation import copying, forecast, report, surface, text
     from serving import Refused, serving
 
-    measures = dict(zip(PARTS, (text.measure, copying.measure, surface.measure, forecast.measure)))
+    measures = dict(zip(KINDS, (text.measure, copying.measure, surface.measure, forecast.measure)))
     results = options.models / "figures" / "results.json"
     if not options.binary.is_file():
         sys.exit(f"evaluate: {options.binary} is not built: `swift build -c release` builds it")
@@ -49,18 +50,25 @@ def main():
         with pictures as folder, serving(options.binary, options.models) as client:
             options.figures = Path(folder)
             served = sorted(model["id"] for model in client.get("/v1/models")["data"])
-            unknown = [model for model in served if not model.startswith(tuple(PARTS.values()))]
-            if unknown:
-                print(f"evaluate: there is no measure for {', '.join(unknown)}", file=sys.stderr)
-            for part, beginning in PARTS.items():
-                models = [model for model in served if model.startswith(beginning)]
-                if not models or options.only and not beginning.startswith(options.only):
-                    continue
-                rows = measures[part](client, models, options)
+            known = {
+                kind: [model for model in served if re.fullmatch(pattern, model)]
+                for kind, (_, pattern) in KINDS.items()
+                if options.only in (None, kind)
+            }
+            measured = sum(known.values(), [])
+            if not measured:
+                sys.exit(f"evaluate: {options.models} has no {options.only or 'known'} model")
+            if not options.only and len(measured) < len(served):
+                unknown = ", ".join(model for model in served if model not in measured)
+                print(f"evaluate: there is no measure for {unknown}", file=sys.stderr)
+            if not options.quick:
+                report.check(options.models, measured)
+            for kind, models in known.items():
+                rows = measures[kind](client, models, options) if models else []
                 for row in rows:
                     print("  ".join(filter(None, [row.model, *row.cells(False)])), flush=True)
-                if not options.quick:
-                    report.record(results, part, rows, options.seed)
+                if rows and not options.quick:
+                    report.record(results, KINDS[kind][0], rows, options.seed)
     except Refused as refused:
         sys.exit(f"evaluate: {refused}")
     if not options.quick:

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import subprocess
+import tempfile
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +23,16 @@ class Refused(Exception):
 def serving(binary: Path, models: Path, *options: str) -> Iterator["Client"]:
     """Starts a server of the folder on a free port, gives a client of it and ends it."""
     command = [str(binary), "serve", "--models", str(models), "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             line = next((line for line in process.stdout if line.startswith(LISTENING)), None)
             if line is None:
-                raise Refused(f"the server does not take the models: {process.stderr.read().strip()}")
+                process.wait()
+                log.seek(0)
+                raise Refused(f"the server does not take the models: {log.read().strip()}")
             yield Client(line.removeprefix(LISTENING).strip())
         finally:
             process.terminate()
@@ -48,7 +54,7 @@ class Client:
             self._connection.request(method, path, body, JSON if body is not None else {})
             reply = self._connection.getresponse()
             text = reply.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise Refused(f"no reply from {self.address.netloc}: {error}") from error
         if reply.status >= 400:
             raise Refused(f"{reply.status} from {path}: {text.decode(errors='replace')}")
@@ -59,6 +65,18 @@ class Client:
 
     def post(self, path: str, body: dict) -> dict:
         return self.request("POST", path, json.dumps(body).encode())
+
+    def results(self, path: str, body: dict) -> list[dict]:
+        """Those of /v1/prefill and /v1/step, which tell of each sequence or step on its own."""
+        return self.results_of(path, json.dumps(body).encode())
+
+    def results_of(self, path: str, body: bytes) -> list[dict]:
+        """The same of a body that is JSON already."""
+        found = self.request("POST", path, body)["results"]
+        for result in found:
+            if "error" in result:
+                raise Refused(f"{path}: {result['error']}")
+        return found
 
     def delete(self, path: str) -> None:
         self.request("DELETE", path)

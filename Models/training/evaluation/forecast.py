@@ -66,7 +66,7 @@ def _next(client, model, truth):
     outputs = []
     for n in range(0, len(sequences), 20):
         body = {"model": model, "sequences": sequences[n : n + 20], "return": "all"}
-        for result in client.post("/v1/prefill", body)["results"]:
+        for result in client.results("/v1/prefill", body):
             outputs.append([output["vector"] for output in result["outputs"][SEEN - 1 :]])
     return numpy.array(outputs).swapaxes(0, 1)
 
@@ -75,12 +75,11 @@ def _roll(client, model, seen):
     """AHEAD vectors, each the answer to the one before: a session for each trajectory, all stepped together."""
     names = [f"roll-{n}" for n in range(seen.shape[1])]
     begun = [{"vectors": seen[:, n].tolist(), "create": name} for n, name in enumerate(names)]
-    results = client.post("/v1/prefill", {"model": model, "sequences": begun, "return": "last"})["results"]
+    results = client.results("/v1/prefill", {"model": model, "sequences": begun, "return": "last"})
     vectors = [[result["output"]["vector"] for result in results]]
     while len(vectors) < AHEAD:
         steps = [{"session": name, "vector": vector} for name, vector in zip(names, vectors[-1])]
-        results = client.post("/v1/step", {"steps": steps})["results"]
-        vectors.append([result["output"]["vector"] for result in results])
+        vectors.append([result["output"]["vector"] for result in client.results("/v1/step", {"steps": steps})])
     for name in names:
         client.delete(f"/v1/sessions/{name}")
     return numpy.array(vectors)
@@ -93,7 +92,7 @@ def _distance(found, wanted, attractor):
 
 def _valid(distance):
     """Lyapunov times until the distance of (time, count) first is too large."""
-    off = distance > NEAR
+    off = ~(distance <= NEAR)  # What is not a number is off.
     steps = numpy.where(off.any(axis=0), off.argmax(axis=0), len(distance))
     return steps * lorenz.INTERVAL / lorenz.LYAPUNOV_TIME
 

@@ -55,12 +55,21 @@ def record(results: Path, part: str, rows: list[Row], seed: int) -> None:
     results.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
+def check(models: Path, measured: list[str]) -> None:
+    """Whether there is room for tables, which is better known before than after all measurements."""
+    for file in [models / "README.md", *(models / model / "README.md" for model in measured)]:
+        if file.exists():
+            _parted(file)
+
+
 def write(results: Path, models: Path) -> None:
-    """Writes the tables of every result that is recorded."""
+    """Writes the tables of every result that is recorded, of the models that are still there."""
     parts = json.loads(results.read_text())
     every, own = [], {}
     for name, part in parts.items():
-        rows = [Row(**row) for row in part["rows"]]
+        rows = [Row(**row) for row in part["rows"] if (models / row["model"]).is_dir()]
+        if not rows:
+            continue
         when = f"{part['date']}, on {part['machine']}, seed {part['seed']}."
         every.append(f"### {name}\n\n{_table(rows, True)}\n\nMeasured {when}")
         for row in rows:
@@ -78,11 +87,17 @@ def _table(rows, with_model):
 
 def _replace(file, text):
     """Puts the text between the marks of a file, if there is one."""
-    if not file.exists():
+    if file.exists():
+        before, after = _parted(file)
+        file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    else:
         print(f"{file} is not there to be written to")
-        return
+
+
+def _parted(file):
+    """What stands before and behind the marks."""
     before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{file} has no place for tables: {BEGIN} … {END}")
-    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    return before, after

@@ -14,7 +14,6 @@ from .report import Row
 
 RATES, ROUNDS = [0.003, 0.005, 0.008], [5, 10, 25, 50]
 TRAINED_ROUNDS = 25
-TEST = 3_000_000  # Recipes' seeds are below.
 BATCH = 500
 
 
@@ -39,7 +38,8 @@ def measure(client, models, options):
 def _experiments(distance, rounds, p, shots, seed):
     """A circuit, its shots' detection events and whether the observable was read flipped."""
     circuit = surface.circuit(distance, rounds, p)
-    sampler = circuit.compile_detector_sampler(seed=seed * 1000 + rounds)
+    own = numpy.random.SeedSequence([surface.TEST, seed, distance, rounds, round(p * 1e6)]).generate_state(1)
+    sampler = circuit.compile_detector_sampler(seed=int(own[0]))
     detections, flips = sampler.sample(shots, separate_observables=True)
     return circuit, detections, flips[:, 0]
 
@@ -68,7 +68,7 @@ def _answers(client, model, vectors, wanted):
             wanted.encode(),
             b",".join(b'{"vectors": %s}' % shot for shot in _json(part)),
         )
-        for result in client.request("POST", "/v1/prefill", body)["results"]:
+        for result in client.results_of("/v1/prefill", body):
             outputs = [result["output"]] if wanted == "last" else result["outputs"]
             yield [output["vector"][0] for output in outputs]
 
@@ -100,7 +100,7 @@ def _row(model, p, rounds, wrong):
         counts[:, [2, 3, 6, 7]].sum(axis=1) / shots,
     )
     ratios = per_round(model_errors, rounds) / per_round(plain_errors, rounds)
-    low, high = numpy.percentile(ratios, [2.5, 97.5])
+    low, high = numpy.percentile(ratios, [2.5, 97.5], method="nearest")
     longer = "" if rounds <= TRAINED_ROUNDS else ", twice as many as it was trained on"
     return Row(
         model,
@@ -114,7 +114,7 @@ def _row(model, p, rounds, wrong):
 
 def _calibration(client, model, distance, shots, seed):
     """How far the probabilities that are told behind each round are from how often it is so."""
-    source = surface.Shots(distance, max(ROUNDS), 0.005, [TEST, seed])
+    source = surface.Shots(distance, max(ROUNDS), 0.005, [surface.TEST, seed])
     vectors, _, flipped, _ = source.draw(shots, 0)
     vectors = vectors.swapaxes(0, 1).astype(numpy.uint8)
     told = numpy.array(list(_answers(client, model, vectors, "all")))
@@ -174,6 +174,7 @@ def _one_by_one(client, model, lines):
         stream.receive()
         waits.append(time.perf_counter() - began)
     stream.close()
+    client.delete(f"/v1/sessions/{session}")
     return waits
 
 
@@ -191,6 +192,7 @@ def _ahead(client, model, lines):
             stream.receive()
     rate = len(lines) / (time.perf_counter() - began)
     stream.close()
+    client.delete(f"/v1/sessions/{session}")
     return rate
 
 
@@ -216,7 +218,7 @@ def _trace(client, models, file, seed):
     canvas, all_axes = figure(len(models))
     for axes, model in zip(all_axes, models):
         distance = int(re.search(r"-d(\d+)", model)[1])
-        vectors, _, flipped, _ = surface.Shots(distance, max(ROUNDS), 0.005, [TEST, seed, 1]).draw(200, 0)
+        vectors, _, flipped, _ = surface.Shots(distance, max(ROUNDS), 0.005, [surface.TEST, seed, 1]).draw(200, 0)
         shot = int(numpy.abs(numpy.diff(flipped, axis=0)).sum(axis=0).argmax())
         told = next(_answers(client, model, vectors[:, shot : shot + 1].swapaxes(0, 1).astype(numpy.uint8), "all"))
         rounds = range(1, max(ROUNDS) + 1)
