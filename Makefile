@@ -16,9 +16,10 @@ RECIPE_shakespeare-minlstm = shakespeare.py --cell minLSTM $(GIVEN_DATA)
 RECIPE_selective-copy-mingru = selective_copy.py
 RECIPE_selective-copy-minlstm = selective_copy.py --cell minLSTM
 RECIPE_surface-code-d3 = surface_code.py
-RECIPE_surface-code-d5 = surface_code.py --distance 5 --width 96 --shots 96 --steps 4800
+RECIPE_surface-code-d5 = surface_code.py --distance 5 --width 96
 RECIPE_lorenz-mingru = lorenz.py
 RECIPE = $(RECIPE_$(MODEL))
+TRAINED = $(patsubst RECIPE_%,%,$(filter RECIPE_%,$(.VARIABLES)))
 
 # Parts of `make bench`, separated by commas, or a kind of models for `make evaluate`; and anything for a short one.
 ONLY ?=
@@ -37,6 +38,7 @@ ADDRESS_TEST := $(RELEASE_TEST) --scratch-path .build-address --sanitize address
 THREAD_TEST := $(RELEASE_TEST) --scratch-path .build-thread --sanitize thread
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
+PYTHON_PACKAGES := g++ python3 python3-venv
 # torch.compile needs the C++ compiler and Python's headers.
 BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python3-venv wrk
 
@@ -44,7 +46,8 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help run test fuzz fuzz-check sanitize bench bench-http evaluate golden train lint clean
-.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test training-test link-test swift-found run-packages test-packages bench-packages
+.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test training-test link-test
+.PHONY: swift-found recipe-found run-packages test-packages python-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
@@ -126,7 +129,7 @@ fuzz: test-packages fuzzers
 fuzzers: swift-found
 	$(FUZZ_BUILD)
 
-evaluate: test-packages build .venv-evaluation/ready
+evaluate: run-packages python-packages build .venv-evaluation/ready
 	.venv-evaluation/bin/python Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' $(GIVEN_DATA) \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
@@ -137,12 +140,14 @@ bench: bench-packages build .venv-bench/ready
 bench-http:
 	@$(MAKE) bench ONLY=hello,crowd,overload,leaks
 
-golden: test-packages .venv-golden/ready
+golden: python-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
 	.venv-golden/bin/python Tests/Golden/make_layouts.py
 
-train: test-packages .venv-training/ready
-	@test -n '$(firstword $(RECIPE))' || { echo 'make train MODEL=NAME, of Models/: $(MODEL) has no recipe' >&2; exit 1; }
+recipe-found:
+	@test -n '$(firstword $(RECIPE))' || { echo 'make train MODEL=NAME, one of: $(sort $(TRAINED))' >&2; exit 1; }
+
+train: recipe-found python-packages .venv-training/ready
 	.venv-training/bin/python Models/training/$(RECIPE)
 
 clean:
@@ -157,10 +162,14 @@ run-packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 
+python-packages:
+	@deploy/packages.sh $(PYTHON_PACKAGES)
+
 bench-packages:
 	@deploy/packages.sh $(BENCH_PACKAGES)
 
-# The CPU build of PyTorch is the smaller download; an index without one has the plain build.
+# The CPU build of PyTorch is the smaller download; an index without one has the plain build, and a machine with a GPU
+# wants that.
 .venv/ready: Tests/requirements.txt
 .venv-bench/ready: Benchmarks/requirements.txt
 .venv-evaluation/ready: Models/training/evaluation/requirements.txt
@@ -168,7 +177,7 @@ bench-packages:
 .venv-training/ready: Models/training/requirements.txt
 .venv/ready .venv-bench/ready .venv-evaluation/ready .venv-golden/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
-	sed '/^torch==/s/$$/+cpu/' $< > $(@D)/cpu.txt
+	sed '/^torch==/s/$$/$(if $(shell command -v nvidia-smi),,+cpu)/' $< > $(@D)/cpu.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

@@ -7,7 +7,11 @@ evaluate.py on little data. Prints what failed and, last, `N passed, N failed`; 
 """
 
 import argparse
+import contextlib
+import functools
+import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,8 +26,10 @@ from safetensors.torch import load_file
 TRAINING = ROOT / "Models" / "training"
 sys.path.insert(0, str(TRAINING))
 
+from minrnn import run as runs  # noqa: E402
 from minrnn import scan  # noqa: E402
 from minrnn.model import Architecture, Model  # noqa: E402
+from minrnn.optimizer import optimizers  # noqa: E402
 from serving import serving  # noqa: E402
 from tasks import copying, lorenz, surface  # noqa: E402
 
@@ -53,8 +59,12 @@ def main() -> int:
             recipes(report, binary, folder)
         with report.client("a run that is broken off"):
             broken_off(report, folder)
-    with report.client("evaluate.py"):
-        evaluation(report, binary)
+        with report.client("the best of a run"):
+            best(report, folder)
+        with report.client("what is refused"):
+            refused(report, folder)
+        with report.client("evaluate.py"):
+            evaluation(report, binary, folder)
     return report.summary()
 
 
@@ -84,6 +94,22 @@ def scans(report: Report) -> None:
                 if other.grad is not None:
                     same = torch.allclose(one.grad.double(), other.grad, rtol=1e-4, atol=1e-5)
                     report.check(f"gradients of {name}", same, (one.grad - other.grad).abs().max())
+
+    for value in (-1000.0, -100.0, -88.5, 0.0, 88.5, 1000.0):
+        far = [torch.full((3, 2, 33), value, requires_grad=True) for _ in range(2)]
+        for name, z in {"minGRU": scan.min_gru, "minLSTM": functools.partial(scan.min_lstm, far[1])}.items():
+            hidden = z(far[0], torch.ones(3, 2, 33), False)
+            hidden.sum().backward()
+            wanted = 1 - (1 - (0.5 if name == "minLSTM" else torch.sigmoid(torch.tensor(value)))) ** 3
+            report.check(f"{name} of gates at {value}", torch.allclose(hidden[2], torch.as_tensor(wanted), atol=1e-6))
+            report.check(
+                f"{name}, gradients there", all(part.grad is None or part.grad.isfinite().all() for part in far)
+            )
+        both = scan.doubling(scan.share(*far), torch.ones(3, 2, 33))
+        report.check(f"doubling of gates at {value}", torch.allclose(both[2], torch.tensor(0.875)))
+    nothing = torch.zeros(3, 0, 4, requires_grad=True)
+    scan.min_gru(nothing, nothing).sum().backward()
+    report.equal("no sequences", nothing.grad.shape, nothing.shape)
 
 
 def stepped(z: torch.Tensor, candidate: torch.Tensor) -> torch.Tensor:
@@ -148,7 +174,7 @@ def tasks(report: Report) -> None:
     linear = lorenz.Linear(lorenz.trajectories(16, 200, lorenz.TRAINING, 5))
     report.check(
         "a linear forecast beats persistence",
-        abs(linear(path)[:-1] - path[4:]).mean() < abs(path[4:] - path[3:-1]).mean() / 2,
+        abs(linear(path)[:-1] - path[linear.lags :]).mean() < abs(numpy.diff(path, axis=0)).mean() / 2,
     )
 
 
@@ -156,19 +182,9 @@ def recipes(report: Report, binary: Path, folder: Path) -> None:
     """Three steps of each, and then the server's outputs beside PyTorch's, from the file that both read."""
     text = folder / "text.txt"
     text.write_text("".join(chr(97 + (n * n // 7 + n // 11) % 26) for n in range(120_000)))
-    for name, (recipe, *options) in RECIPES.items():
-        data = ["--data", str(text)] if name == "text" else []
-        train(
-            recipe,
-            *options,
-            *data,
-            "--steps",
-            "3",
-            "--out",
-            str(folder / "models" / name),
-            "--runs",
-            str(folder / name),
-        )
+    RECIPES["text"] += ("--data", str(text))
+    for name in RECIPES:
+        train(report, name, "--steps", "3", "--out", folder / "models" / name, "--runs", folder / name)
     with serving(binary, folder / "models") as client:
         for name in RECIPES:
             compare(report, client, folder / "models" / name)
@@ -216,50 +232,115 @@ def compare(report: Report, client, folder: Path) -> None:
 
 
 def broken_off(report: Report, folder: Path) -> None:
-    """Four steps at once, and two and two, leave the same weights."""
-    recipe, *options = RECIPES["copying-gru"]
-    for name, parts in {"whole": [4], "parts": [2, 4]}.items():
-        for last in parts:
-            train(
-                recipe,
-                *options,
-                "--out",
-                str(folder / name),
-                "--runs",
-                str(folder / f"{name}-runs"),
-                "--steps",
-                "4",
-                "--until",
-                str(last),
-            )
-    whole, parts = (load_file(folder / name / "model.safetensors") for name in ("whole", "parts"))
-    report.check("the weights are the same", all(torch.equal(whole[name], parts[name]) for name in whole))
+    """A run at once and one in two parts leave the same weights. The surface code's draws 64 steps at a time."""
+    for recipe, until, steps in (("copying-gru", 2, 4), ("text", 1, 2), ("surface", 63, 66)):
+        for name, parts in {"whole": [steps], "parts": [until, steps]}.items():
+            there = folder / f"{recipe}-{name}"
+            for last in parts:
+                train(report, recipe, "--out", there, "--runs", there, "--steps", str(steps), "--until", str(last))
+        whole, parts = (load_file(folder / f"{recipe}-{name}" / "model.safetensors") for name in ("whole", "parts"))
+        report.check(f"{recipe}: the same weights", all(torch.equal(whole[name], parts[name]) for name in whole))
 
 
-def train(recipe: str, *options: str) -> None:
-    done = subprocess.run(
-        [sys.executable, TRAINING / recipe, "--threads", "1", *options], capture_output=True, text=True, timeout=300
-    )
-    if done.returncode:
-        raise RuntimeError(f"{recipe} {options}: {done.stderr[-500:]}")
+def best(report: Report, folder: Path) -> None:
+    """The weights that validated best are the model, and it ends when something is not finite."""
+    given = runs.arguments("", steps=3).parse_args(["--runs", str(folder / "best"), "--out", str(folder / "best")])
+    given.rate = 0.1
+    model = Model(Architecture("minGRU", layers=1, width=4, vectors=2, values=1))
+    run, seen = runs.Run(given, "best", model, optimizers(model, 0.1, 0.1)), []
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for step in run:
+            run.update(model(torch.randn(5, 2, 2)).square().sum())
+            seen.append(model.output.weight.detach().half())
+            run.validated([3.0, 1.0, 2.0][step])
+        run.export()
+    kept = load_file(folder / "best" / "model.safetensors")["output.weight"]
+    report.check("the second of three", torch.equal(kept, seen[1]) and not torch.equal(kept, seen[2]))
+    for what, act in {
+        "validation": lambda: run.validated(float("nan")),
+        "gradient": lambda: run.update(model(torch.full((5, 2, 2), torch.inf)).sum()),
+    }.items():
+        try:
+            act()
+            message = "nothing"
+        except SystemExit as end:
+            message = str(end)
+        report.check(f"a {what} that is not finite", f"the {what} is not finite" in message, message)
 
 
-def evaluation(report: Report, binary: Path) -> None:
-    """Everything that needs no text, on little data; the shipped figures are of far more."""
-    for only in ("selective-copy", "surface-code", "lorenz"):
-        command = [
-            sys.executable,
-            TRAINING / "evaluate.py",
-            "--binary",
-            binary,
-            "--only",
-            only,
-            "--quick",
-            "--seed",
-            "11",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        report.check(f"{only} is measured", done.returncode == 0 and only in done.stdout, done.stderr[-500:])
+def refused(report: Report, folder: Path) -> None:
+    """One sentence, and no traceback."""
+    short = folder / "short.txt"
+    short.write_text("too short")
+    begun = ("--runs", folder / "copying-gru")
+    for recipe, options, wanted in (
+        ("copying-gru", ("--steps", "0"), "--steps: 0 is not a whole number above 0"),
+        ("copying-gru", ("--steps", "3", "--seed", "2", *begun), "is of a run with seed 1, not 2"),
+        ("surface", ("--shots", "6"), "not a multiple of the 4 rates"),
+        ("surface", ("--distance", "4"), "invalid choice: 4"),
+        ("lorenz", ("--batch", "none"), "none is not a whole number above 0"),
+        ("text", ("--data", folder / "none.txt"), "No such file"),
+        ("text", ("--data", short), "too short"),
+    ):
+        train(report, recipe, *options, refused=wanted)
+
+
+def train(report: Report, name: str, *options, refused: str | None = None) -> None:
+    """Runs a recipe; what it is to be refused for, if anything, is a part of its one complaint."""
+    recipe, *own = RECIPES[name]
+    command = [sys.executable, TRAINING / recipe, "--threads", "1", *own, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if refused is None:
+        report.check(f"{name} {options}", done.returncode == 0, done.stderr[-500:])
+    else:
+        told = done.returncode and "Traceback" not in done.stderr and refused in done.stderr
+        report.check(f"{name} {options} is refused", told, done.stderr[-500:])
+
+
+def evaluation(report: Report, binary: Path, folder: Path) -> None:
+    """On little data; the shipped figures are of far more. Then the tables of one model are written, into a copy."""
+    text = RECIPES["text"][-1]
+    for only in ("shakespeare", "selective-copy", "surface-code"):
+        # The shipped models know no text but theirs.
+        models, name = (
+            (folder / "shakespeare", "shakespeare-text") if only == "shakespeare" else (ROOT / "Models", only)
+        )
+        if only == "shakespeare":
+            shutil.copytree(folder / "models" / "text", models / name)
+        done = evaluate(binary, "--models", models, "--only", only, "--quick", "--data", text)
+        report.check(f"{only} is measured", done.returncode == 0 and name in done.stdout, done.stderr[-500:])
+
+    models = folder / "shipped"
+    models.mkdir()
+    for name in ("README.md", "lorenz-mingru"):
+        source = ROOT / "Models" / name
+        shutil.copytree(source, models / name) if source.is_dir() else shutil.copy(source, models / name)
+    texts = [models / "README.md", models / "lorenz-mingru" / "README.md"]
+    before = [file.read_text() for file in texts]
+    done = evaluate(binary, "--models", models)
+    report.check("tables are written", done.returncode == 0, done.stderr[-500:])
+    figure = next(line for line in done.stdout.splitlines() if "one step ahead" in line).split("  ")[2]
+    for file, old in zip(texts, before):
+        new = file.read_text()
+        report.check(f"{file} has the new figure", f"| {figure} |" in new and "seed 11." in new)
+        around = [[part.split("<!-- So far. -->")[-1] for part in x.split("<!-- Written by")] for x in (old, new)]
+        report.equal(f"{file} is as it was around it", *around)
+    report.check("a picture is drawn", (models / "figures" / "lorenz-mingru.png").stat().st_size > 10_000)
+
+    for options, wanted in (
+        (("--only", "nothing"), "invalid choice: 'nothing'"),
+        (("--models", folder / "models"), "no known model"),
+        (("--models", folder / "shakespeare", "--data", text), "is not Tiny Shakespeare"),
+        (("--binary", folder / "none"), "is not built"),
+    ):
+        done = evaluate(binary, *options)
+        told = done.returncode and "Traceback" not in done.stderr and wanted in done.stderr
+        report.check(f"{options} is refused", told, done.stderr[-500:])
+
+
+def evaluate(binary: Path, *options) -> subprocess.CompletedProcess:
+    command = [sys.executable, TRAINING / "evaluate.py", "--binary", binary, "--seed", "11", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 if __name__ == "__main__":
