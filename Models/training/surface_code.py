@@ -9,7 +9,8 @@ tasks/surface.py says what the vectors are. The answer to each is the probabilit
 flipped: behind a round, as the data qubits stand; behind a readout, as it was read. A shot of 25 rounds trains both
 answers at each of its rounds: the readouts go on from the states in between, as forks of a session would.
 
-The rates of errors are mixed, and the model is not told which one it meets.
+The rates of errors are mixed, and the model is not told which one it meets. They go up in stages, and the rates of the
+optimizers fall to zero at the end of each.
 """
 
 import numpy
@@ -21,18 +22,23 @@ from minrnn.optimizer import optimizers
 from tasks import surface
 
 ROUNDS = 25
-RATES = [0.003, 0.006, 0.010, 0.018]
-"""The last is far above those of interest: 25 rounds of it have as many flips as 50 rounds at 0.009."""
-VALIDATIONS = 16  # Batches of 512 shots.
+STAGES = [
+    (0.6, [0.003, 0.005, 0.008, 0.010]),
+    (0.85, [0.003, 0.005, 0.008, 0.014]),
+    (1.0, [0.004, 0.008, 0.012, 0.018]),
+]
+"""Up to which share of the steps there are errors at which rates. 25 rounds at 0.018 have as many flips as 50 rounds
+at 0.009."""
+VALIDATION_RATES, VALIDATION_SHOTS = [0.003, 0.005, 0.008], 1024
 
 
 class Batches:
     """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step; those of
     `together` steps are drawn at once."""
 
-    def __init__(self, given, use, shots, together, device):
-        self.sources = [surface.Shots(given.distance, ROUNDS, p, [use, given.seed]) for p in given.rates]
-        self.each, self.together, self.device, self.block = shots // len(given.rates), together, device, None
+    def __init__(self, given, rates, together, device):
+        self.sources = [surface.Shots(given.distance, ROUNDS, p, [surface.TRAINING, given.seed]) for p in rates]
+        self.each, self.together, self.device, self.block = given.shots // len(rates), together, device, None
 
     def __getitem__(self, step):
         if self.block != step // self.together:
@@ -52,12 +58,19 @@ def losses(model, batch):
     return cost(ends[..., 0], read), cost(rounds[..., 0], flipped)
 
 
+def validation(given, device):
+    """Shots of twice as many rounds as train: what holds there is what is looked for."""
+    for p in VALIDATION_RATES:
+        source = surface.Shots(given.distance, 2 * ROUNDS, p, [surface.VALIDATION, given.seed])
+        yield [torch.from_numpy(part).to(device) for part in source.draw(VALIDATION_SHOTS, 0)]
+
+
 @torch.no_grad()
 def validate(model, batches):
     model.eval()
-    found = [losses(model, batches[n])[0].item() for n in range(VALIDATIONS)]
+    found = [losses(model, batch)[0].item() for batch in batches]
     model.train()
-    return sum(found) / VALIDATIONS
+    return sum(found) / len(found)
 
 
 def main():
@@ -65,12 +78,11 @@ def main():
     parser.add_argument("--distance", type=int, choices=(3, 5, 7), default=3, help="default: %(default)s")
     parser.add_argument("--width", type=runs.count, default=64, help="default: %(default)s")
     parser.add_argument("--shots", type=runs.count, default=128, help="of a step (default: %(default)s)")
-    parser.add_argument("--rates", type=runs.rate, nargs="+", default=RATES, help="of errors (default: %(default)s)")
     parser.add_argument("--rate", type=runs.rate, default=3e-3, help="of AdamW (default: %(default)s)")
     parser.add_argument("--matrix-rate", type=runs.rate, default=1e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
-    if given.shots % len(given.rates):
-        parser.error(f"--shots {given.shots}: not a multiple of the {len(given.rates)} rates")
+    if given.shots % len(STAGES[0][1]):
+        parser.error(f"--shots {given.shots}: not a multiple of the {len(STAGES[0][1])} rates")
 
     device = runs.device(given.threads)
     torch.manual_seed(given.seed)
@@ -80,13 +92,14 @@ def main():
     )
     model = Model(shape, remember=(1.5, 200)).to(device)
     run = runs.Run(given, f"surface-code-d{given.distance}", model, optimizers(model, given.rate, given.matrix_rate))
-    training = Batches(given, surface.TRAINING, given.shots, 64, device)
-    validation = Batches(given, surface.VALIDATION, 512, VALIDATIONS, device)
+    stages = [(round(share * given.steps), Batches(given, rates, 64, device)) for share, rates in STAGES]
+    validating = list(validation(given, device))
     for step in run:
-        ends, rounds = losses(model, training[step])
-        run.update(ends + 0.25 * rounds)
+        end, batches = next((end, batches) for end, batches in stages if step < end)
+        ends, rounds = losses(model, batches[step])
+        run.update(ends + 0.25 * rounds, end=end)
         if (step + 1) % 250 == 0 or step + 1 == given.steps:
-            run.validated(validate(model, validation))
+            run.validated(validate(model, validating))
     run.export()
 
 

@@ -24,7 +24,7 @@ def measure(client, models, options):
         curves[model] = {}
         for p in RATES:
             for rounds in ROUNDS:
-                shots = 1000 if options.quick else 40_000 if distance == 3 else 20_000
+                shots = 1000 if options.quick else 80_000 if distance == 3 else 20_000
                 wrong = _wrong(client, model, distance, rounds, p, shots, options.seed)
                 curves[model][p, rounds] = wrong.mean(axis=1)
                 rows.append(_row(model, p, rounds, wrong))

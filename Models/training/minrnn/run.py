@@ -101,9 +101,9 @@ class Run:
                 if self.step == end or time.monotonic() - self.saved_at > self.save_seconds:
                     self.save()
 
-    def update(self, loss, clip=1.0, **shown):
-        """One step of the optimizers down the gradient of the loss. What is in `shown` stands beside the progress
-        bar."""
+    def update(self, loss, clip=1.0, end=None, **shown):
+        """One step of the optimizers down the gradient of the loss, at rates that fall to zero until `end`, or the end
+        of the run. What is in `shown` stands beside the progress bar."""
         for part in self.optimizers:
             part.zero_grad(set_to_none=True)
         loss.backward()
@@ -112,7 +112,7 @@ class Run:
             self._broken("the gradient")
         groups = [group for part in self.optimizers for group in part.param_groups]
         for group, rate in zip(groups, self.rates):
-            group["lr"] = rate * schedule(self.step, self.given.steps)
+            group["lr"] = rate * schedule(self.step, end or self.given.steps)
         for part in self.optimizers:
             part.step()
         if self.step % 10 == 0:
