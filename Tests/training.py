@@ -276,6 +276,7 @@ def refused(report: Report, folder: Path) -> None:
     for recipe, options, wanted in (
         ("copying-gru", ("--steps", "0"), "--steps: 0 is not a whole number above 0"),
         ("copying-gru", ("--steps", "3", "--seed", "2", *begun), "is of a run with seed 1, not 2"),
+        ("surface", ("--seed", "-1"), "--seed: -1 is not a whole number from 0"),
         ("surface", ("--shots", "6"), "not a multiple of the 4 rates"),
         ("surface", ("--distance", "4"), "invalid choice: 4"),
         ("lorenz", ("--batch", "none"), "none is not a whole number above 0"),
@@ -328,6 +329,7 @@ def evaluation(report: Report, binary: Path, folder: Path) -> None:
     report.check("a picture is drawn", (models / "figures" / "lorenz-mingru.png").stat().st_size > 10_000)
 
     for options, wanted in (
+        (("--seed", "-1"), "--seed: -1 is not a whole number from 0"),
         (("--only", "nothing"), "invalid choice: 'nothing'"),
         (("--models", folder / "models"), "no known model"),
         (("--models", folder / "shakespeare", "--data", text), "is not Tiny Shakespeare"),

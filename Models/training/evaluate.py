@@ -37,6 +37,8 @@ def main():
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: another each time")
     parser.add_argument("--quick", action="store_true", help="little data; nothing is written but to standard output")
     options = parser.parse_args()
+    if not 0 <= options.seed < 2**32:
+        parser.error(f"--seed: {options.seed} is not a whole number from 0 to 4294967295")
 
     from evaluation import copying, forecast, report, surface, text
     from serving import Refused, serving

@@ -1,4 +1,4 @@
-"""Characters of Shakespeare: nats a character on the last tenth of the text, which no recipe reads."""
+"""Characters of Shakespeare: nats a character on the last tenth of the text, which no recipe uses."""
 
 import statistics
 import sys

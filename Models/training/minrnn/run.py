@@ -39,6 +39,7 @@ def _number(read, wanted, meets):
 
 count = _number(int, "a whole number above 0", lambda n: n > 0)
 rate = _number(float, "a number above 0 and below 1", lambda x: 0 < x < 1)
+seed = _number(int, "a whole number from 0 to 4294967295", lambda n: 0 <= n < 2**32)
 share = _number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 
 
@@ -49,7 +50,7 @@ def arguments(description, steps):
     parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="where checkpoints lie")
     parser.add_argument("--steps", type=count, default=steps, help="default: %(default)s")
     parser.add_argument("--until", type=count, help="stop before this step; the run goes on from there another time")
-    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=1, help="default: %(default)s")
     parser.add_argument("--threads", type=count, help="processor threads (default: all)")
     return parser
 
