@@ -294,8 +294,12 @@ def train(report: Report, name: str, *options, refused: str | None = None) -> No
     if refused is None:
         report.check(f"{name} {options}", done.returncode == 0, done.stderr[-500:])
     else:
-        told = done.returncode and "Traceback" not in done.stderr and refused in done.stderr
-        report.check(f"{name} {options} is refused", told, done.stderr[-500:])
+        complains(report, f"{name} {options} is refused", done, refused)
+
+
+def complains(report: Report, name: str, done: subprocess.CompletedProcess, wanted: str) -> None:
+    told = done.returncode and "Traceback" not in done.stderr and wanted in done.stderr
+    report.check(name, told, done.stderr[-500:])
 
 
 def evaluation(report: Report, binary: Path, folder: Path) -> None:
@@ -335,9 +339,7 @@ def evaluation(report: Report, binary: Path, folder: Path) -> None:
         (("--models", folder / "shakespeare", "--data", text), "is not Tiny Shakespeare"),
         (("--binary", folder / "none"), "is not built"),
     ):
-        done = evaluate(binary, *options)
-        told = done.returncode and "Traceback" not in done.stderr and wanted in done.stderr
-        report.check(f"{options} is refused", told, done.stderr[-500:])
+        complains(report, f"{options} is refused", evaluate(binary, *options), wanted)
 
 
 def evaluate(binary: Path, *options) -> subprocess.CompletedProcess:

@@ -18,6 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import bounded
+
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
     "shakespeare": ("Shakespeare", r"shakespeare-.+"),
@@ -34,11 +36,11 @@ def main():
     parser.add_argument("--models", type=Path, default=ROOT / "Models", help="default: %(default)s")
     parser.add_argument("--data", type=Path, help="a copy of Tiny Shakespeare")
     parser.add_argument("--only", choices=KINDS, help="only models of this kind")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: another each time")
+    parser.add_argument(
+        "--seed", type=bounded.seed, default=secrets.randbelow(1_000_000), help="default: another each time"
+    )
     parser.add_argument("--quick", action="store_true", help="little data; nothing is written but to standard output")
     options = parser.parse_args()
-    if not 0 <= options.seed < 2**32:
-        parser.error(f"--seed: {options.seed} is not a whole number from 0 to 4294967295")
 
     from evaluation import copying, forecast, report, surface, text
     from serving import Refused, serving

@@ -7,6 +7,7 @@
 tasks/lorenz.py makes the trajectories. The model is trained as it will be served: with its weights rounded to float16.
 """
 
+import bounded
 import torch
 from minrnn import run as runs
 from minrnn.model import Architecture, Model
@@ -36,10 +37,10 @@ def validate(model, vectors):
 def main():
     parser = runs.arguments(__doc__, steps=4000)
     parser.add_argument(
-        "--batch", type=runs.count, default=32, help="windows of 96 vectors a step (default: %(default)s)"
+        "--batch", type=bounded.count, default=32, help="windows of 96 vectors a step (default: %(default)s)"
     )
-    parser.add_argument("--rate", type=runs.rate, default=3e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=runs.rate, default=3e-3, help="of Muon (default: %(default)s)")
+    parser.add_argument("--rate", type=bounded.rate, default=3e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=bounded.rate, default=3e-3, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
 
     device = runs.device(given.threads)

@@ -18,6 +18,7 @@ What makes this quick:
 - Muon at a rate far above the paper's, and gates that begin with memories of 2 to 64 steps.
 """
 
+import bounded
 import numpy
 import torch
 import torch.nn.functional as F
@@ -57,12 +58,12 @@ def main():
     parser.add_argument("--cell", choices=CELLS, default="minGRU")
     parser.add_argument(
         "--batch",
-        type=runs.count,
+        type=bounded.count,
         default=128,
         help="sequences of a step; whole ones are a 32nd (default: %(default)s)",
     )
-    parser.add_argument("--rate", type=runs.rate, default=4e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=runs.rate, default=1.5e-2, help="of Muon (default: %(default)s)")
+    parser.add_argument("--rate", type=bounded.rate, default=4e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=bounded.rate, default=1.5e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
 
     device = runs.device(given.threads)

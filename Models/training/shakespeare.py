@@ -13,6 +13,7 @@ where.
 import pathlib
 import sys
 
+import bounded
 import torch
 import torch.nn.functional as F
 from minrnn import run as runs
@@ -39,11 +40,11 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, help="a copy of Tiny Shakespeare")
     parser.add_argument("--cell", choices=CELLS, default="minGRU")
     parser.add_argument(
-        "--batch", type=runs.count, default=32, help="windows of 256 characters a step (default: %(default)s)"
+        "--batch", type=bounded.count, default=32, help="windows of 256 characters a step (default: %(default)s)"
     )
-    parser.add_argument("--rate", type=runs.rate, default=2e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=runs.rate, default=3e-3, help="of Muon (default: %(default)s)")
-    parser.add_argument("--dropout", type=runs.share, default=0.1, help="default: %(default)s")
+    parser.add_argument("--rate", type=bounded.rate, default=2e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=bounded.rate, default=3e-3, help="of Muon (default: %(default)s)")
+    parser.add_argument("--dropout", type=bounded.share, default=0.1, help="default: %(default)s")
     given = parser.parse_args()
 
     device = runs.device(given.threads)

@@ -13,6 +13,7 @@ The rates of errors are mixed, and the model is not told which one it meets. The
 optimizers fall to zero at the end of each.
 """
 
+import bounded
 import numpy
 import torch
 import torch.nn.functional as F
@@ -29,23 +30,23 @@ STAGES = [
 ]
 """Up to which share of the steps there are errors at which rates. 25 rounds at 0.018 have as many flips as 50 rounds
 at 0.009."""
+BLOCK = 64  # Steps whose shots are drawn at once.
 VALIDATION_RATES, VALIDATION_SHOTS = [0.003, 0.005, 0.008], 1024
 
 
 class Batches:
-    """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step; those of
-    `together` steps are drawn at once."""
+    """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step."""
 
-    def __init__(self, given, rates, together, device):
+    def __init__(self, given, rates, device):
         self.sources = [surface.Shots(given.distance, ROUNDS, p, [surface.TRAINING, given.seed]) for p in rates]
-        self.each, self.together, self.device, self.block = given.shots // len(rates), together, device, None
+        self.each, self.device, self.block = given.shots // len(rates), device, None
 
     def __getitem__(self, step):
-        if self.block != step // self.together:
-            self.block = step // self.together
-            drawn = [source.draw(self.each * self.together, self.block) for source in self.sources]
-            self.drawn = [[numpy.split(part, self.together, axis=1) for part in parts] for parts in drawn]
-        here = [[part[step % self.together] for part in parts] for parts in self.drawn]
+        if self.block != step // BLOCK:
+            self.block = step // BLOCK
+            drawn = [source.draw(self.each * BLOCK, self.block) for source in self.sources]
+            self.drawn = [[numpy.split(part, BLOCK, axis=1) for part in parts] for parts in drawn]
+        here = [[part[step % BLOCK] for part in parts] for parts in self.drawn]
         return [torch.from_numpy(numpy.concatenate(parts, axis=1)).to(self.device) for parts in zip(*here)]
 
 
@@ -76,10 +77,10 @@ def validate(model, batches):
 def main():
     parser = runs.arguments(__doc__, steps=10_000)
     parser.add_argument("--distance", type=int, choices=(3, 5, 7), default=3, help="default: %(default)s")
-    parser.add_argument("--width", type=runs.count, default=64, help="default: %(default)s")
-    parser.add_argument("--shots", type=runs.count, default=128, help="of a step (default: %(default)s)")
-    parser.add_argument("--rate", type=runs.rate, default=3e-3, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--matrix-rate", type=runs.rate, default=1e-2, help="of Muon (default: %(default)s)")
+    parser.add_argument("--width", type=bounded.count, default=64, help="default: %(default)s")
+    parser.add_argument("--shots", type=bounded.count, default=128, help="of a step (default: %(default)s)")
+    parser.add_argument("--rate", type=bounded.rate, default=3e-3, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--matrix-rate", type=bounded.rate, default=1e-2, help="of Muon (default: %(default)s)")
     given = parser.parse_args()
     if given.shots % len(STAGES[0][1]):
         parser.error(f"--shots {given.shots}: not a multiple of the {len(STAGES[0][1])} rates")
@@ -92,7 +93,7 @@ def main():
     )
     model = Model(shape, remember=(1.5, 200)).to(device)
     run = runs.Run(given, f"surface-code-d{given.distance}", model, optimizers(model, given.rate, given.matrix_rate))
-    stages = [(round(share * given.steps), Batches(given, rates, 64, device)) for share, rates in STAGES]
+    stages = [(round(share * given.steps), Batches(given, rates, device)) for share, rates in STAGES]
     validating = list(validation(given, device))
     for step in run:
         end, batches = next((end, batches) for end, batches in stages if step < end)

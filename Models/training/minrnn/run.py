@@ -9,6 +9,7 @@ import pathlib
 import sys
 import time
 
+import bounded
 import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -22,36 +23,17 @@ FREE = {"out", "runs", "threads", "until", "data"}
 """Options that make no other run."""
 
 
-def _number(read, wanted, meets):
-    """The type of an option that is to meet a condition."""
-
-    def parse(text):
-        try:
-            number = read(text)
-        except ValueError:
-            number = None
-        if number is None or not meets(number):
-            raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
-        return number
-
-    return parse
-
-
-count = _number(int, "a whole number above 0", lambda n: n > 0)
-rate = _number(float, "a number above 0 and below 1", lambda x: 0 < x < 1)
-seed = _number(int, "a whole number from 0 to 4294967295", lambda n: 0 <= n < 2**32)
-share = _number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
-
-
 def arguments(description, steps):
     """The options that every recipe has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, help="the model folder (default: Models/ and the model's name)")
     parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="where checkpoints lie")
-    parser.add_argument("--steps", type=count, default=steps, help="default: %(default)s")
-    parser.add_argument("--until", type=count, help="stop before this step; the run goes on from there another time")
-    parser.add_argument("--seed", type=seed, default=1, help="default: %(default)s")
-    parser.add_argument("--threads", type=count, help="processor threads (default: all)")
+    parser.add_argument("--steps", type=bounded.count, default=steps, help="default: %(default)s")
+    parser.add_argument(
+        "--until", type=bounded.count, help="stop before this step; the run goes on from there another time"
+    )
+    parser.add_argument("--seed", type=bounded.seed, default=1, help="default: %(default)s")
+    parser.add_argument("--threads", type=bounded.count, help="processor threads (default: all)")
     return parser
 
 
