@@ -3,9 +3,12 @@
 
     python Models/training/convert.py best.tar Models/mine
     python Models/training/convert.py pytorch_model.bin Models/mine --tokenizer tokenizer.json --float16
+    python Models/training/convert.py downloads/mingru-lm Models/mine
 
-Reads archives of torch.save (.pt, .pth, .bin, .tar), without running what stands in them, and safetensors. The layouts
-are those of minGRU-pytorch, the paper's authors (minRNNs), cheind/mingru and PufferLib, recognised by their tensors.
+Reads archives of torch.save (.pt, .pth, .bin, .tar), without running what stands in them, safetensors, and folders as
+Hugging Face's libraries leave them: one file of weights or shards, and a tokenizer.json. The layouts are those of
+minGRU-pytorch, the paper's authors (minRNNs), cheind/mingru and PufferLib, recognised by their tensors, whatever stands
+before the names of all of them.
 
 Then a server steps the new folder, by one prefill and one by one, and every output is compared with that of a float64
 computation from the original tensors. Exits 1, and says why, if anything is not as it must be; nothing is left behind.
@@ -19,8 +22,9 @@ import tempfile
 from pathlib import Path
 
 import torch
+from checkpoints import folder as source_folder
 from checkpoints import proof, published
-from checkpoints.archive import Refusal, read
+from checkpoints.archive import Refusal
 from safetensors.torch import save_file
 from serving import Refused, serving
 
@@ -29,9 +33,9 @@ BINARY = Path(__file__).resolve().parents[2] / ".build/release/scanstep"
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 3e-2}
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="a file of weights, or a folder that has them")
     parser.add_argument("folder", type=Path, help="the model's folder to be; its name is the model's")
     parser.add_argument("--layout", choices=published.LAYOUTS, help="if it is not to be recognised")
     parser.add_argument(
@@ -40,11 +44,13 @@ def main() -> int:
     parser.add_argument(
         "--residual", action=argparse.BooleanOptionalAction, help="of mingru, where the tensors do not show it"
     )
-    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json to go with the model")
+    parser.add_argument("--prefix", help="take the tensors alone whose names begin so, as in ema_model.")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json to go with the model, instead of the folder's")
+    parser.add_argument("--no-tokenizer", action="store_true", help="leave out the folder's tokenizer.json")
     parser.add_argument("--float16", action="store_true", help="keep half precision: half the size")
     parser.add_argument("--binary", type=Path, default=BINARY, help="the server for the proof; %(default)s")
     parser.add_argument("--no-proof", action="store_true", help="only convert")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     try:
         print(run(arguments))
     except (Refusal, Refused) as refusal:
@@ -58,13 +64,18 @@ def run(arguments: argparse.Namespace) -> str:
         raise Refusal(f"{arguments.folder} is there already")
     if not arguments.no_proof and not arguments.binary.is_file():
         raise Refusal(f"{arguments.binary} is not built: `swift build -c release` builds it, --no-proof goes without")
-    if not arguments.checkpoint.is_file():
-        raise Refusal(f"there is no file {arguments.checkpoint}")
+    if not arguments.checkpoint.exists():
+        raise Refusal(f"there is no file or folder {arguments.checkpoint}")
     if arguments.tokenizer and not arguments.tokenizer.is_file():
         raise Refusal(f"there is no file {arguments.tokenizer}")
-    original = published.unwrapped(read(arguments.checkpoint))
-    options = {"normalised_gates": arguments.normalised_gates, "residual": arguments.residual}
-    converted = published.convert(original, arguments.layout, options)
+    hints = source_folder.hints(arguments.checkpoint) if arguments.checkpoint.is_dir() else {}
+    original = source_folder.weights(arguments.checkpoint)
+    layout, original = published.recognised(original, arguments.layout or hints.get("layout"), arguments.prefix)
+    options = {
+        "normalised_gates": arguments.normalised_gates or hints.get("normalised_gates"),
+        "residual": hints.get("residual") if arguments.residual is None else arguments.residual,
+    }
+    converted = published.convert(original, layout, options)
     kind = torch.float16 if arguments.float16 else torch.float32
 
     arguments.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -72,10 +83,12 @@ def run(arguments: argparse.Namespace) -> str:
         folder = Path(temporary) / arguments.folder.name
         folder.mkdir()
         save_file({name: tensor.to(kind) for name, tensor in converted.tensors.items()}, folder / "model.safetensors")
+        # save_file lets nobody else read it, and the server may be another user.
+        (folder / "model.safetensors").chmod(0o644)
         config = {name: value for name, value in converted.config.items() if value is not None}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        if arguments.tokenizer:
-            shutil.copy(arguments.tokenizer, folder / "tokenizer.json")
+        for name, file in _tokenizer(arguments).items():
+            shutil.copyfile(file, folder / name)
         told = "nothing was proved"
         if not arguments.no_proof:
             with serving(arguments.binary, Path(temporary)) as client:
@@ -88,7 +101,18 @@ def run(arguments: argparse.Namespace) -> str:
             told = f"proved: {proof.STEPS} steps differ by at most {largest:.1e} of the largest output"
         folder.rename(arguments.folder)
     count = sum(tensor.numel() for tensor in converted.tensors.values())
+    if not hints and (arguments.checkpoint / "config.json").is_file():
+        told += "; config.json is not Scanstep's and was not used"
     return f"{arguments.folder}: {converted.config['cell']} of layout {converted.layout}, {count} parameters; {told}"
+
+
+def _tokenizer(arguments: argparse.Namespace) -> dict[str, Path]:
+    """The tokenizer's files by the names that they get."""
+    if arguments.tokenizer:
+        return {"tokenizer.json": arguments.tokenizer}
+    names = ("tokenizer.json", "tokenizer_config.json")
+    there = {name: arguments.checkpoint / name for name in names if (arguments.checkpoint / name).is_file()}
+    return there if "tokenizer.json" in there and not arguments.no_tokenizer else {}
 
 
 if __name__ == "__main__":

@@ -1,22 +1,29 @@
 """`convert.py`: a checkpoint as its publisher saves it becomes a model that the server steps to the same numbers."""
 
+import io
+import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import types
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import torch
+from safetensors.torch import save_file
 
 from .report import Report
 from .server import ROOT
 
-sys.path.insert(0, str(ROOT / "Tests/Golden"))
+sys.path[:0] = [str(ROOT / "Tests/Golden"), str(ROOT / "Models/training")]
 
+import convert  # noqa: E402
 import make_layouts  # noqa: E402
-
-CONVERT = ROOT / "Models/training/convert.py"
 
 
 def run(binary: Path, report: Report) -> None:
@@ -30,7 +37,10 @@ def run(binary: Path, report: Report) -> None:
             torch.save(weights, folder / f"{name}.pt")
             _converts(report, binary, folder, f"{name}.pt", *_arguments(options))
         _archives(report, binary, folder)
+        _folders(report, binary, folder)
+        _prefixes(report, binary, folder)
         _refusals(report, binary, folder)
+        _program(report, binary, folder)
 
 
 def _arguments(options: dict) -> list[str]:
@@ -66,6 +76,109 @@ def _archives(report: Report, binary: Path, folder: Path) -> None:
     _converts(report, binary, folder, "policy.pt", "--float16", into="half")
 
 
+def _folders(report: Report, binary: Path, folder: Path) -> None:
+    """Folders as Hugging Face's libraries leave them."""
+    torch.manual_seed(7)
+    weights = {"net." + key: value.clone() for key, value in make_layouts.Authors(lstm=True).state_dict().items()}
+    names = sorted(weights)
+    halves = [{name: weights[name] for name in names[part::2]} for part in range(2)]
+    foreign = json.dumps({"architectures": ["MinLSTM"], "model_type": "minlstm", "torch_dtype": "float32"})
+
+    def make(name: str, ending: str, stem: str, index: bool, config: str | None = foreign) -> Path:
+        place = folder / name
+        place.mkdir()
+        save = save_file if ending == "safetensors" else torch.save
+        if stem.startswith("sharded "):
+            stem = stem.removeprefix("sharded ")
+            files = [f"{stem}-{part:05}-of-00002.{ending}" for part in (1, 2)]
+            for half, file in zip(halves, files, strict=True):
+                save(half, place / file)
+            if index:
+                weight_map = {key: file for half, file in zip(halves, files, strict=True) for key in half}
+                text = json.dumps({"metadata": {"total_size": 1}, "weight_map": weight_map})
+                (place / f"{stem}.{ending}.index.json").write_text(text)
+        else:
+            save(weights, place / f"{stem}.{ending}")
+        if config is not None:
+            (place / "config.json").write_text(config)
+        return place
+
+    make("hub", "safetensors", "model", False)
+    make("hub-bin", "bin", "pytorch_model", False)
+    torch.save({"lr": 1}, folder / "hub-bin/training_args.bin")
+    make("hub-shards", "safetensors", "sharded model", True)
+    make("hub-bin-shards", "bin", "sharded pytorch_model", True)
+    make("shards", "safetensors", "sharded model", False, None)
+    make("trainer", "ckpt", "last", False, None)
+    for name in ("hub", "hub-bin", "hub-shards", "hub-bin-shards", "shards", "trainer"):
+        done = _converts(report, binary, folder, name, into=f"from-{name}")
+        if name.startswith("hub"):
+            named = "config.json is not Scanstep's" in done.output
+            report.check(f"and the config.json of {name} is named", named, done.output)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (folder / "models/from-hub").iterdir()}
+    report.check("all users may read its files", all(mode & 0o044 == 0o044 for mode in modes.values()), modes)
+
+    hinted = make("hinted", "safetensors", "model", False, '{"layout": "minRNNs", "normalised_gates": true}')
+    _converts(report, binary, folder, "hinted", into="from-hinted")
+    config = json.loads((folder / "models/from-hinted/config.json").read_text())
+    report.equal("hints of Scanstep's config.json are taken", config["cell"], "minLSTM")
+    (hinted / "tokenizer.json").write_text('{"kind": "characters", "characters": []}')
+    _refused(report, binary, folder, "hinted", "tokenizer.json")
+    _converts(report, binary, folder, "hinted", "--no-tokenizer", into="without-tokenizer")
+    (hinted / "config.json").write_text('{"layout": "minGRU"}')
+    _refused(report, binary, folder, "hinted", "layout must be one of minGRU-pytorch")
+    (hinted / "config.json").write_text('{"cell": "minGRU", "order": "paper"}')
+    _refused(report, binary, folder, "hinted", "is a model folder of Scanstep's already")
+    (hinted / "config.json").write_text("{")
+    _refused(report, binary, folder, "hinted", "config.json is not JSON")
+
+    for source, name, change, reason in (
+        ("hub-shards", "lost-one", lambda it: (it / "model-00002-of-00002.safetensors").unlink(), "not in the folder"),
+        ("shards", "lost-part", lambda it: (it / "model-00001-of-00002.safetensors").unlink(), "lacks shard 1 of 2"),
+        ("hub-shards", "no-index", lambda it: _index(it).write_text("[]"), "is no index of shards"),
+        ("hub-shards", "outside", lambda it: _point(it, "../x.safetensors"), "which is not a file of its folder"),
+        ("hub-shards", "untrue", lambda it: _point(it, "model-00001-of-00002.safetensors"), "which no shard holds"),
+        ("trainer", "two", lambda it: shutil.copy(it / "last.ckpt", it / "best.ckpt"), "more than one checkpoint"),
+        ("trainer", "nothing", lambda it: (it / "last.ckpt").unlink(), "holds no weights"),
+    ):
+        shutil.copytree(folder / source, folder / name)
+        change(folder / name)
+        _refused(report, binary, folder, name, reason)
+    shutil.copytree(folder / "shards", folder / "doubled")
+    save_file(halves[0], folder / "doubled/model-00002-of-00002.safetensors")
+    _refused(report, binary, folder, "doubled", "and in another shard")
+
+
+def _index(folder: Path) -> Path:
+    return folder / "model.safetensors.index.json"
+
+
+def _point(folder: Path, file: str) -> None:
+    """Has the index say that a tensor which no shard holds is in `file`."""
+    index = json.loads(_index(folder).read_text())
+    index["weight_map"]["net.more"] = file
+    _index(folder).write_text(json.dumps(index))
+
+
+def _prefixes(report: Report, binary: Path, folder: Path) -> None:
+    torch.manual_seed(8)
+    weights = make_layouts.Authors().state_dict()
+
+    def save(name: str, *parts: tuple[str, dict]) -> None:
+        torch.save({before + key: value for before, part in parts for key, value in part.items()}, folder / name)
+
+    for number, prefix in enumerate(("net.", "lm.", "model.net.", "_orig_mod.module.", "layers.0.")):
+        save(f"prefix{number}.pt", (prefix, weights))
+        _converts(report, binary, folder, f"prefix{number}.pt")
+    save("ema.pt", ("model.", weights), ("ema_model.", weights))
+    _refused(report, binary, folder, "ema.pt", 'minRNNs behind "ema_model.", minRNNs behind "model."')
+    _converts(report, binary, folder, "ema.pt", "--prefix", "ema_model.")
+    save("loss.pt", ("net.", weights), ("", {"loss.weight": torch.ones(2)}))
+    _refused(report, binary, folder, "loss.pt", "others are not of it (loss.weight): --prefix net.")
+    _converts(report, binary, folder, "loss.pt", "--prefix", "net.")
+    _refused(report, binary, folder, "loss.pt", 'no tensor has a name that begins with "x."', "--prefix", "x.")
+
+
 def _refusals(report: Report, binary: Path, folder: Path) -> None:
     class Call:
         def __reduce__(self) -> tuple:
@@ -75,6 +188,8 @@ def _refusals(report: Report, binary: Path, folder: Path) -> None:
     equal = make_layouts.Stack([6, 6]).state_dict()
     files = {
         "call.tar": ({"model": Call()}, "names posix.system, which is not among"),
+        "whole.pt": (torch.nn.Linear(2, 2), "whole pickled module"),
+        "numpy.pt": ({"model": weights, "loss": numpy.float32(1)}, "save the state_dict() alone: torch.save("),
         "list.pt": ([1, 2], "holds list; wanted is a state dict"),
         "other.pt": ({"a": torch.ones(1)}, "are of no known layout"),
         "more.pt": (weights | {"layers.0.9.weight": torch.ones(2)}, "no place in the layout minRNNs: layers.0.9.weight"),
@@ -94,22 +209,44 @@ def _refusals(report: Report, binary: Path, folder: Path) -> None:
     (folder / "text.safetensors").write_text("{}")
     _refused(report, binary, folder, "text.safetensors", "is not a safetensors file")
     _refused(report, binary, folder, "none.pt", "there is no file")
+    torch.jit.script(torch.nn.Linear(2, 2)).save(folder / "script.pt")
+    _refused(report, binary, folder, "script.pt", "is an archive of TorchScript")
 
 
-def _converted(binary: Path, folder: Path, name: str, *arguments: str, into: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, CONVERT, folder / name, folder / "models" / into, "--binary", binary, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+@dataclass
+class Done:
+    status: int
+    output: str
+    errors: str
 
 
-def _converts(report: Report, binary: Path, folder: Path, name: str, *arguments: str, into: str = "") -> None:
+def _converted(binary: Path, folder: Path, name: str, *arguments: str, into: str) -> Done:
+    """What the program does, in this process: to load torch anew each time takes longer than all else."""
+    words = [str(folder / name), str(folder / "models" / into), "--binary", str(binary), *arguments]
+    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
+        status = convert.main(words)
+    return Done(status, output.getvalue(), errors.getvalue())
+
+
+def _program(report: Report, binary: Path, folder: Path) -> None:
+    """The same as a program of its own."""
+    for name, status in (("float16.pt", 0), ("none.pt", 1)):
+        command = [sys.executable, convert.__file__, folder / name, folder / "models/program", "--binary", binary]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        report.equal(f"the program's status for {name}", done.returncode, status)
+        report.check(f"and its words for {name}", (done.stderr if status else done.stdout).count("\n") == 1, done)
+
+
+def _converts(report: Report, binary: Path, folder: Path, name: str, *arguments: str, into: str = "") -> Done:
     into = into or name.replace(".", "-")
     done = _converted(binary, folder, name, *arguments, into=into)
-    proved = done.returncode == 0 and "proved: 40 steps" in done.stdout
-    report.check(f"{name} {' '.join(arguments)} is converted and proved", proved, done.stdout + done.stderr)
+    proved = done.status == 0 and "proved: 40 steps" in done.output
+    report.check(f"{name} {' '.join(arguments)} is converted and proved", proved, done.output + done.errors)
+    return done
 
 
-def _refused(report: Report, binary: Path, folder: Path, name: str, reason: str) -> None:
-    done = _converted(binary, folder, name, into="refused")
-    report.equal(f"{name} is refused", done.returncode, 1)
-    report.check(f"and it is said why of {name}", reason in done.stderr, done.stderr)
+def _refused(report: Report, binary: Path, folder: Path, name: str, reason: str, *arguments: str) -> None:
+    done = _converted(binary, folder, name, *arguments, into="refused")
+    report.equal(f"{name} is refused", done.status, 1)
+    report.check(f"and it is said why of {name}", reason in done.errors, done.errors)
     report.check(f"and nothing is left of {name}", not (folder / "models/refused").exists())

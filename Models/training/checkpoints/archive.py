@@ -9,6 +9,7 @@ import collections
 import pickle
 import re
 import types
+import zipfile
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 ATTRIBUTE_DICTIONARY = re.compile(r"(?i)^((attr|attribute|easy|dot)_?(dict|dictionary)|namespace|simplenamespace)$")
 # Members under which trainers keep a model's tensors.
 MODELS = ("model", "state_dict", "model_state_dict", "net", "network")
+ALONE = "save the state_dict() alone: torch.save(model.state_dict(), 'weights.pt')"
 
 
 class Refusal(Exception):
@@ -54,9 +56,12 @@ class _Unpickler(pickle.Unpickler):
             return getattr(torch, name)
         if ATTRIBUTE_DICTIONARY.match(name):
             return AttributeDictionary
+        if module.split(".")[0] == "numpy":
+            raise Refusal(f"holds values of numpy beside the tensors ({module}.{name}); {ALONE}")
         raise Refusal(
             f"names {module}.{name}, which is not among what a checkpoint may name: tensors, plain containers and "
-            "attribute dictionaries; nothing of it was run"
+            f"attribute dictionaries; nothing of it was run. If it is a whole pickled module, or another object of the "
+            f"training, load it where its code is, and {ALONE}"
         )
 
 
@@ -73,6 +78,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
+        except PermissionError as error:
+            raise Refusal(f"{path} cannot be read: {error.strerror}") from error
         except (SafetensorError, OSError) as error:
             raise Refusal(f"{path} is not a safetensors file: {error}") from error
     return _tensors(path, _unpickled(path))
@@ -80,9 +87,15 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 def _unpickled(path: Path) -> object:
     try:
+        if zipfile.is_zipfile(path) and any(
+            name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()
+        ):
+            raise Refusal(f"is an archive of TorchScript, a whole module; load it by torch.jit.load, and {ALONE}")
         return torch.load(path, map_location="cpu", pickle_module=_PICKLE, weights_only=False)
     except Refusal as refusal:
         raise Refusal(f"{path} {refusal}") from refusal
+    except PermissionError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # A broken pickle may fail in any way.
         raise Refusal(f"{path} is no checkpoint of torch.save: {_first(error)}") from error
 
@@ -104,4 +117,4 @@ def _tensors(path: Path, root: object) -> dict[str, torch.Tensor]:
             break
         found = found[inner]
     kind = f"a dictionary of {', '.join(map(str, list(root)[:6]))}" if isinstance(root, dict) else type(root).__name__
-    raise Refusal(f"{path} holds {kind}; wanted is a state dict, alone or as one of {', '.join(MODELS)}")
+    raise Refusal(f"{path} holds {kind}; wanted is a state dict, alone or as one of {', '.join(MODELS)}: {ALONE}")

@@ -8,7 +8,6 @@ import torch
 from .archive import Refusal
 
 Tensors = dict[str, torch.Tensor]
-WRAPPERS = ("_orig_mod", "module", "model", "min_gru_model")
 
 
 @dataclass
@@ -89,22 +88,56 @@ class Source:
         return {"kernel": kernel, "pointwise": True}
 
 
-def unwrapped(tensors: Tensors) -> Tensors:
-    """The tensors without the names of the wrappers that all of theirs begin with."""
-    while tensors:
-        first = next(iter(tensors)).split(".", 1)[0]
-        if first not in WRAPPERS or not all(name.startswith(first + ".") for name in tensors):
-            break
-        tensors = {name.removeprefix(first + "."): tensor for name, tensor in tensors.items()}
-    return tensors
+def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tuple[str, Tensors]:
+    """The layout, and the tensors without what wrappers of the model put before all of their names.
+
+    - layout: the only one to look for; None for all.
+    - prefix: what of the file is meant, the tensors whose names begin so; None for all."""
+    if layout is not None and layout not in list(LAYOUTS):
+        raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}")
+    if prefix is not None:
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if not tensors:
+            raise Refusal(f'no tensor has a name that begins with "{prefix}"')
+    names = LAYOUTS if layout is None else [layout]
+    found = [(name, before) for name in names for before in _befores(name, tensors)]
+    if not found:
+        names = ", ".join(sorted(tensors)[:5])
+        wanted = "of no known layout" if layout is None else f"not of the layout {layout}"
+        raise Refusal(f"the tensor names ({names}, …) are {wanted}; known are {', '.join(LAYOUTS)}")
+    if len(found) > 1:
+        several = ", ".join(f'{name} behind "{before}"' for name, before in found)
+        raise Refusal(f"the tensors are of more than one model ({several}): choose one by --prefix, or by --layout")
+    name, before = found[0]
+    others = sorted(key for key in tensors if not key.startswith(before))
+    if others:
+        shown = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
+        raise Refusal(
+            f'the tensors behind "{before}" are the layout {name}, and others are not of it ({shown}): '
+            f"--prefix {before} takes that part alone"
+        )
+    return name, {key.removeprefix(before): tensor for key, tensor in tensors.items()}
 
 
-def convert(tensors: Tensors, layout: str | None, options: dict[str, bool | None]) -> Converted:
+def _befores(layout: str, tensors: Tensors) -> list[str]:
+    """What stands before the names of the layout's tensors: nothing, or words with a dot behind each."""
+    marks, others = MARKS[layout]
+    befores = {name.removesuffix(mark) for name in tensors for mark in marks if name.endswith(mark)}
+    befores = {
+        before
+        for before in befores
+        if (not before or before.endswith(".")) and all(before + other in tensors for other in others)
+    }
+    if layout == "pufferlib":
+        # The network is a model of its own, or a part of a whole policy.
+        wholes = {before: before.removesuffix("network.") for before in befores}
+        befores = {whole if whole + "encoder.encoder.weight" in tensors else before for before, whole in wholes.items()}
+    return sorted(befores)
+
+
+def convert(tensors: Tensors, layout: str, options: dict[str, bool | None]) -> Converted:
     """- tensors: without wrappers' names.
-    - layout: None to recognise it.
     - options: `normalised_gates` and `residual`, None where the caller did not say."""
-    if layout is None:
-        layout = recognise(tensors)
     source = Source(tensors)
     converted = LAYOUTS[layout](source, options)
     left = sorted(set(tensors) - source.taken)
@@ -113,19 +146,6 @@ def convert(tensors: Tensors, layout: str | None, options: dict[str, bool | None
         raise Refusal(f"{len(left)} tensors have no place in the layout {layout}: {names}")
     converted.tensors = {name: tensor.contiguous().clone() for name, tensor in converted.tensors.items()}
     return converted
-
-
-def recognise(tensors: Tensors) -> str:
-    if "token_emb.weight" in tensors and "to_logits.weight" in tensors:
-        return "minGRU-pytorch"
-    if "to_out.weight" in tensors and "layers.0.2.to_hidden_and_gate.weight" in tensors:
-        return "minRNNs"
-    if "layers.0.gate_hidden.weight" in tensors:
-        return "mingru"
-    if "layers.0.weight" in tensors or "network.layers.0.weight" in tensors:
-        return "pufferlib"
-    names = ", ".join(sorted(tensors)[:5])
-    raise Refusal(f"the tensor names ({names}, …) are of no known layout; known are {', '.join(LAYOUTS)}")
 
 
 def _minimal(width: int, inner: int, layers: int, **more: object) -> dict:
@@ -290,6 +310,16 @@ def _highway(source: Source, options: dict[str, bool | None]) -> Converted:
     return Converted("pufferlib", config, tensors)
 
 
+# Ends of tensor names by one of which a layout is recognised, and what else must be there.
+MARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "minGRU-pytorch": (
+        ("layers.0.2.to_hidden_and_gate.weight", "layers.0.2.to_hidden_and_f_i_gate.weight"),
+        ("token_emb.weight", "to_logits.weight"),
+    ),
+    "minRNNs": (("layers.0.2.to_hidden_and_gate.weight",), ("to_out.weight",)),
+    "mingru": (("layers.0.gate_hidden.weight",), ()),
+    "pufferlib": (("layers.0.weight",), ()),
+}
 LAYOUTS: dict[str, Callable[[Source, dict[str, bool | None]], Converted]] = {
     "minGRU-pytorch": _min_lm,
     "minRNNs": _min_rnns,
