@@ -21,21 +21,17 @@ RECIPE_lorenz-mingru = lorenz.py
 RECIPE = $(RECIPE_$(MODEL))
 TRAINED = $(patsubst RECIPE_%,%,$(filter RECIPE_%,$(.VARIABLES)))
 
-# Parts of `make bench`, separated by commas, or a kind of models for `make evaluate`; and anything for a short one.
+# Parts of `make test`, `make soak` or `make bench`, separated by commas, or a kind of models for `make evaluate`; and
+# anything for a short one.
 ONLY ?=
 QUICK ?=
 
-# Seconds that `make fuzz` gives each fuzzer.
-FUZZ_SECONDS ?= 60
+# Seconds that `make soak` gives each fuzzer.
+FUZZ_SECONDS ?= 600
 
+export SWIFT PYTHON MODELS FUZZ_SECONDS
 SCANSTEP := .build/release/scanstep
-# Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
-FUZZ_BUILD := SCANSTEP_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --sanitize fuzzer \
-	-Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address -Xswiftc -enable-testing
-RELEASE_TEST := $(SWIFT) test -c release -Xswiftc -enable-testing
-SWIFT_TEST := $(RELEASE_TEST) --scratch-path .build-test
-ADDRESS_TEST := $(RELEASE_TEST) --scratch-path .build-address --sanitize address
-THREAD_TEST := $(RELEASE_TEST) --scratch-path .build-thread --sanitize thread
+PARTS := $(PYTHON) Tests/run.py
 RUN_PACKAGES := curl g++ git libsimdjson-dev libsqlite3-dev libssl-dev pkg-config zlib1g-dev
 TEST_PACKAGES := $(RUN_PACKAGES) binutils libcurl4-openssl-dev nghttp2-client nodejs openssl python3 python3-venv
 PYTHON_PACKAGES := g++ python3 python3-venv
@@ -45,21 +41,19 @@ BENCH_PACKAGES := $(RUN_PACKAGES) nginx-light openssl python3 python3-dev python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz fuzz-check sanitize bench bench-http evaluate golden train lint clean
-.PHONY: build fuzzers fuzz-test unit-test integration-test spec-test curl-test client-test training-test link-test
-.PHONY: swift-found recipe-found run-packages test-packages python-packages bench-packages
+.PHONY: help run test soak bench bench-http evaluate golden train lint clean
+.PHONY: build swift-found recipe-found run-packages test-packages python-packages bench-packages
 
 help:
 	@echo 'make run                            build, then serve $(MODELS)/ on $(HOST):$(PORT); HOST=, PORT= and MODELS= change that'
-	@echo 'make test                           format, unit, golden and integration tests, openapi.yaml, plain curl, other clients'
+	@echo 'make test                           what every change should pass: format, unit, golden and integration tests, clients'
+	@echo 'make soak                           everything: also fuzzers, sanitizers, long kills, all clients; ONLY=fuzz,sanitize FUZZ_SECONDS=60'
+	@echo '                                    both print what took how long, and leave logs in .build-test/logs; Tests/parts.py has the parts'
 	@echo 'make bench                          measure against PyTorch and others, into Benchmarks/results; ONLY=prefill,step QUICK=1'
 	@echo 'make bench-http                     the parts of it that measure the HTTP server, against nginx and Hummingbird; QUICK=1'
 	@echo 'make evaluate                       measure the models of $(MODELS)/ through the server, into its README.md and figures/; QUICK=1'
 	@echo 'make train MODEL=NAME               train a shipped model again (PyTorch); the run goes on where it was broken off'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
-	@echo 'make fuzz                           run every fuzzer for FUZZ_SECONDS (60), two at a time; what one finds stays in .build-fuzz/found'
-	@echo 'make fuzz-check                     whether each fuzzer finds a crash that is planted in it'
-	@echo 'make sanitize                       the tests under the address and the thread sanitizer'
 	@echo 'make lint                           swift format, strict'
 	@echo 'make clean                          remove what was built and the Python environments'
 
@@ -72,62 +66,14 @@ run: run-packages build
 	@echo
 	@exec $(SCANSTEP) serve --models '$(MODELS)' --host '$(HOST)' --port '$(PORT)'
 
-# The cheap checks come first, so that a slip shows before the long builds.
-test: test-packages lint spec-test unit-test integration-test link-test curl-test client-test training-test fuzz-test
+test soak: swift-found test-packages
+	@$(PARTS) $@ $(if $(ONLY),--only '$(ONLY)')
 
 build: swift-found
 	$(SWIFT) build -c release --product scanstep
 
 lint: swift-found
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
-
-# Optimised: kernels in a debug build are hundreds of times slower.
-unit-test: swift-found
-	$(SWIFT_TEST) --skip IntegrationTests
-
-# On their own: they block threads, of which the unit tests' tasks would be short.
-integration-test: unit-test
-	$(SWIFT_TEST) --skip-build --filter IntegrationTests
-
-# Unit tests, then those that run servers, under the address sanitizer and under the thread sanitizer. A server that is
-# found to race or to lose memory ends with a status of its own, which fails the test that has run it. The malloc of
-# neither is the one whose calls AllocationTests count, and the 1.6 million tokens of idleLimit take the thread sanitizer
-# longer than a client waits.
-sanitize: test-packages swift-found
-	export LSAN_OPTIONS='suppressions=$(CURDIR)/Tests/Sanitizers/leaks.txt:print_suppressions=0' && \
-	$(ADDRESS_TEST) --skip 'IntegrationTests|AllocationTests' && $(ADDRESS_TEST) --skip-build --filter IntegrationTests
-	$(THREAD_TEST) --skip 'IntegrationTests|AllocationTests'
-	$(THREAD_TEST) --skip-build --filter IntegrationTests --skip idleLimit
-
-spec-test: .venv/ready
-	.venv/bin/python Tests/openapi.py
-
-link-test: build
-	Tests/foundation.sh $(SCANSTEP)
-
-curl-test: build .venv/ready
-	PYTHON=.venv/bin/python Tests/curl.sh $(SCANSTEP) $(MODELS)
-
-client-test: build .venv/ready
-	.venv/bin/python Tests/clients.py --scanstep $(SCANSTEP)
-	.venv/bin/python Tests/leaks.py --scanstep $(SCANSTEP)
-
-training-test: build .venv/ready
-	.venv/bin/python Tests/training.py --scanstep $(SCANSTEP)
-
-fuzz-check: test-packages fuzzers
-	Tests/Fuzz/run.sh .build-fuzz 20 planted
-
-# Each must find a crash that is planted in it, and then nothing in the same time.
-fuzz-test: fuzzers
-	Tests/Fuzz/run.sh .build-fuzz 20 planted
-	Tests/Fuzz/run.sh .build-fuzz 20
-
-fuzz: test-packages fuzzers
-	Tests/Fuzz/run.sh .build-fuzz $(FUZZ_SECONDS)
-
-fuzzers: swift-found
-	$(FUZZ_BUILD)
 
 evaluate: run-packages python-packages build .venv-evaluation/ready
 	.venv-evaluation/bin/python Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' $(GIVEN_DATA) \

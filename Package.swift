@@ -5,7 +5,7 @@ import PackageDescription
 /// Set by CI: a warning is an error there, and only there, so that a newer compiler does not break a stranger's build.
 let isStrict = Context.environment["SCANSTEP_STRICT"] != nil
 
-/// Set by `make fuzz`: then the package is its libraries and the executables that libFuzzer drives.
+/// Set by `make soak`, for the fuzzers: then the package is its libraries and the executables that libFuzzer drives.
 let isFuzzed = Context.environment["SCANSTEP_FUZZ"] != nil
 
 let settings: [SwiftSetting] =

@@ -1,70 +1,80 @@
 #!/usr/bin/env python3
 """Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package,
-tritonclient and Schemathesis,
-with and without TLS; compares its tokens with those of the package `tokenizers`; and has it prove
-converted checkpoints.
+tritonclient and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`; and has
+it prove converted checkpoints.
 
-Each is told of in a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when
-something has.
+Each has a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
 """
 
 import argparse
+import importlib
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from Clients import with_aiohttp, with_converter, with_curl, with_h2load, with_httpx, with_keys, with_node, with_openai, with_schemathesis, with_tls, with_tokenizers, with_triton
 from Clients.certificate import make
 from Clients.report import Report
 from Clients.server import ROOT, Server
 
-CLIENTS = {
-    "curl": with_curl.run,
-    "curl-1.0": with_curl.run_old,
-    "httpx": with_httpx.run,
-    "aiohttp": with_aiohttp.run,
-    "node": with_node.run,
-    "h2load": with_h2load.run,
-    "openai": with_openai.run,
+SHARED = {
+    "curl": ("curl", "run"),
+    "curl-1.0": ("curl", "run_old"),
+    "httpx": ("httpx", "run"),
+    "aiohttp": ("aiohttp", "run"),
+    "node": ("node", "run"),
+    "h2load": ("h2load", "run"),
+    "openai": ("openai", "run"),
+}
+"""Clients of one server: the file of each and its function."""
+
+
+def http(binary: Path, report: Report) -> None:
+    drive(Server(binary), SHARED, report, "")
+
+
+def tls(binary: Path, report: Report) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = make(Path(folder))
+        server = Server(binary, "--tls-cert", str(certificate), "--tls-key", str(key), certificate=certificate)
+        drive(server, SHARED | {"versions": ("tls", "run")}, report, " with TLS")
+
+
+def bare(binary: Path, report: Report) -> None:
+    client("openai").run_bare(binary, report)
+
+
+GROUPS = {"http": http, "tls": tls, "bare": bare} | {
+    name: lambda binary, report, name=name: client(name).run(binary, report)
+    for name in ("keys", "tokenizers", "triton", "schemathesis", "converter")
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build/release/scanstep")
-    parser.add_argument("--only", default=",".join(CLIENTS), help=f"clients, of {', '.join(CLIENTS)}")
+    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups of clients, of {', '.join(GROUPS)}")
+    parser.add_argument("--full", action="store_true", help="as many random texts and requests as are worth an hour")
     arguments = parser.parse_args()
 
-    report = Report()
-    binary = arguments.scanstep.resolve()
-    chosen = {name: CLIENTS[name] for name in arguments.only.split(",")}
-    with tempfile.TemporaryDirectory() as folder:
-        certificate, key = make(Path(folder))
-        _drive(Server(binary), chosen, report, "")
-        secure = Server(binary, "--tls-cert", str(certificate), "--tls-key", str(key), certificate=certificate)
-        _drive(secure, chosen | {"versions": with_tls.run}, report, " with TLS")
-    with report.client("keys"):
-        with_keys.run(binary, report)
-    with report.client("a state dict alone"):
-        with_openai.run_bare(binary, report)
-    with report.client("tokenizers"):
-        with_tokenizers.run(binary, report)
-    with report.client("tritonclient"):
-        with_triton.run(binary, report)
-    with report.client("schemathesis"):
-        with_schemathesis.run(binary, report)
-    with report.client("convert.py"):
-        with_converter.run(binary, report)
+    report = Report(is_full=arguments.full)
+    for name in arguments.only.split(","):
+        with report.client(name):
+            GROUPS[name](arguments.scanstep.resolve(), report)
     return report.summary()
 
 
-def _drive(server: Server, clients: dict[str, Callable[[Server, Report], None]], report: Report, how: str) -> None:
+def client(name: str) -> ModuleType:
+    """The file of a client. It is read when it is needed: some import what takes seconds."""
+    return importlib.import_module(f"Clients.with_{name}")
+
+
+def drive(server: Server, clients: dict[str, tuple[str, str]], report: Report, how: str) -> None:
     failed = report.failed
     with server:
-        for name, run in clients.items():
+        for name, (module, function) in clients.items():
             with report.client(name + how):
-                run(server, report)
+                getattr(client(module), function)(server, report)
         with report.client("server" + how):
             report.equal("nothing is left to do", server.metrics()["scanstep_queue_works"], 0)
             report.equal("it ends in order", server.stop(), 0)

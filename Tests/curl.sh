@@ -7,7 +7,7 @@
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
-binary=${1:-.build/release/scanstep}
+binary=${1:-.build-test/release/scanstep}
 models=${2:-Models}
 model=${MODEL:-shakespeare-mingru}
 python=${PYTHON:-python3}

@@ -2,7 +2,7 @@
 # The release binary may link FoundationEssentials, never the full Foundation: that one brings 40 MB of ICU with it.
 # usage: Tests/foundation.sh BINARY
 set -euo pipefail
-binary=${1:-.build/release/scanstep}
+binary=${1:-.build-test/release/scanstep}
 libraries=$(ldd "$binary")
 # Direct entries first: they name the culprit even where the library itself is not installed.
 needed=$(readelf --dynamic "$binary" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')

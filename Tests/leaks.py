@@ -32,7 +32,7 @@ GROWTH_BYTES = 16 << 20
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build/release/scanstep")
+    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")

@@ -44,7 +44,7 @@ RECIPES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build/release/scanstep")
+    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     binary = parser.parse_args().scanstep.resolve()
     report = Report()
     with report.client("scan"):

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 class Report:
     """Checks, as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_full: bool = False) -> None:
+        self.is_full = is_full
+        """Whether as much is tried as is worth an hour, not a minute."""
         self.passed, self.failed = 0, 0
         self._client = ""
 

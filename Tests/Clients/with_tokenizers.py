@@ -14,7 +14,7 @@ from .models import write_min_lm
 from .report import Report
 from .server import Server
 
-TEXTS, VOCABULARY = 10_000, 1500
+FULL_TEXTS, TEXTS, VOCABULARY = 10_000, 300, 1500
 # Planes of Unicode that have different classes, lengths in UTF-8 and compositions; halves of surrogate pairs are no text.
 PLANES = (
     (0x20, 0x7F),
@@ -61,7 +61,7 @@ def _compare(
 ) -> None:
     source = random.Random(f"texts of {name}")
     texts = []
-    while len(texts) < TEXTS:
+    while len(texts) < (FULL_TEXTS if report.is_full else TEXTS):
         if text := make(source):
             texts.append(text)
     wanted = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
@@ -76,7 +76,7 @@ def _compare(
     report.check(f"{len(texts)} texts have the tokens of {name}", not differing, f"{len(differing)}: {differing[:1]}")
     report.check(f"and the tokens of {name} their texts", not lost, f"{len(lost)}: {lost[:1]}")
     # Any tokens, also such that are no text together.
-    drawn = [[source.randrange(tokenizer.get_vocab_size()) for _ in range(12)] for _ in range(500)]
+    drawn = [[source.randrange(tokenizer.get_vocab_size()) for _ in range(12)] for _ in range(len(texts) // 20)]
     texts = [client.post("/v1/detokenize", json={"model": name, "tokens": ids}).json().get("text") for ids in drawn]
     decoded = [tokenizer.decode(ids, skip_special_tokens=False) for ids in drawn]
     differing = [(ids, a, b) for ids, a, b in zip(drawn, texts, decoded, strict=True) if a != b]

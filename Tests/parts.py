@@ -1,0 +1,84 @@
+"""What `make test` and `make soak` run, one line each: `make test` what has no `soak`, `make soak` everything.
+
+A command is bash's, run at the root of the repository. It prints `N passed, N failed` at its end, or counts as one.
+"""
+
+import dataclasses
+import os
+
+SWIFT = os.environ.get("SWIFT", "swift")
+MODELS = os.environ.get("MODELS", "Models")
+FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "600")
+
+PYTHON = ".venv/bin/python"
+SCANSTEP = ".build-test/release/scanstep"
+CLIENTS = f"{PYTHON} Tests/clients.py --scanstep {SCANSTEP}"
+RELEASE = ".build/release/scanstep"
+BUNDLE = ".build-test/release/scanstepPackageTests.xctest --testing-library swift-testing"
+"""Every test of Swift; it runs beside others, where `swift test` would wait for the build folder."""
+
+# Optimised: kernels in a debug build are hundreds of times slower.
+OPTIMISED = "-c release -Xswiftc -enable-testing"
+ADDRESS = f"{SWIFT} test {OPTIMISED} --scratch-path .build-address --sanitize address"
+THREAD = f"{SWIFT} test {OPTIMISED} --scratch-path .build-thread --sanitize thread"
+LEAKS = "LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt:print_suppressions=0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One command, its log, and its line in the table at the end."""
+
+    name: str
+    command: str
+    needs: tuple[str, ...] = ()
+    """Parts that must have passed before."""
+    soak: bool = False
+    """Takes long, and belongs to `make soak` alone."""
+    cores: int = 1
+    """How many processor cores it keeps busy."""
+
+
+# Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
+FUZZ_BUILD = (
+    f"SCANSTEP_FUZZ=1 {SWIFT} build {OPTIMISED} --scratch-path .build-fuzz"
+    " --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address"
+)
+
+PARTS = [
+    Part("build", f"{SWIFT} build {OPTIMISED} --scratch-path .build-test --build-tests"),
+    Part("python", "make --no-print-directory .venv/ready"),
+    Part("format", f"{SWIFT} format lint --strict --recursive Package.swift Sources Tests"),
+    Part("openapi", f"{PYTHON} Tests/openapi.py", ("python",)),
+    Part("foundation", f"Tests/foundation.sh {SCANSTEP}", ("build",)),
+    Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",), cores=2),
+    # On their own: they block threads, of which the unit tests' tasks would be short.
+    Part("integration", f"{BUNDLE} --filter IntegrationTests", ("build",)),
+    Part("curl", f"PYTHON={PYTHON} Tests/curl.sh {SCANSTEP} {MODELS}", ("build", "python")),
+    *(
+        Part(f"clients-{groups.partition(',')[0]}", f"{CLIENTS} --only {groups}", ("build", "python"))
+        for groups in ("schemathesis", "converter", "http,tls,keys,bare", "tokenizers", "triton")
+    ),
+    Part("leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 4000", ("build", "python")),
+    Part("training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP}", ("build", "python")),
+    # What ships is built without the access that tests have.
+    Part("release-build", f"{SWIFT} build -c release --product scanstep", soak=True),
+    Part("release-foundation", f"Tests/foundation.sh {RELEASE}", ("release-build",), soak=True),
+    Part("release-curl", f"PYTHON={PYTHON} Tests/curl.sh {RELEASE}", ("release-build", "python"), soak=True),
+    Part("kill", f"SCANSTEP_KILL_ROUNDS=1000 {BUNDLE} --filter KillTests", ("build",), soak=True),
+    *(
+        Part(f"full-{group}", f"{CLIENTS} --full --only {group}", ("build", "python"), soak=True)
+        for group in ("tokenizers", "schemathesis")
+    ),
+    Part("full-leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 100000", ("build", "python"), soak=True),
+    Part("fuzz-build", FUZZ_BUILD, soak=True, cores=2),
+    # Each fuzzer must find a crash that is planted in it.
+    Part("fuzz-planted", "Tests/Fuzz/run.sh .build-fuzz 20 planted", ("fuzz-build",), soak=True, cores=2),
+    Part("fuzz", f"Tests/Fuzz/run.sh .build-fuzz {FUZZ_SECONDS}", ("fuzz-planted",), soak=True, cores=2),
+    # A server that is found to race or to lose memory ends with a status of its own, which fails the test that has run
+    # it. The malloc of neither is the one whose calls AllocationTests count, and the 1.6 million tokens of idleLimit take
+    # the thread sanitizer longer than a client waits.
+    Part("sanitize-address", f"{LEAKS} {ADDRESS} --skip 'IntegrationTests|AllocationTests'", soak=True, cores=2),
+    Part("sanitize-address-integration", f"{LEAKS} {ADDRESS} --skip-build --filter IntegrationTests", ("sanitize-address",), soak=True),
+    Part("sanitize-thread", f"{THREAD} --skip 'IntegrationTests|AllocationTests'", soak=True, cores=2),
+    Part("sanitize-thread-integration", f"{THREAD} --skip-build --filter IntegrationTests --skip idleLimit", ("sanitize-thread",), soak=True),
+]  # fmt: skip
