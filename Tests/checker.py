@@ -30,7 +30,7 @@ from Clients.server import ROOT
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build/release/scanstep")
+    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     parser.add_argument("--operations", type=int, default=20_000, help="on sessions, of all workers together")
     parser.add_argument("--kills", type=int, default=5, help="kill -9, of all workers together")
     parser.add_argument("--seconds", type=float, default=86_400, help="it ends then, whatever is left")

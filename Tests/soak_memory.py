@@ -119,7 +119,7 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build/release/scanstep")
+    parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     parser.add_argument("--generations", type=int, default=1000)
     parser.add_argument("--only", help="generations, states, keys, deleted, log; separated by commas")
     parser.add_argument("--seed", type=int, default=1)
