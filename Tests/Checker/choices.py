@@ -1,6 +1,6 @@
 """What a client does next."""
 
-from . import creating, going_back, keys, moving, sequences, streaming
+from . import creating, going_back, keys, moving, racing, sequences, streaming
 from .client import Client
 from .session import Session
 
@@ -8,7 +8,7 @@ OF_ONE = {
     moving.step: 10, moving.prefill: 6, moving.generate: 4, streaming.stream: 4, streaming.duplex: 3, creating.look: 2,
     creating.fork: 1.5, creating.export: 2, creating.carry: 2, creating.delete: 0.5, going_back.checkpoints: 3,
     going_back.list_checkpoints: 1, going_back.rewind: 3, going_back.delete_checkpoint: 0.5, keys.again: 3,
-    keys.other_body: 0.5, keys.probe: 0.4,
+    keys.other_body: 0.5, keys.probe: 0.4, racing.in_any_order: 2, racing.with_one_winner: 1, racing.under_one_key: 1,
 }
 """Operations on one session, and how often each is done."""
 OF_MANY = {moving.step_many: 6, moving.prefill_many: 3}

@@ -170,6 +170,8 @@ class Client(threading.Thread):
             new = replace(new, keyed=kept) if isinstance(new, Generating) else new.keeping(kept)
             if isinstance(new, World):
                 session.pending = (kept, old, new)
+        if self.chance.random() < 0.02:
+            fields["X_Request_Timeout_Ms"] = str(self.chance.choice((1, 5, 50)))
         session.may_become(new)
         session.note(f"{method} {path} {(data or b'')[:160].decode(errors='replace')} {fields or ''}")
         was_sent = keyed and self.chance.random() < 0.3 and self.lose_reply(method, path, data, **fields)
@@ -179,6 +181,9 @@ class Client(threading.Thread):
             # The one whose reply was lost may have been done, or be done in a moment.
             if not was_sent:
                 session.possible, session.pending = [old], None
+            if reply.problem == "deadline-passed" and "X_Request_Timeout_Ms" in fields:
+                self.arena.findings.refused("504 deadline-passed")
+                return None
             self.refused(session, reply)
             return None
         session.used(self.asked)

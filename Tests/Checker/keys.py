@@ -99,7 +99,8 @@ def _create(client: Client, session: Session, world: World) -> None:
 
 def _fork(client: Client, session: Session, world: World) -> None:
     names = [client.name()]
-    session.possible = [world]
+    # The kept reply may take the place of an older one.
+    session.possible = [World(world.node, world.checkpoints)]
     _twice(client, session, "fork", session.path + "/fork", {"ids": names}, *names)
     client.send("DELETE", f"/v1/sessions/{names[0]}")
     _unmoved(client, session, world.node)
