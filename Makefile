@@ -124,6 +124,6 @@ bench-packages:
 .venv/ready .venv-bench/ready .venv-evaluation/ready .venv-golden/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
 	sed '/^torch==/s/$$/$(if $(shell command -v nvidia-smi),,+cpu)/' $< > $(@D)/cpu.txt
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(@D)/cpu.txt || \
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(@D)/bin/pip install --quiet --no-compile --disable-pip-version-check --requirement $(@D)/cpu.txt || \
+	$(@D)/bin/pip install --quiet --no-compile --disable-pip-version-check --requirement $<
 	touch $@

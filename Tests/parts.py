@@ -50,7 +50,7 @@ PARTS = [
     Part("format", f"{SWIFT} format lint --strict --recursive Package.swift Sources Tests"),
     Part("openapi", f"{PYTHON} Tests/openapi.py", ("python",)),
     Part("foundation", f"Tests/foundation.sh {SCANSTEP}", ("build",)),
-    Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",), cores=2),
+    Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",)),
     # On their own: they block threads, of which the unit tests' tasks would be short.
     Part("integration", f"{BUNDLE} --filter IntegrationTests", ("build",)),
     Part("curl", f"PYTHON={PYTHON} Tests/curl.sh {SCANSTEP} {MODELS}", ("build", "python")),
@@ -69,6 +69,7 @@ PARTS = [
         Part(f"full-{group}", f"{CLIENTS} --full --only {group}", ("build", "python"), soak=True)
         for group in ("tokenizers", "schemathesis")
     ),
+    Part("full-training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP} --full", ("build", "python"), soak=True),
     Part("full-leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 100000", ("build", "python"), soak=True),
     Part("checker", f"{PYTHON} Tests/checker.py --scanstep {SCANSTEP} --operations 500000 --kills 200", ("build", "python"), soak=True, cores=2),
     Part("memory", f"{PYTHON} Tests/soak_memory.py --scanstep {SCANSTEP}", ("build", "python"), soak=True),

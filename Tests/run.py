@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the parts of `make test` or `make soak` (parts.py), as many at once as the processor has cores for.
+"""Runs the parts of `make test` or `make soak` (parts.py), about as many at once as the processor has cores.
 
 What a part prints goes to .build-test/logs/NAME.log, and is shown when the part has failed. At the end comes a table of
 what took how long and, last, `N passed, N failed`; exits 1 when something has failed.
@@ -78,8 +78,9 @@ def chosen(names: list[str]) -> list[Part]:
 
 
 def run_all(parts: list[Part]) -> dict[str, Run]:
-    """Runs each part once those that it needs have passed; one whose needs have failed is left out."""
-    cores = max(2, len(os.sched_getaffinity(0)))
+    """Runs each part, in order, once those that it needs have passed; one whose needs have failed is left out."""
+    # One more than there are: parts also wait for disks, clocks and each other.
+    cores = len(os.sched_getaffinity(0)) + 1
     free, waiting, runs = cores, list(parts), {}
     running: dict[concurrent.futures.Future[Run], int] = {}
     with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
@@ -88,7 +89,9 @@ def run_all(parts: list[Part]) -> dict[str, Run]:
                 needed = [runs.get(name) for name in part.needs]
                 if any(run and run.status for run in needed):
                     waiting.remove(part)
-                elif all(needed) and min(part.cores, cores) <= free:
+                elif all(needed):
+                    if min(part.cores, cores) > free:
+                        break
                     waiting.remove(part)
                     free -= min(part.cores, cores)
                     running[pool.submit(run_one, part)] = min(part.cores, cores)

@@ -40,7 +40,7 @@ private struct Story {
 
 @Suite("kill -9")
 struct KillTests {
-    private static let rounds = ProcessInfo.processInfo.environment["SCANSTEP_KILL_ROUNDS"].flatMap { Int($0) } ?? 100
+    private static let rounds = ProcessInfo.processInfo.environment["SCANSTEP_KILL_ROUNDS"].flatMap { Int($0) } ?? 30
 
     @Test("loses no step that was answered and doubles none, however often it comes", .timeLimit(.minutes(60)))
     func rounds() throws {
