@@ -50,6 +50,7 @@ class Client(threading.Thread):
         """When the last request was made."""
         self._choose, self._events, self._names = choose, 0, 0
         self._connection: Connection | None = None
+        self._left: list[str] = []
 
     # The loop.
 
@@ -67,6 +68,9 @@ class Client(threading.Thread):
         self.current = None
         self.catch_up()
         try:
+            # What is not followed any more still takes memory.
+            while self._left:
+                self.send("DELETE", f"/v1/sessions/{self._left.pop()}")
             self._choose(self)
         except Abandoned:
             pass
@@ -99,8 +103,13 @@ class Client(threading.Thread):
         self.arena.findings.add(wrong, (f"session {session.name} of {session.model.name}, {session.durability}",
                                         f"possible: {session.possible}", *session.log) if session else ())
         if session:
-            self.doubtful.add(session.name)
-            self.drop(session)
+            self.abandon(session)
+
+    def abandon(self, session: Session) -> None:
+        """Does not follow any more what becomes of it, and deletes it."""
+        self.doubtful.add(session.name)
+        self._left.append(session.name)
+        self.drop(session)
 
     def drop(self, session: Session) -> None:
         """Asks nothing more of it."""

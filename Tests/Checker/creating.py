@@ -186,9 +186,7 @@ def carry(client: Client, session: Session) -> None:
     if reply.status == 201:
         if client.arena.setting.is_kept_on_disk:
             raise Wrong("a session that was not there", f"{reply}")
-        client.drop(session)
-        client.doubtful.add(session.name)
-        return
+        return client.abandon(session)
     client.step_is(node, reply.json())
     client.same(node.hash, "state", reply.fields["etag"].strip('"'))
     client.arena.findings.count("import")

@@ -108,8 +108,7 @@ def _fork(client: Client, session: Session, world: World) -> None:
 
 def _checkpoint(client: Client, session: Session, world: World) -> None:
     # Without a name, so that a second one would be another, or be refused.
-    client.drop(session)
-    client.doubtful.add(session.name)
+    client.abandon(session)
     _twice(client, session, "checkpoints", session.path + "/checkpoints", {})
 
 
@@ -117,7 +116,7 @@ def _rewind(client: Client, session: Session, world: World) -> None:
     if not world.checkpoints:
         return
     name, node = client.chance.choice(world.checkpoints)
-    _leave(client, session)
+    client.abandon(session)
     if _twice(client, session, "rewind", session.path + "/rewind", {"checkpoint": name}):
         _unmoved(client, session, node)
 
@@ -127,7 +126,7 @@ def _put(client: Client, session: Session, world: World) -> None:
     if not files:
         return
     node, data = client.chance.choice(files)
-    _leave(client, session)
+    client.abandon(session)
     path = session.path + "/state"
     if _twice(client, session, "PUT state", path, data, method="PUT", Content_Type="application/octet-stream"):
         _unmoved(client, session, node)
@@ -150,12 +149,6 @@ def _infer(client: Client, session: Session, world: World) -> None:
         client.current = probe
         _unmoved(client, probe, node)
     client.send("DELETE", f"/v1/sessions/{name}")
-
-
-def _leave(client: Client, session: Session) -> None:
-    """How the session stands behind this is not followed."""
-    client.drop(session)
-    client.doubtful.add(session.name)
 
 
 def _unmoved(client: Client, session: Session, node: Node) -> None:

@@ -160,8 +160,7 @@ def _send(client: Client, path: str, body: dict, need: int, sessions: list[Sessi
         return client.send("POST", path, body, need=need)
     except Stuck:
         for session in sessions:
-            client.doubtful.add(session.name)
-            client.drop(session)
+            client.abandon(session)
         raise
 
 
