@@ -5,6 +5,7 @@ import json
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -51,6 +52,7 @@ class Client(threading.Thread):
         self._choose, self._events, self._names = choose, 0, 0
         self._connection: Connection | None = None
         self._left: list[str] = []
+        self.ended: deque[Session] = deque(maxlen=1000)
 
     # The loop.
 
@@ -113,6 +115,7 @@ class Client(threading.Thread):
 
     def drop(self, session: Session) -> None:
         """Asks nothing more of it."""
+        self.ended.append(session)
         if session in self.sessions:
             self.sessions.remove(session)
 

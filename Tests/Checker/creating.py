@@ -102,7 +102,7 @@ def fork(client: Client, session: Session) -> None:
     ]
     for copy in copies:
         copy.possible = [None, World(world.node)]
-        copy.note(f"fork of {session.name}")
+        copy.note(f"fork of {session.name}, {copy.durability}, {copy.recent_states} recent states, one of {count}")
     client.sessions += copies
     body = {"ids": names, "expected_step": world.node.step}
     need = client.need(session) + count * OVERHEAD_BYTES

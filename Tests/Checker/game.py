@@ -195,7 +195,9 @@ class Game:
             if name not in doubtful and not name.startswith("scratch-"):
                 unknown -= 1
                 if unknown < 0:
-                    raise Wrong("a session that should not be", f"{name} at {listed[name]}")
+                    ended = [one for client in clients for one in client.ended if one.name == name]
+                    wrong = Wrong("a session that should not be", f"{name} at {listed[name]}")
+                    self._findings.add(wrong, [line for one in ended for line in one.log])
             clients[0].send("DELETE", f"/v1/sessions/{name}")
         for client in clients:
             client.unknown = 0

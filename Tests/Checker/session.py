@@ -141,6 +141,7 @@ class Session:
 
     def crashed(self, is_kept_on_disk: bool) -> None:
         """The server was killed: what is allowed now."""
+        self.note("kill")
         if self.durability == "async":
             self.possible = self.past + [one for candidate in self.possible for one in _behind(candidate)]
         elif self.durability == "none":
@@ -150,6 +151,7 @@ class Session:
 
     def restarted(self, is_kept_on_disk: bool) -> None:
         """The server has ended and has begun again."""
+        self.note("restart")
         if not is_kept_on_disk:
             self.possible = [None]
         self.past, self.recent, self.has_slept, self.asked = [], [], True, self.moved
