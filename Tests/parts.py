@@ -5,6 +5,7 @@ A command is bash's, run at the root of the repository. It prints `N passed, N f
 
 import dataclasses
 import os
+import sys
 
 SWIFT = os.environ.get("SWIFT", "swift")
 MODELS = os.environ.get("MODELS", "Models")
@@ -49,6 +50,7 @@ PARTS = [
     Part("python", "make --no-print-directory .venv/ready"),
     Part("format", f"{SWIFT} format lint --strict --recursive Package.swift Sources Tests"),
     Part("openapi", f"{PYTHON} Tests/openapi.py", ("python",)),
+    Part("dependencies", f"{sys.executable} Tests/dependencies.py", ("build",)),
     Part("foundation", f"Tests/foundation.sh {SCANSTEP}", ("build",)),
     Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",)),
     # On their own: they block threads, of which the unit tests' tasks would be short.
