@@ -53,13 +53,9 @@ def main() -> int:
 
     LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        runs = run_all(parts)
-    except KeyboardInterrupt:
-        for group in list(groups):
-            end(group)
-        return 130
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    runs = run_all(parts)
     return summary(parts, runs, time.monotonic() - start)
 
 
@@ -132,6 +128,14 @@ def overdue(group: int, log: BinaryIO) -> None:
     log.write(f"\nIt has not ended within {LIMIT_SECONDS} seconds.\n".encode())
     log.flush()
     end(group)
+
+
+def stop(number: int, _: object) -> None:
+    """Kills what runs, and ends as the signal would have ended this process."""
+    for group in list(groups):
+        end(group)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def end(group: int) -> None:
