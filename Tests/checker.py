@@ -84,11 +84,15 @@ def _work(arguments: argparse.Namespace, number: int, folder: Path, results: mul
     (place / "models").symlink_to(folder / "models")
     chosen = [setting for setting in SETTINGS if not arguments.only or setting.name in arguments.only.split(",")]
     parts = arguments.workers * len(chosen)
+    killed = [setting for setting in chosen if setting.ends]
     until = time.monotonic() + arguments.seconds
     for index, setting in enumerate(chosen):
         changes = {"clients": arguments.clients, "memory": arguments.memory}
         setting = replace(setting, **{name: value for name, value in changes.items() if value})
-        kills = (arguments.kills + parts - 1 - (number * len(chosen) + index)) // parts
+        kills = 0
+        if setting.ends:
+            place_of = number * len(killed) + len([one for one in chosen[:index] if one.ends])
+            kills = (arguments.kills - place_of - 1) // (arguments.workers * len(killed)) + 1
         late = time.monotonic() + (until - time.monotonic()) / (len(chosen) - index)
         seed = arguments.seed * 1000 + number
         game = Game(setting, arguments.scanstep.resolve(), place, known, memory, findings, seed)

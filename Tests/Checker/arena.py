@@ -26,6 +26,8 @@ class Setting:
     owners: tuple[str, ...] = ("",)
     checkpoints: int = 1
     """The most that are made one after the other."""
+    ends: bool = True
+    """Whether the server is killed and ended; else one process does it all, and nothing may grow."""
 
 
 @dataclass

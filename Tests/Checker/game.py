@@ -30,6 +30,7 @@ SETTINGS = (
     Setting("tight", 40 * STATE, True, sessions=30, clients=8, checkpoints=8),
     Setting("crowd", 40 * STATE, True, sessions=150, clients=2, checkpoints=8),
     Setting("tiny", 9000, True, sessions=2, clients=4),
+    Setting("steady", 400 * STATE, True, sessions=40, clients=6, ends=False),
     Setting("volatile", 60 * STATE, False, sessions=25, clients=6),
     Setting("owners", 80 * STATE, True, sessions=20, clients=6, owners=("ada", "bob")),
 )
@@ -65,10 +66,26 @@ class Game:
             self._learn_root(of)
         for client in self._clients:
             client.start()
-        target, events = self._findings.total + operations, 0
+        if self._arena.setting.ends:
+            self._play_with_ends(operations, kills, until)
+        else:
+            self._play_on(operations, until)
+        self._look_at_all()
+        self._restart(signal.SIGTERM)
+        self._look_at_all()
+        self._arena.finish()
+        self._arena.wait_for_all(PAUSE_SECONDS)
+        self._end(signal.SIGTERM)
+        most, grown = self._watch.most, self._watch.grown / 2**20
+        print(f"  {self._arena.setting.name}: at most {most:.2f} of its memory was in use, {grown:.1f} MiB were added", flush=True)
+        if not self._findings.kinds:
+            shutil.rmtree(self._folder)
+
+    def _play_with_ends(self, operations: int, kills: int, until: float) -> None:
+        """The server is killed so often, and ended in order now and then."""
+        target, events, part = self._findings.total + operations, 0, operations / (kills + 1)
         while (self._findings.total < target or events < kills) and time.monotonic() < until:
-            per_kill = operations / (kills + 1)
-            self._wait(min(target, self._findings.total + int(per_kill * self._chance.uniform(0.5, 1.3))), until)
+            self._wait(min(target, self._findings.total + int(part * self._chance.uniform(0.5, 1.3))), until)
             if events < kills:
                 events += 1
                 self._restart(signal.SIGKILL)
@@ -76,15 +93,13 @@ class Game:
                 self._restart(signal.SIGTERM)
             if self._chance.random() < 0.4:
                 self._look_at_all()
-        self._look_at_all()
-        self._restart(signal.SIGTERM)
-        self._look_at_all()
-        self._arena.finish()
-        self._arena.wait_for_all(PAUSE_SECONDS)
-        self._end(signal.SIGTERM)
-        print(f"  {self._arena.setting.name}: at most {self._watch.most:.2f} of its memory was in use", flush=True)
-        if not self._findings.kinds:
-            shutil.rmtree(self._folder)
+
+    def _play_on(self, operations: int, until: float) -> None:
+        """One process does it all, and is looked at now and then."""
+        target = self._findings.total + operations
+        while self._findings.total < target and time.monotonic() < until:
+            self._wait(min(target, self._findings.total + operations // 12), until)
+            self._look_at_all()
 
     def _learn_root(self, of: Model) -> None:
         """What the server begins with."""

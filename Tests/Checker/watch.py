@@ -12,9 +12,11 @@ from .wire import Connection, ServerGone, Stuck
 
 GRACE_SECONDS = 0.25
 """For what was under way so long ago bytes may still be in use."""
+WARM_UP_RESTS = 4
+"""Buffers and pools have their size behind so many."""
 QUIET_SECONDS = 10
 """How long the server may take until it is quiet when nothing is asked of it."""
-THREADS, DESCRIPTORS, RESIDENT_BYTES = 2, 4, 24 << 20
+THREADS, DESCRIPTORS, RESIDENT_BYTES = 2, 4, 12 << 20
 """How much more there may be than after the warm-up."""
 USED, LIMIT, WORKS = "scanstep_session_bytes", "scanstep_session_limit_bytes", "scanstep_queue_works"
 
@@ -54,13 +56,16 @@ class Watch:
         self._program, self._needs, self._findings = program, needs, findings
         self._connection: Connection | None = None
         self._excesses = 0
-        self._base: dict[str, float] | None = None
+        self._base: dict[str, float] = {}
+        self._rests = 0
         self.most = 0.0
         """Of the memory for sessions, its use in parts of the limit."""
+        self.grown = 0.0
+        """Bytes of resident memory since the warm-up, at most."""
 
     def restarted(self) -> None:
         """The server is a new process."""
-        self._connection, self._base, self._excesses = None, None, 0
+        self._connection, self._base, self._rests, self._excesses = None, {}, 0, 0
 
     def _metrics(self) -> dict[str, float]:
         if not self._connection or not self._connection.is_reusable:
@@ -101,8 +106,10 @@ class Watch:
             "descriptors": self._program.descriptors() - metrics["scanstep_connections"],
             "resident bytes": metrics["process_resident_memory_bytes"],
         }
-        if not self._base:
+        self._rests += 1
+        if self._rests <= WARM_UP_RESTS:
             self._base = figures
+        self.grown = max(self.grown, figures["resident bytes"] - self._base["resident bytes"])
         for name, most in (("threads", THREADS), ("descriptors", DESCRIPTORS), ("resident bytes", RESIDENT_BYTES)):
             if figures[name] > self._base[name] + most:
                 self._findings.add(Wrong(f"more {name}", f"{figures[name]:.0f}, they were {self._base[name]:.0f}"))
