@@ -45,6 +45,8 @@ class Arena:
     """The API key of each owner."""
     events: list[str] = field(default_factory=list)
     """What became of the server so far: `kill` and `end`."""
+    keeps_keys: bool = False
+    """Whether all routes that could do something twice keep keys, not only those that take inputs."""
     is_over: bool = False
 
     def __post_init__(self) -> None:

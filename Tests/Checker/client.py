@@ -263,7 +263,7 @@ class Client(threading.Thread):
         if not was_done and (now.node.hash, now.checkpoints) != (old.node.hash, old.checkpoints):
             return
         session.possible = [now, new]
-        reply = self.send(kept.method, kept.path, kept.body or None, need=self.need(session), Idempotency_Key=kept.key)
+        reply = self.send(kept.method, kept.path, kept.body or None, need=self.need(session), **kept.fields)
         session.note(f"again {kept.method} {kept.path} {kept.key}: {reply!r:.200}")
         if not reply.ok:
             session.possible = [now]
@@ -385,6 +385,10 @@ class Client(threading.Thread):
     def wants(self, model: Model) -> dict:
         """What a request says to get outputs."""
         return {"logits": True} if model.takes_tokens else {}
+
+    def keyed(self) -> bool:
+        """Whether a request has a key, on routes that do not take inputs."""
+        return self.arena.keeps_keys and self.chance.random() < 0.3
 
     def draw(self, node: Node, count: int) -> tuple[Input, ...]:
         """So many inputs."""

@@ -180,7 +180,8 @@ def carry(client: Client, session: Session) -> None:
     if not client.arena.setting.is_kept_on_disk:
         # One that was evicted has no state of that tag.
         fields.pop("If_Match", None)
-    reply = client.ask(session, "PUT", session.path + "/state", data, session.world.at(node), **fields)
+    keyed = client.keyed() and "If_Match" not in fields and client.arena.setting.is_kept_on_disk
+    reply = client.ask(session, "PUT", session.path + "/state", data, session.world.at(node), keyed=keyed, **fields)
     if not reply:
         return
     if reply.status == 201:

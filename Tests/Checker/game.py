@@ -64,6 +64,7 @@ class Game:
         self._arena.program.start()
         for of in self._arena.models.values():
             self._learn_root(of)
+        self._learn_keys()
         for client in self._clients:
             client.start()
         if self._arena.setting.ends:
@@ -77,7 +78,8 @@ class Game:
         self._arena.wait_for_all(PAUSE_SECONDS)
         self._end(signal.SIGTERM)
         most, grown = self._watch.most, self._watch.grown / 2**20
-        print(f"  {self._arena.setting.name}: at most {most:.2f} of its memory was in use, {grown:.1f} MiB were added", flush=True)
+        name = self._arena.setting.name
+        print(f"  {name}: at most {most:.2f} of its memory was in use, {grown:.1f} MiB were added", flush=True)
         if not self._findings.kinds:
             shutil.rmtree(self._folder)
 
@@ -110,6 +112,14 @@ class Game:
             raise Wrong("a wrong step", f"{step} at the beginning")
         client.same(root(of).hash, "state", digest)
         client.send("DELETE", "/v1/sessions/root")
+
+    def _learn_keys(self) -> None:
+        """Whether checkpoints keep keys; where they do not, `keys.probe` says so."""
+        client, body = self._clients[0], {"model": next(iter(self._arena.models)), "id": "keys"}
+        client.must(client.send("POST", "/v1/sessions", body))
+        replies = [client.send("POST", "/v1/sessions/keys/checkpoints", {}, Idempotency_Key="k") for _ in range(2)]
+        self._arena.keeps_keys = all(reply.ok for reply in replies)
+        client.send("DELETE", "/v1/sessions/keys")
 
     def _wait(self, target: int, until: float) -> None:
         """Until so many operations are done; meanwhile the server is looked at."""

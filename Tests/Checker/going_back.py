@@ -28,7 +28,7 @@ def _checkpoint(client: Client, session: Session) -> None:
     name = f"p{client.chance.randrange(10**6)}"
     new = replace(world, checkpoints=(*world.checkpoints, (name, world.node)))
     body = {"name": name, "expected_step": world.node.step}
-    reply = client.ask(session, "POST", session.path + "/checkpoints", body, new, was_move=False)
+    reply = client.ask(session, "POST", session.path + "/checkpoints", body, new, keyed=client.keyed(), was_move=False)
     if not reply:
         return
     answer = reply.json()
@@ -76,7 +76,7 @@ def rewind(client: Client, session: Session) -> None:
     if world.checkpoints and chance.random() < 0.7:
         name, node = chance.choice(world.checkpoints)
         new = world.at(node)
-        reply = client.ask(session, "POST", session.path + "/rewind", {"checkpoint": name}, new)
+        reply = client.ask(session, "POST", session.path + "/rewind", {"checkpoint": name}, new, keyed=client.keyed())
         if reply:
             client.step_is(node, reply.json())
             client.arena.findings.count("rewind")

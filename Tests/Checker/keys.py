@@ -23,8 +23,7 @@ def again(client: Client, session: Session) -> None:
     chosen = client.chance.choice(kept)
     session.note(f"again {chosen.method} {chosen.path} {chosen.key}")
     reply = client.send(
-        chosen.method, chosen.path, chosen.body or None, need=client.need(session) + len(chosen.reply),
-        Idempotency_Key=chosen.key)
+        chosen.method, chosen.path, chosen.body or None, need=client.need(session) + len(chosen.reply), **chosen.fields)
     session.note(f"  {reply!r:.200}")
     if not reply.ok:
         return client.refused(session, reply)

@@ -22,6 +22,12 @@ class Keyed:
     body: bytes
     reply: bytes | None = None
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """The header fields with which it is sent again."""
+        kind = "application/octet-stream" if self.method == "PUT" else "application/json"
+        return {"Idempotency_Key": self.key, "Content_Type": kind}
+
 
 @dataclass(frozen=True)
 class World:
