@@ -7,3 +7,14 @@ public enum ListenAddress: Sendable, Hashable {
     /// A socket that listens already, given by who started the program, who may go on listening at it.
     case inherited(descriptor: Int32)
 }
+
+extension ListenAddress: CustomStringConvertible {
+    /// As in messages: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/x.sock`, `inherited descriptor 3`.
+    public var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        case .inherited(let descriptor): "inherited descriptor \(descriptor)"
+        }
+    }
+}

@@ -71,6 +71,16 @@ public final class Listener: @unchecked Sendable {
     /// only.
     public func close() {
         loop.preconditionCurrent()
+        end()
+    }
+
+    /// As `close`, before the loop has started, on the thread that will start it.
+    public func abandon() {
+        precondition(!isAttached, "the loop has this listener already")
+        end()
+    }
+
+    private func end() {
         guard registration.isOpen else { return }
         if case .unix(let path) = address { Syscall.unlink(path) }
         registration.close()

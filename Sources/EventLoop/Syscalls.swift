@@ -139,7 +139,7 @@ enum Syscall {
     /// Takes a listening socket over from who started the program.
     static func adopt(_ descriptor: Int32) throws(SystemError) {
         guard linux_listens(descriptor) != 0 else {
-            throw SystemError(call: "listen", code: EINVAL, reason: "descriptor \(descriptor) is no listening socket")
+            throw SystemError(call: "listen", code: EINVAL, reason: "it is no listening socket")
         }
         _ = try demand("fcntl", linux_adopt(descriptor))
     }

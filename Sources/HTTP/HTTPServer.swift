@@ -2,7 +2,7 @@ import EventLoop
 
 /// An HTTP/1.1 server (RFC 9110, RFC 9112): loops, listening sockets, and the connections that they accept.
 ///
-/// `@unchecked Sendable`: `listeners` is written by `start` and read by `drain`, which follow one another; all other
+/// `@unchecked Sendable`: `listeners` is written by `listen` and read by `accept` and `drain`, which follow one another; all other
 /// members are constants that are themselves safe to share.
 public final class HTTPServer: @unchecked Sendable {
     /// A place where the server takes connections.
@@ -59,20 +59,47 @@ public final class HTTPServer: @unchecked Sendable {
     /// What the loops have done so far.
     public var loops: [EventLoop.Statistics] { shards.map(\.loop.statistics) }
 
-    /// Listens, and starts the loops.
+    /// A door that cannot be opened: its host is unknown, or its address is taken or not ours.
+    public struct ListenError: Error, CustomStringConvertible {
+        public let address: ListenAddress
+        public let cause: SystemError
+
+        public var description: String { "cannot listen on \(address): \(cause)" }
+    }
+
+    /// Listens and accepts.
     /// - Returns: the ports of the doors, in order; 0 for those that have none.
-    /// - Throws: when a host is unknown or an address is taken or not ours.
-    public func start() throws(SystemError) -> [Int] {
+    public func start() throws(ListenError) -> [Int] {
+        let ports = try listen()
+        accept()
+        return ports
+    }
+
+    /// Listens at all doors, or at none, and starts the loops. Connections wait in the kernel's queues until `accept`.
+    /// - Returns: the ports of the doors, in order; 0 for those that have none.
+    public func listen() throws(ListenError) -> [Int] {
         precondition(listeners.isEmpty, "a server is started once")
-        for door in doors { listeners.append(try Listener.bind(to: door.address, on: shards[0].loop)) }
+        for door in doors {
+            do throws(SystemError) {
+                listeners.append(try Listener.bind(to: door.address, on: shards[0].loop))
+            } catch {
+                for listener in listeners { listener.abandon() }
+                listeners = []
+                throw ListenError(address: door.address, cause: error)
+            }
+        }
         for shard in shards { shard.loop.start() }
+        return listeners.map(\.port)
+    }
+
+    /// Accepts connections from now on. Once, after `listen`.
+    public func accept() {
         for (listener, door) in zip(listeners, doors) {
             let endpoint = Endpoint(door.router, door.tls)
             Task(executorPreference: shards[0].loop) { [service, shards] in
                 await Self.accept(listener, endpoint, service, shards)
             }
         }
-        return listeners.map(\.port)
     }
 
     private static func accept(

@@ -51,26 +51,15 @@ struct LifeCycleTests {
     @Test("with a socket that was opened before it a restart refuses nobody") func inheritedSocket() throws {
         let folder = TemporaryFolder()
         LiveModels.letters(folder)
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                #expect(unsafe bind(listener, $0, size) == 0 && listen(listener, 100) == 0)
-                #expect(unsafe getsockname(listener, $0, &size) == 0)
-            }
-        }
-        let port = Int(in_port_t(bigEndian: address.sin_port))
-        let input = FileHandle(fileDescriptor: listener, closeOnDealloc: true)
+        let listener = try ListeningSocket()
+        let port = listener.port
         func start() throws -> ServerProcess {
             try ServerProcess(
                 executable: URL(fileURLWithPath: "/bin/sh"),
                 arguments: [
                     "-c", "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --models \"$1\"",
                     ServerProcess.scanstep.path, folder.path,
-                ], input: input)
+                ], input: listener.handle)
         }
         let first = try start()
         #expect(first.port == port)

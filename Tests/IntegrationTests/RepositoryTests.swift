@@ -49,6 +49,32 @@ struct RepositoryTests {
     }
 }
 
+extension RepositoryTests {
+    @Test("a hundred loads and unloads leave no stack of a thread behind") func stacks() throws {
+        let models = TemporaryFolder()
+        LiveModels.both(models)
+        let server = try ServerProcess(serving: models, ["--model-control", "explicit"])
+        let client = server.client()
+        /// A thread's stack is one, and the page that guards it another.
+        func mappings() throws -> Int {
+            let file = try #require(FileHandle(forReadingAtPath: "/proc/\(server.processIdentifier)/maps"))
+            return try #require(try file.readToEnd()).count { $0 == UInt8(ascii: "\n") }
+        }
+        func cycle(_ count: Int) throws {
+            for _ in 0..<count {
+                #expect(try client.post("/v2/repository/models/letters/unload", "").status == 200)
+                #expect(try client.post("/v2/repository/models/letters/load", "").status == 200)
+            }
+        }
+        try cycle(5)
+        let before = try mappings()
+        try cycle(50)
+        let after = try mappings()
+        #expect(after - before < 50, "\(before), then \(after) mappings")
+        #expect(server.terminate() == 0)
+    }
+}
+
 @Suite("The Open Inference Protocol over HTTP", .server(LiveModels.both))
 struct OpenInferenceTests {
     @Test("without --model-control nobody may load or unload, and the index is told")

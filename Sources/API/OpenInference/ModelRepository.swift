@@ -30,4 +30,6 @@ public enum ModelRepositoryError: Error, Equatable {
     case unreadable(String)
     /// Sessions are of other weights that were served under that name.
     case otherWeights
+    /// The system has no thread to spare that could read it.
+    case noThread
 }

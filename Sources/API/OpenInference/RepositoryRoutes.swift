@@ -76,6 +76,9 @@ extension Service {
                     .conflict, "state-model-mismatch",
                     "failed to load '\(name)': other weights were served under this name, and sessions are of them; "
                         + "a restart takes the new ones")
+            case .noThread:
+                Problem(.serviceUnavailable, "overloaded", "The system has no thread to spare for '\(name)'.")
+                    .retryable(after: 1)
             }
         }
         return Response()

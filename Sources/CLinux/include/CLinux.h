@@ -94,11 +94,15 @@ static inline int linux_adopt(int descriptor) {
     return fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
-/// Whether a descriptor is a socket that listens.
-static inline int linux_listens(int descriptor) {
+static inline int linux_option(int descriptor, int option) {
     int value = 0;
     socklen_t length = sizeof value;
-    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value != 0;
+    return getsockopt(descriptor, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+/// Whether a descriptor is a socket of streams that listens.
+static inline int linux_listens(int descriptor) {
+    return linux_option(descriptor, SO_ACCEPTCONN) == 1 && linux_option(descriptor, SO_TYPE) == SOCK_STREAM;
 }
 
 /// `more` tells the kernel that the next call continues the same message, so that it need not send a short segment.

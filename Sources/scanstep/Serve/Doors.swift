@@ -3,22 +3,23 @@ import EventLoop
 import FoundationEssentials
 import Glibc
 import HTTP
+import Logging
 
 /// Where the server listens, and what it says about that.
 struct Doors {
     let doors: [HTTPServer.Door]
     private let network: NetworkSettings
-    private let inherited: Int
-
-    /// Whether who started the program holds the sockets as well: then clients are better kept waiting until the models
-    /// are there than sent away.
-    var areInherited: Bool { inherited > 0 }
+    /// Whether whoever started the program holds the sockets as well: then clients are better kept waiting until the
+    /// models are there than sent away.
+    let areInherited: Bool
 
     /// Sockets that systemd has opened before the start (sd_listen_fds(3)) take the place of the address and the port.
-    init(_ network: NetworkSettings, _ gate: Gate, _ tls: TLSConfiguration?) {
+    init(
+        _ network: NetworkSettings, _ gate: Gate, _ tls: TLSConfiguration?, _ log: Logger
+    ) throws(Failure) {
         self.network = network
-        let descriptors = Self.inheritedDescriptors()
-        inherited = descriptors.count
+        let descriptors = try Self.inheritedDescriptors(log)
+        areInherited = !descriptors.isEmpty
         let router = gate.router(network.adminPort == nil ? .everything : .withoutMetrics)
         var addresses = descriptors.map { ListenAddress.inherited(descriptor: $0) }
         if let path = network.path {
@@ -33,19 +34,22 @@ struct Doors {
         self.doors = doors
     }
 
-    private static func inheritedDescriptors() -> [Int32] {
+    /// The descriptors from 3 on that the environment announces. Whether they are listening sockets shows when they are
+    /// listened at.
+    private static func inheritedDescriptors(_ log: Logger) throws(Failure) -> [Int32] {
         let environment = ProcessInfo.processInfo.environment
-        guard environment["LISTEN_PID"] == String(getpid()),
-            let count = environment["LISTEN_FDS"].flatMap({ Int32($0) }), count > 0
-        else { return [] }
+        guard let text = environment["LISTEN_FDS"] else { return [] }
+        guard environment["LISTEN_PID"] == String(getpid()) else {
+            let process = environment["LISTEN_PID"] ?? "none"
+            log.warning("LISTEN_FDS is ignored: LISTEN_PID is \(process), and this process is \(getpid())")
+            return []
+        }
+        guard let count = Int32(text), (0...1024).contains(count) else {
+            throw Failure("LISTEN_FDS must be the number of inherited sockets, from 0 to 1024, not \"\(text)\"")
+        }
         // They are not for programs that this one might start.
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsafe unsetenv(name) }
         return (3..<3 + count).map { $0 }
-    }
-
-    /// What was asked for, for messages.
-    var description: String {
-        inherited > 0 ? "inherited sockets" : network.path.map { "unix:\($0)" } ?? "\(network.host):\(network.port)"
     }
 
     /// Lines that tell clients where to go.

@@ -30,7 +30,7 @@ struct Front {
         let metrics = ServerMetrics()
         gate = Gate(keys: keys, metrics: metrics)
         accessLog = try Self.accessLog(settings.logs)
-        doors = Doors(settings.network, gate, tls)
+        doors = try Doors(settings.network, gate, tls, log)
         let observer = HTTPObserver(
             failed: { [log] error, context in
                 log.error("request failed", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
@@ -59,14 +59,20 @@ struct Front {
         }
     }
 
-    /// Begins to listen.
+    /// Begins to listen at all doors, or at none.
     /// - Returns: the doors' ports.
-    func open() throws(Failure) -> [Int] {
-        do throws(SystemError) {
-            return try server.start()
+    func listen() throws(Failure) -> [Int] {
+        do throws(HTTPServer.ListenError) {
+            return try server.listen()
         } catch {
-            throw Failure("cannot listen on \(doors.description): \(error)")
+            throw Failure("\(error)")
         }
+    }
+
+    /// Ends what `listen` began, for a start that fails.
+    func abandon() {
+        server.drain(within: .zero)
+        accessLog?.flush()
     }
 
     /// Reads keys and certificates again. Where they cannot be used those at hand stay.

@@ -141,7 +141,7 @@ final class Repository: ModelRepository, @unchecked Sendable {
     ) async throws(ModelRepositoryError) {
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<ModelRepositoryError?, Never>) in
-            _ = Thread { [turn] in
+            let hasStarted = Thread.detach { [turn] in
                 continuation.resume(
                     returning: turn.withLock {
                         do throws(ModelRepositoryError) {
@@ -152,6 +152,7 @@ final class Repository: ModelRepository, @unchecked Sendable {
                         }
                     })
             }
+            if !hasStarted { continuation.resume(returning: .noThread) }
         }
         if let result { throw result }
     }

@@ -36,17 +36,19 @@ struct Serve: ParsableCommand {
         let signals = Signals()
         raiseDescriptorLimit(for: settings.limits.http.connections, log)
         let front = try Front(settings, log)
-        var ports = front.doors.areInherited ? [] : try front.open()
+        let ports = try front.listen()
+        if !front.doors.areInherited { front.server.accept() }
         let back: Back
         do throws(Failure) {
             back = try Back(settings, log)
         } catch {
-            front.server.drain(within: .zero)
+            front.abandon()
             throw error
         }
+        // Nothing fails from here on.
         signals.queue()
         front.gate.open(back.service)
-        if ports.isEmpty { ports = try front.open() }
+        if front.doors.areInherited { front.server.accept() }
 
         let milliseconds = ((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10
         let names = back.service.models.map { $0.id }.joined(separator: ", ")

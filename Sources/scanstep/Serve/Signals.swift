@@ -25,7 +25,7 @@ import Threading
         signal(SIGPIPE, SIG_IGN)
         // A file that may not grow is an error of the write.
         signal(SIGXFSZ, SIG_IGN)
-        _ = Thread { [self] in take() }
+        guard Thread.detach({ [self] in take() }) else { fatalError("no thread can be started to wait for signals") }
     }
 
     /// From here on signals wait for `next`.
