@@ -9,6 +9,8 @@ public struct ModelFolder: Sendable {
     public let model: RecurrentModel
     /// Nil for a model that is asked by tokens alone.
     public let tokenizer: (any Tokenizer)?
+    /// What the owner of the folder should know though the model is served; nil where there is nothing.
+    public let remark: String?
 
     /// Reads the folder at `path`.
     ///
@@ -17,20 +19,64 @@ public struct ModelFolder: Sendable {
     ///   - scan: how prefills are scanned unless they say otherwise.
     public init(path: String, weights: WeightType? = nil, scan: ScanMode = .exact) throws(CheckpointError) {
         id = path.split(separator: "/").last.map(String.init) ?? path
-        let file = try TensorFile(path: path + "/model.safetensors")
-        let configurationPath = path + "/config.json"
-        let root = try Self.json(configurationPath)?.root
-        let (configuration, tensors): (ModelConfiguration, ModelTensors)
-        if let root, root["layout"] == nil {
-            configuration = try ModelConfiguration(json: root, file: configurationPath)
-            tensors = try NativeLayout.tensors(of: file, configuration)
-        } else {
-            let (layout, hints) = try PublishedLayouts.layout(of: file, hints: root, configurationPath)
+        if let contents = try? FolderContents(path), !contents.isModel {
+            throw .unreadable(
+                file: path + "/" + FolderContents.weights,
+                reason: contents.unserved(at: path) ?? "there is no such file, and a model is a folder that has one")
+        }
+        let file = try TensorFile(path: path + "/" + FolderContents.weights)
+        let architecture = try Architecture(of: file, in: path)
+        remark = architecture.remark
+        model = try RecurrentModel(
+            architecture.configuration, architecture.tensors, file: architecture.file, weights: weights, scan: scan)
+        tokenizer = try Self.tokenizer(in: path, for: model.configuration.input)
+    }
+
+    /// A model's architecture, by its `config.json` or from its tensors.
+    private struct Architecture {
+        let configuration: ModelConfiguration
+        let tensors: ModelTensors
+        /// Behind the prefix of the names.
+        let file: TensorFile
+        var remark: String?
+
+        init(of file: TensorFile, in path: String) throws(CheckpointError) {
+            let configurationPath = path + "/config.json"
+            let root = try json(configurationPath)?.root
+            let found: PublishedLayouts.Found?
+            var hints = LayoutHints()
+            var isForeign = false
+            switch root.map({ ConfigurationOrigin($0, beside: file) }) {
+            case .architecture?:
+                configuration = try ModelConfiguration(json: root!, file: configurationPath)
+                if !NativeLayout.matches(file), let found = try PublishedLayouts.find(in: file) {
+                    throw .configuration(
+                        file: configurationPath,
+                        reason: "it describes tensors by Scanstep's names, and those of the file are the layout "
+                            + "\(found.layout.name), which needs no config.json; remove it")
+                }
+                self.file = NativeLayout.unwrapped(file)
+                tensors = try NativeLayout.tensors(of: self.file, configuration)
+                return
+            case .hints?: (found, hints) = try PublishedLayouts.named(by: root!, configurationPath, in: file)
+            case .foreign?:
+                isForeign = true
+                found = try PublishedLayouts.find(in: file)
+            case nil: found = try PublishedLayouts.find(in: file)
+            }
+            guard let (layout, file) = found else {
+                throw .unknownLayout(tensors: file.names, isForeign: isForeign)
+            }
+            self.file = file
             configuration = try layout.configuration(of: file, hints)
             tensors = try layout.tensors(of: file, configuration)
+            guard isForeign, let root else { return }
+            let fields = root.members.map(\.0)
+            let list = fields.prefix(4).joined(separator: ", ") + (fields.count > 4 ? ", …" : "")
+            remark =
+                "config.json is not Scanstep's (its fields: \(list)) and was not used: the tensors are the layout "
+                + layout.name
         }
-        model = try RecurrentModel(configuration, tensors, file: file, weights: weights, scan: scan)
-        tokenizer = try Self.tokenizer(in: path, for: model.configuration.input)
     }
 
     /// What `tokenizer.json` describes; without one, a model of 256 tokens is one of bytes.
@@ -66,17 +112,6 @@ public struct ModelFolder: Sendable {
             throw .configuration(file: file, reason: "it has \(count) tokens, but the model \(size)")
         }
         return tokenizer
-    }
-
-    /// Paths of the folders in `directory` that hold a `model.safetensors`, even one that cannot be read, in order of
-    /// their names; nil when the directory cannot be read.
-    public static func paths(in directory: String) -> [String]? {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else { return nil }
-        return names.sorted().map { directory + "/" + $0 }
-            .filter { folder in
-                let files = try? FileManager.default.contentsOfDirectory(atPath: folder)
-                return files?.contains("model.safetensors") ?? false
-            }
     }
 
     /// The parsed file, or nil when there is none.

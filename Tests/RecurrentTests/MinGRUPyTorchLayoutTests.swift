@@ -62,7 +62,8 @@ struct MinGRUPyTorchLayoutTests {
     @Test("other names are an unknown layout, and some of them are shown") func unknown() {
         let names = ["gpt.wte.weight", "b", "c", "d", "e"]
         let error = failure { _ = try load(nil, names.map { ($0, [1], [0]) }) }
-        #expect(error == .unknownLayout(tensors: ["b", "c", "d", "e"]))
+        #expect(error == .unknownLayout(tensors: ["b", "c", "d", "e", "gpt.wte.weight"], isForeign: false))
+        #expect(error?.description.contains("(b, c, d, e, …)") == true)
         #expect(error?.description.contains("no config.json") == true)
         for missing in ["token_emb.weight", "to_logits.weight", "layers.0.2.to_hidden_and_gate.weight"] {
             let tensors = PyTorchCheckpoint().tensors.filter { $0.name != missing }

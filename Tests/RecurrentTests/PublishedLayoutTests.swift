@@ -81,17 +81,6 @@ struct PublishedLayoutTests {
         #expect(failure { _ = try load(nil, odd) } != nil)
     }
 
-    @Test(
-        "wrappers' prefixes are left out, in any nesting",
-        arguments: ["model.", "_orig_mod.", "module.", "module._orig_mod.", "model.min_gru_model."])
-    func prefixes(prefix: String) throws {
-        let tensors = PyTorchCheckpoint().tensors
-        let wrapped = tensors.map { (name: prefix + $0.name, shape: $0.shape, values: $0.values) }
-        #expect(try load(nil, wrapped).model.configuration == load(nil, tensors).model.configuration)
-        let error = failure { _ = try load(nil, wrapped.filter { !$0.name.hasSuffix("to_out.weight") }) }
-        #expect(error == .missingTensor(prefix + "layers.0.2.to_out.weight"))
-    }
-
     @Test("norms called gamma hold the weight less one") func gamma() throws {
         let old = PyTorchCheckpoint().tensors.map { tensor in
             let isNorm = tensor.shape == [6] && tensor.name.hasSuffix(".weight")

@@ -5,8 +5,14 @@ import Kernels
 enum HighwayLayout: PublishedLayout {
     static let name = "pufferlib"
 
+    static let marks = ["layers.0.weight"]
+
+    /// Others have tensors of these names too, so all of them must be there and the first have the shape.
     static func matches(_ file: TensorFile) -> Bool {
-        file.contains("layers.0.weight") && file.shortNames.allSatisfy { $0.hasPrefix("layers.") }
+        let names = Set(file.shortNames)
+        guard names == Set((0..<names.count).map { "layers.\($0).weight" }), let first = try? file.optional(marks[0])
+        else { return false }
+        return first.shape.count == 2 && first.shape[0] == 3 * first.shape[1]
     }
 
     static func configuration(

@@ -11,16 +11,16 @@ import Glibc
     init(path: String) throws(CheckpointError) {
         // O_NONBLOCK: a named pipe is refused below instead of waited for.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw .unreadable(file: path, reason: Self.reason()) }
+        guard descriptor >= 0 else { throw Self.failure(path) }
         defer { close(descriptor) }
         var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw .unreadable(file: path, reason: Self.reason()) }
+        guard unsafe fstat(descriptor, &status) == 0 else { throw Self.failure(path) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(file: path, reason: "not a regular file") }
         guard status.st_size > 0 else { throw .malformed(file: path, reason: "the file is empty") }
         count = status.st_size
         guard let mapping = unsafe mmap(nil, count, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0),
             unsafe mapping != MAP_FAILED
-        else { throw .unreadable(file: path, reason: Self.reason()) }
+        else { throw Self.failure(path) }
         unsafe base = UnsafeRawPointer(mapping)
     }
 
@@ -35,5 +35,7 @@ import Glibc
     /// A copy of the bytes of `range`.
     func bytes(_ range: Range<Int>) -> [UInt8] { unsafe withBytes(range) { unsafe Array($0) } }
 
-    private static func reason() -> String { unsafe String(cString: strerror(errno)) }
+    private static func failure(_ path: String) -> CheckpointError {
+        .unreadable(file: path, reason: FileAccess.reason(errno, path: path))
+    }
 }

@@ -12,20 +12,18 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
     private static let epsilon: Float = 1.192_092_9e-7
 
+    static let marks = [GatedScan.Cell.minGRU, .minLSTM].map { "layers.0.2.\(recurrentName($0)).weight" }
+
     static func matches(_ file: TensorFile) -> Bool {
         file.contains("token_emb.weight") && file.contains("to_logits.weight")
-            && [GatedScan.Cell.minGRU, .minLSTM].contains { file.contains("layers.0.2.\(recurrentName($0)).weight") }
+            && marks.contains(where: file.contains)
     }
 
     static func configuration(
         of file: TensorFile, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelConfiguration {
         let lstm = file.contains("layers.0.2.to_hidden_and_f_i_gate.weight")
-        guard let embedding = try file.optional("token_emb.weight") else { throw .missingTensor("token_emb.weight") }
-        guard embedding.shape.count == 2, embedding.count > 0 else {
-            throw .wrongShape(tensor: embedding.name, expected: [0, 0], found: embedding.shape)
-        }
-        let (vocabularySize, width) = (embedding.shape[0], embedding.shape[1])
+        let (vocabularySize, width) = try PublishedLayouts.matrix("token_emb.weight", of: file)
         let cell: GatedScan.Cell = lstm ? .minLSTM : .minGRU
         let layers = PublishedLayouts.layers(of: file, "2.\(recurrentName(cell)).weight")
         let recurrent = try file.optional("layers.0.2.\(recurrentName(cell)).weight")!

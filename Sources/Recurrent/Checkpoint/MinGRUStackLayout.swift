@@ -14,7 +14,9 @@ import Kernels
 enum MinGRUStackLayout: PublishedLayout {
     static let name = "mingru"
 
-    static func matches(_ file: TensorFile) -> Bool { file.contains("layers.0.gate_hidden.weight") }
+    static let marks = ["layers.0.gate_hidden.weight"]
+
+    static func matches(_ file: TensorFile) -> Bool { marks.contains(where: file.contains) }
 
     static func configuration(
         of file: TensorFile, _ hints: LayoutHints

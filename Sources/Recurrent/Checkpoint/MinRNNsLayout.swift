@@ -19,8 +19,10 @@ import Kernels
 enum MinRNNsLayout: PublishedLayout {
     static let name = "minRNNs"
 
+    static let marks = ["layers.0.2.to_hidden_and_gate.weight"]
+
     static func matches(_ file: TensorFile) -> Bool {
-        file.contains("to_out.weight") && file.contains("layers.0.2.to_hidden_and_gate.weight")
+        file.contains("to_out.weight") && marks.contains(where: file.contains)
             && (file.contains("token_emb.weight") || file.contains("layer_in.weight"))
     }
 

@@ -19,7 +19,26 @@ import Kernels
 /// | `output.weight`, `.bias`? (unless the stream is the output) | (output size, width) |
 ///
 /// With `layer_widths`, the width before a layer and the width behind it stand for `width` and `inner`.
+///
+/// All names may stand behind a common prefix, as wrappers of a model put it there.
 enum NativeLayout {
+    private static let first: Set<Substring> = ["embedding", "input", "layers", "norm", "output"]
+
+    /// Whether the tensors have these names.
+    static func matches(_ file: TensorFile) -> Bool { file.names.contains { $0.hasSuffix(".rnn.candidate.weight") } }
+
+    /// The file behind the prefix that all names have in common and that is none of this layout's own.
+    static func unwrapped(_ file: TensorFile) -> TensorFile {
+        let names = file.names
+        var prefix = ""
+        while let name = names.first?.dropFirst(prefix.count), let dot = name.firstIndex(of: ".") {
+            let longer = prefix + name[...dot]
+            guard !first.contains(name[..<dot]), names.allSatisfy({ $0.hasPrefix(longer) }) else { break }
+            prefix = longer
+        }
+        return file.behind(prefix)
+    }
+
     static func tensors(
         of file: TensorFile, _ configuration: ModelConfiguration
     ) throws(CheckpointError) -> ModelTensors {

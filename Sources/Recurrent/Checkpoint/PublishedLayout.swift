@@ -6,7 +6,11 @@ protocol PublishedLayout: Sendable {
     /// What `config.json` calls it.
     static var name: String { get }
 
-    /// Whether the tensor names are this layout's.
+    /// Ends of tensor names, one of which every file of this layout has once: what stands before it is the prefix of all
+    /// its names.
+    static var marks: [String] { get }
+
+    /// Whether the names of the tensors behind the file's prefix are this layout's.
     static func matches(_ file: TensorFile) -> Bool
 
     /// The architecture of a file that matches.
@@ -32,17 +36,44 @@ enum PublishedLayouts {
         MinGRUPyTorchLayout.self, MinRNNsLayout.self, MinGRUStackLayout.self, HighwayLayout.self,
     ]
 
-    /// The layout of `file`: the one that `hints`, a `config.json` with the member `layout`, names, or the first that its
-    /// tensors' names match.
-    static func layout(
-        of file: TensorFile, hints root: JSONValue?, _ path: String
-    ) throws(CheckpointError) -> (any PublishedLayout.Type, LayoutHints) {
-        guard let root else {
-            guard let layout = all.first(where: { $0.matches(file) }) else {
-                throw .unknownLayout(tensors: Array(file.names.prefix(4)))
+    /// A layout that the tensors of a file have, and the file behind the prefix of their names.
+    typealias Found = (layout: any PublishedLayout.Type, file: TensorFile)
+
+    /// The one of `layouts` that the tensors' names are of, behind any prefix; nil where they are of none.
+    /// - Throws: where they are of several, or not all of them are of it.
+    static func find(
+        in file: TensorFile, among layouts: [any PublishedLayout.Type] = all
+    ) throws(CheckpointError) -> Found? {
+        let names = file.names
+        var found: [Found] = []
+        for layout in layouts {
+            var prefixes: Set<Substring> = []
+            for name in names {
+                for mark in layout.marks where name.hasSuffix(mark) {
+                    let prefix = name.dropLast(mark.count)
+                    if prefix.isEmpty || prefix.hasSuffix(".") { prefixes.insert(prefix) }
+                }
             }
-            return (layout, LayoutHints())
+            for prefix in prefixes.sorted() {
+                let behind = file.behind(String(prefix))
+                if layout.matches(behind) { found.append((layout, behind)) }
+            }
         }
+        guard let first = found.first else { return nil }
+        guard found.count == 1 else {
+            throw .ambiguousLayout(found: found.map { "\($0.layout.name) behind \"\($0.file.prefix)\"" })
+        }
+        let strangers = names.filter { !$0.hasPrefix(first.file.prefix) }
+        guard strangers.isEmpty else {
+            throw .strangers(layout: first.layout.name, prefix: first.file.prefix, tensors: strangers)
+        }
+        return first
+    }
+
+    /// The layout of `file` that `root`, a `config.json` of hints, names, and what else that says.
+    static func named(
+        by root: JSONValue, _ path: String, in file: TensorFile
+    ) throws(CheckpointError) -> (Found, LayoutHints) {
         func refuse(_ reason: String) -> CheckpointError { .configuration(file: path, reason: reason) }
         for (member, value) in root.members {
             switch member {
@@ -55,9 +86,11 @@ enum PublishedLayouts {
         guard let layout = all.first(where: { $0.name == root["layout"]?.string }) else {
             throw refuse("layout must be one of \(all.map { $0.name }.joined(separator: ", "))")
         }
-        guard layout.matches(file) else { throw refuse("the tensors are not of the layout \(layout.name)") }
+        guard let found = try find(in: file, among: [layout]) else {
+            throw refuse("the tensors are not of the layout \(layout.name)")
+        }
         let hints = LayoutHints(normalisedGates: root["normalised_gates"]?.bool, residual: root["residual"]?.bool)
-        return (layout, hints)
+        return (found, hints)
     }
 
     /// How many layers a file has: tensors called `layers.0.` and so on, each followed by `rest`.
@@ -74,7 +107,7 @@ enum PublishedLayouts {
     static func matrix(_ name: String, of file: TensorFile) throws(CheckpointError) -> (rows: Int, columns: Int) {
         guard let tensor = try file.optional(name) else { throw .missingTensor(file.prefix + name) }
         guard tensor.shape.count == 2, tensor.count > 0 else {
-            throw .wrongShape(tensor: tensor.name, expected: [0, 0], found: tensor.shape)
+            throw .noMatrix(tensor: tensor.name, found: tensor.shape)
         }
         return (tensor.shape[0], tensor.shape[1])
     }

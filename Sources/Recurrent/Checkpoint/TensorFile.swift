@@ -5,55 +5,62 @@ struct TensorFile: Sendable {
     private let tensors: [String: Tensor]
     /// Tensors whose type is not served, and that type: an error only if the model wants one.
     private let otherTypes: [String: String]
-    /// What every name in the file begins with, left out wherever a tensor is asked for by name.
-    let prefix: String
+    /// What stands before each name that a tensor is asked for by: what wrappers of a model put before its names. Empty,
+    /// or with a dot at its end.
+    private(set) var prefix = ""
 
     /// Names in the file, sorted.
-    var names: [String] { (Array(tensors.keys) + Array(otherTypes.keys)).map { prefix + $0 }.sorted() }
-    /// Names without `prefix`, sorted.
-    var shortNames: [String] { names.map { String($0.dropFirst(prefix.count)) } }
-
-    /// Names that wrappers of a model give their only member: torch.compile, DataParallel, Lightning, Hugging Face.
-    private static let wrappers: Set<String> = ["_orig_mod", "module", "model", "min_gru_model"]
+    var names: [String] { (Array(tensors.keys) + Array(otherTypes.keys)).sorted() }
+    /// Names that begin with `prefix`, without it, sorted.
+    var shortNames: [String] {
+        names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    }
 
     init(path: String) throws(CheckpointError) {
         self.path = path
         let map = try MappedFile(path: path)
         self.map = map
+        if let reason = Self.disguise(map.bytes(0..<min(map.count, 64))) {
+            throw .malformed(file: path, reason: reason)
+        }
         do throws(SafetensorsHeader.Malformed) {
             let header = try SafetensorsHeader(count: map.count, read: map.bytes)
-            let prefix = Self.prefix(of: Array(header.entries.keys) + Array(header.otherTypes.keys))
-            func short(_ name: String) -> String { String(name.dropFirst(prefix.count)) }
-            self.prefix = prefix
-            otherTypes = Dictionary(uniqueKeysWithValues: header.otherTypes.map { (short($0), $1) })
+            otherTypes = header.otherTypes
             tensors = Dictionary(
                 uniqueKeysWithValues: header.entries.map { name, entry in
-                    let tensor = Tensor(
-                        name: name, type: entry.type, shape: entry.shape, file: map, bytes: entry.bytes)
-                    return (short(name), tensor)
+                    (name, Tensor(name: name, type: entry.type, shape: entry.shape, file: map, bytes: entry.bytes))
                 })
         } catch {
             throw .malformed(file: path, reason: error.reason)
         }
     }
 
-    /// The wrappers' names that all of `names` begin with, each with its dot.
-    private static func prefix(of names: [String]) -> String {
-        var prefix = ""
-        while let name = names.first?.dropFirst(prefix.count), let dot = name.firstIndex(of: ".") {
-            let longer = prefix + name[...dot]
-            guard wrappers.contains(String(name[..<dot])), names.allSatisfy({ $0.hasPrefix(longer) }) else { break }
-            prefix = longer
+    /// What a file is that has the name of a safetensors file and is another, by its first bytes; nil for all else.
+    private static func disguise(_ bytes: [UInt8]) -> String? {
+        if bytes.starts(with: "version https://git-lfs".utf8) {
+            return "it is a pointer of Git LFS; `git lfs pull` fetches the weights"
         }
-        return prefix
+        if bytes.starts(with: "PK".utf8) || bytes.starts(with: [0x80, 0x02]) {
+            return "it is an archive of torch.save; call it model.pt, and "
+                + "`python Models/training/convert.py` makes a model folder of it"
+        }
+        if bytes.starts(with: "<".utf8) { return "it is a page of HTML, not what was to be downloaded" }
+        return nil
     }
 
-    func contains(_ name: String) -> Bool { tensors[name] != nil || otherTypes[name] != nil }
+    /// The same file, whose tensors are asked for without `prefix`.
+    func behind(_ prefix: String) -> TensorFile {
+        var file = self
+        file.prefix = prefix
+        return file
+    }
+
+    func contains(_ name: String) -> Bool { tensors[prefix + name] != nil || otherTypes[prefix + name] != nil }
 
     /// The tensor called `name`; nil when there is none.
     func optional(_ name: String) throws(CheckpointError) -> Tensor? {
-        if let type = otherTypes[name] { throw .wrongType(tensor: prefix + name, found: type) }
-        return tensors[name]
+        if let type = otherTypes[prefix + name] { throw .wrongType(tensor: prefix + name, found: type) }
+        return tensors[prefix + name]
     }
 
     /// The tensor called `name`, of exactly `shape`.

@@ -44,7 +44,11 @@ public final class RecurrentModel: Sendable {
     ) throws(CheckpointError) {
         let known = tensors.names
         for name in file.names where !known.contains(name) {
-            throw .configuration(file: file.path, reason: "tensor \(name) has no place in this architecture")
+            throw .configuration(
+                file: file.path,
+                reason:
+                    "tensor \(name) has no place in this architecture; the file must hold the weights of one model alone"
+            )
         }
         self.configuration = configuration
         let weights = wanted ?? (tensors.maps.allSatisfy { $0.weight.tensor.type == .float16 } ? .f16 : .f32)
@@ -68,7 +72,7 @@ public final class RecurrentModel: Sendable {
         }
         initialState = initial
         var parameters = 0
-        for name in file.names { parameters += try file.optional(name)?.count ?? 0 }
+        for name in file.shortNames { parameters += try file.optional(name)?.count ?? 0 }
         self.parameters = parameters
         fingerprint = Fingerprint.of(configuration, file, weights, scan)
     }

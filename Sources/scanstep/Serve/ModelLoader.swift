@@ -16,13 +16,20 @@ struct ModelLoader {
     /// All models that can be served but those in `left`, and why the others cannot: they are told of in the log.
     mutating func load(without left: Set<String>) throws(Failure) -> (models: [ServedModel], refused: [String: String])
     {
-        guard let paths = ModelFolder.paths(in: settings.folder) else {
-            throw Failure("cannot read the folder \(settings.folder)")
+        let directory: ModelDirectory
+        do throws(CheckpointError) {
+            directory = try ModelDirectory(settings.folder)
+        } catch {
+            throw Failure("cannot read the folder \(settings.folder)\(error.reason.map { ": \($0)" } ?? "")")
         }
-        for path in loaded.keys where !paths.contains(path) { loaded[path] = nil }
+        for path in loaded.keys where !directory.paths.contains(path) { loaded[path] = nil }
         var models: [ServedModel] = []
         var refused: [String: String] = [:]
-        for path in paths {
+        for folder in directory.skipped {
+            refused[folder.name] = folder.reason
+            log.error("no model in \(folder.name): \(folder.reason)", metadata: ["folder": "\(settings.folder)"])
+        }
+        for path in directory.paths {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             if left.contains(name) { continue }
             do throws(CheckpointError) {
@@ -32,8 +39,17 @@ struct ModelLoader {
                 log.error("model refused: \(error)", metadata: ["folder": "\(path)"])
             }
         }
-        guard !models.isEmpty || !left.isEmpty else { throw Failure("no model in \(settings.folder) can be served") }
-        return (models, refused)
+        guard models.isEmpty, left.isEmpty else {
+            if let weights = directory.ownWeights {
+                log.warning("weights beside the folders of models are not served: \(weights)")
+            }
+            return (models, refused)
+        }
+        let reason =
+            directory.ownWeights
+            ?? (refused.isEmpty
+                ? "a model is a folder in it that holds a model.safetensors, and there is none" : "the log says why")
+        throw Failure("no model in \(settings.folder) can be served: \(reason)")
     }
 
     /// The model at `path`, read again only if its files have changed.
@@ -43,6 +59,7 @@ struct ModelLoader {
         let started = ContinuousClock.now
         let folder = try ModelFolder(path: path, weights: settings.weights, scan: settings.scan)
         let model = ServedModel(folder, created: Int(secondsSince1970()))
+        if let remark = folder.remark { log.notice("\(model.id): \(remark)") }
         log.info(
             "loaded \(model.id)",
             metadata: [

@@ -61,7 +61,8 @@ final class Repository: ModelRepository, @unchecked Sendable {
     // MARK: What clients ask
 
     func index() -> [ModelIndexEntry] {
-        let names = ModelFolder.paths(in: folder)?.map(Self.name) ?? []
+        let directory = try? ModelDirectory(folder)
+        let names = (directory?.paths.map(Self.name) ?? []) + (directory?.skipped.map(\.name) ?? [])
         let served = Set(served?.catalog.models.map(\.id) ?? [])
         return lock.withLock {
             Set(names).union(served).sorted().map { name in
@@ -73,9 +74,9 @@ final class Repository: ModelRepository, @unchecked Sendable {
 
     func load(_ name: String) async throws(ModelRepositoryError) {
         try await offTheLoop { [self] () throws(ModelRepositoryError) in
-            guard let path = ModelFolder.paths(in: folder)?.first(where: { Self.name($0) == name }) else {
-                throw .unknown
-            }
+            let directory = try? ModelDirectory(folder)
+            if let skipped = directory?.skipped.first(where: { $0.name == name }) { throw .unreadable(skipped.reason) }
+            guard let path = directory?.paths.first(where: { Self.name($0) == name }) else { throw .unknown }
             let model: ServedModel
             do throws(CheckpointError) {
                 model = try loader.load(path)
