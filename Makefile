@@ -97,7 +97,7 @@ train: recipe-found python-packages .venv-training/ready
 	.venv-training/bin/python Models/training/$(RECIPE)
 
 clean:
-	rm -rf .build .build-address .build-fuzz .build-hummingbird .build-test .build-thread .venv .venv-bench .venv-evaluation .venv-golden .venv-training
+	rm -rf .build .build-address .build-fuzz .build-hummingbird .build-test .build-thread .venv .venv-bench .venv-evaluation .venv-golden .venv-kserve .venv-training
 
 swift-found:
 	@command -v $(SWIFT) >/dev/null || { echo 'No `$(SWIFT)` on the PATH: install a Swift 6.3 toolchain from swift.org.' >&2; exit 1; }
@@ -119,9 +119,10 @@ bench-packages:
 .venv/ready: Tests/requirements.txt
 .venv-bench/ready: Benchmarks/requirements.txt
 .venv-evaluation/ready: Models/training/evaluation/requirements.txt
+.venv-kserve/ready: Tests/Clients/kserve.txt
 .venv-golden/ready: Tests/Golden/requirements.txt
 .venv-training/ready: Models/training/requirements.txt
-.venv/ready .venv-bench/ready .venv-evaluation/ready .venv-golden/ready .venv-training/ready:
+.venv/ready .venv-bench/ready .venv-evaluation/ready .venv-golden/ready .venv-kserve/ready .venv-training/ready:
 	$(PYTHON) -m venv $(@D)
 	sed '/^torch==/s/$$/$(if $(shell command -v nvidia-smi),,+cpu)/' $< > $(@D)/cpu.txt
 	$(@D)/bin/pip install --quiet --no-compile --disable-pip-version-check --requirement $(@D)/cpu.txt || \

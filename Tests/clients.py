@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package,
-tritonclient and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`; and has
+tritonclient, KServe's and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`; and has
 it prove converted checkpoints.
 
 Each has a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
@@ -44,16 +44,20 @@ def bare(binary: Path, report: Report) -> None:
     client("openai").run_bare(binary, report)
 
 
-GROUPS = {"http": http, "tls": tls, "bare": bare} | {
+def kserve_package(binary: Path, report: Report) -> None:
+    client("kserve").run_package(binary, report)
+
+
+GROUPS = {"http": http, "tls": tls, "bare": bare, "kserve-package": kserve_package} | {
     name: lambda binary, report, name=name: client(name).run(binary, report)
-    for name in ("keys", "tokenizers", "triton", "schemathesis", "converter")
+    for name in ("keys", "tokenizers", "triton", "kserve", "schemathesis", "converter")
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
-    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups of clients, of {', '.join(GROUPS)}")
+    parser.add_argument("--only", required=True, help=f"groups of clients, of {', '.join(GROUPS)}")
     parser.add_argument("--full", action="store_true", help="as many random texts and requests as are worth an hour")
     arguments = parser.parse_args()
 

@@ -208,10 +208,12 @@ check 'chats are sent where text is served' 'status == 404 and "/v1/completions"
 
 # --- the Open Inference Protocol ---------------------------------------------------------------------------------------
 
-for path in /v2/health/live /v2/health/ready "/v2/models/$model/ready"; do
-    call GET "$path"
-    check "$path" 'status == 200 and text == ""'
-done
+call GET /v2/health/live
+check 'it lives' 'status == 200 and body == {"live": True}'
+call GET /v2/health/ready
+check 'it is ready' 'status == 200 and body == {"ready": True}'
+call GET "/v2/models/$model/ready"
+check 'a model is ready' 'status == 200 and body == {"name": "'"$model"'", "ready": True}'
 call GET /v2
 check 'its extensions' 'status == 200 and "sequence" in body["extensions"]'
 call GET "/v2/models/$model"
@@ -229,7 +231,7 @@ for of in "/v2/models/$model" "/v2/models/$model/versions/$version"; do
     check "configuration of $of" 'status == 200 and body["input"][0]["data_type"] == "TYPE_INT64"'
     call GET "$of/stats"
     check "statistics of $of" 'status == 200 and body["model_stats"][0]["inference_stats"]["fail"]["count"] >= 0'
-    call POST "$of/infer" "{$tensor, \"parameters\": {\"sequence_id\": 7, \"sequence_start\": true}}"
+    call POST "$of/infer" "{$tensor, \"model_name\": \"$model\", \"parameters\": {\"sequence_id\": 7, \"sequence_start\": true}}"
     check "a sequence of $of begins" 'status == 200 and body["outputs"][0]["shape"][:2] == [1, 3] and body["parameters"]["step"] == 3'
     call POST "$of/infer" "{$tensor, \"parameters\": {\"sequence_id\": 7, \"sequence_end\": true}}"
     check 'and ends' 'status == 200 and body["parameters"] == {"sequence_id": 7, "step": 6}'

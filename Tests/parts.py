@@ -58,7 +58,7 @@ PARTS = [
     Part("curl", f"PYTHON={PYTHON} Tests/curl.sh {SCANSTEP} {MODELS}", ("build", "python")),
     *(
         Part(f"clients-{groups.partition(',')[0]}", f"{CLIENTS} --only {groups}", ("build", "python"))
-        for groups in ("schemathesis", "converter", "http,tls,keys,bare", "tokenizers", "triton")
+        for groups in ("schemathesis", "converter", "http,tls,keys,bare", "tokenizers", "triton,kserve")
     ),
     Part("leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 4000", ("build", "python")),
     Part("training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP}", ("build", "python")),
@@ -73,6 +73,9 @@ PARTS = [
     ),
     Part("full-training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP} --full", ("build", "python"), soak=True),
     Part("full-leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 100000", ("build", "python"), soak=True),
+    # KServe's package brings what Kubernetes needs, 400 MB: it has an environment of its own.
+    Part("kserve-python", "make --no-print-directory .venv-kserve/ready", soak=True),
+    Part("kserve", f".venv-kserve/bin/python Tests/clients.py --scanstep {SCANSTEP} --only kserve,kserve-package", ("build", "kserve-python"), soak=True),
     Part("checker", f"{PYTHON} Tests/checker.py --scanstep {SCANSTEP} --operations 500000 --kills 200", ("build", "python"), soak=True, cores=2),
     Part("memory", f"{PYTHON} Tests/soak_memory.py --scanstep {SCANSTEP}", ("build", "python"), soak=True),
     Part("fuzz-build", FUZZ_BUILD, soak=True, cores=2),

@@ -19,8 +19,11 @@ struct InferRequest {
     init(_ body: [UInt8], _ served: ServedModel, _ service: Service, _ request: Request) throws(Problem) {
         self.served = served
         let (head, tail) = try Self.parts(of: body, request)
-        let fields = try Fields(bytes: head, allowed: ["id", "parameters", "inputs", "outputs"])
+        let fields = try Fields(bytes: head, allowed: ["id", "model_name", "parameters", "inputs", "outputs"])
         var binary = tail
+        if let name = try fields.string("model_name"), name != served.id {
+            throw .invalid("model_name is \"\(name)\", and the path names model \"\(served.id)\".")
+        }
         id = try fields.string("id")
         let parameters = try fields["parameters"].map { (value) throws(Problem) in
             try Fields(

@@ -75,8 +75,13 @@ extension Service {
 
     /// `GET /v2/models/{model}/ready`: 200 for one that is served.
     @Sendable func modelReady(_ request: Request) async throws -> Response {
-        _ = try versioned(request)
-        return Response()
+        let served = try versioned(request)
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("name", served.id)
+        json.field("ready", true)
+        json.endObject()
+        return Response(json: json)
     }
 
     /// `GET /v2/models/{model}/config`, as Triton tells of a model. Dimensions are without that of the batch.
