@@ -1,6 +1,8 @@
-/// RFC 3339 in UTC with milliseconds, as in `2026-11-23T10:15:00.250Z`.
+/// RFC 3339 in UTC with milliseconds, as in `2026-11-23T10:15:00.250Z`. RFC 3339 has the years 0000 to 9999: a time
+/// outside of them is written as the nearest within.
 public func timestamp(_ secondsSince1970: Double) -> String {
-    let milliseconds = Int((secondsSince1970 * 1000).rounded(.down))
+    let seconds = secondsSince1970.isNaN ? 0 : min(max(secondsSince1970, firstSecond), lastSecond)
+    let milliseconds = Int((seconds * 1000).rounded(.down))
     let (days, inDay) = (milliseconds.floorDivided(by: 86_400_000), milliseconds.floorRemainder(by: 86_400_000))
     // Days to a civil date by eras of 400 years that begin on 1 March.
     let shifted = days + 719_468
@@ -16,6 +18,9 @@ public func timestamp(_ secondsSince1970: Double) -> String {
     let time = "\(padded(inDay / 3_600_000, 2)):\(padded(inDay / 60_000 % 60, 2)):\(padded(inDay / 1000 % 60, 2))"
     return "\(date)T\(time).\(padded(inDay % 1000, 3))Z"
 }
+
+/// 0000-01-01T00:00:00Z and the last millisecond of the year 9999.
+private let (firstSecond, lastSecond) = (-62_167_219_200.0, 253_402_300_799.999)
 
 private func padded(_ number: Int, _ width: Int) -> String {
     let digits = String(number)

@@ -284,6 +284,10 @@ final class Lane {
         if let expected = work.expectedStep, expected != operation.step {
             return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
         }
+        let emitted = work.generation.map { $0.maximumTokens - $0.prior.count } ?? 0
+        guard work.input.count + emitted <= Steps.largest - operation.step else {
+            return end(operation, .failure(.stepLimit(step: operation.step, limit: Steps.largest)))
+        }
         if let generation = work.generation {
             if operation.step == 0 && work.input.count == 0 { return end(operation, .failure(.nothingAbsorbed)) }
             operation.generator = Generator(generation, served.tokenizer)

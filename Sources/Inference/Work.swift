@@ -191,6 +191,8 @@ public enum InferenceError: Error, Equatable {
     case nonFinite(step: Int)
     /// A session that has absorbed nothing has no output to go on from.
     case nothingAbsorbed
+    /// The sequence stands at `step`, and the work could take it beyond `limit`, the largest step.
+    case stepLimit(step: Int, limit: Int)
     /// Its key was that of another request.
     case keyReused
     /// Its reply is too large to be kept.

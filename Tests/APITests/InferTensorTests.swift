@@ -62,6 +62,8 @@ struct InferTensorTests {
             (json("INT64", "[]", data), [], "shape must be"), (json("INT64", "[-1]", data), [], "shape must be"),
             (json("INT64", "[1.5]", data), [], "shape must be"),
             (json("INT64", "[1099511627776,1099511627776]", data), [], "shape must be"),
+            (json("INT64", "[1099511627776,1099511627776,0]", data), [], "shape must be"),
+            (json("INT64", "[0,1,1,1,1,1,1,1,1]", data), [], "shape must be"),
             (json("INT64", "[2]", "\"data\":[[[1,2]]]"), [], "deeper than the 1 dimensions"),
             (json("INT64", "[2]", "\"data\":[1,2.5]"), [], "whole numbers"),
             (json("INT32", "[1]", "\"data\":[2147483648]"), [], "whole numbers"),

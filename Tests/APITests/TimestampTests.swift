@@ -36,6 +36,17 @@ struct TimestampTests {
         }
     }
 
+    @Test(
+        "a time that no year of four digits has is written as the nearest that one has",
+        arguments: [
+            (Double.infinity, "9999-12-31T23:59:59.999Z"), (1e300, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800, "9999-12-31T23:59:59.999Z"), (-.infinity, "0000-01-01T00:00:00.000Z"),
+            (-1e18, "0000-01-01T00:00:00.000Z"), (.nan, "1970-01-01T00:00:00.000Z"),
+        ])
+    func extremes(seconds: Double, expected: String) {
+        #expect(timestamp(seconds) == expected)
+    }
+
     @Test("timestamps sort as their moments do") func order() {
         var random = SeededGenerator(seed: 2)
         for _ in 0..<2000 {

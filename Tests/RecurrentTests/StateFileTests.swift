@@ -57,4 +57,18 @@ struct StateFileTests {
             }
         }
     }
+
+    @Test("the largest step is taken, and every number beyond it is refused") func steps() throws {
+        let model = try model(layers: 1)
+        func file(_ step: Int) -> [UInt8] {
+            StateFile.encode(model.initialState, step: step, of: model, called: "m").bytes
+        }
+        #expect(try StateFile(parsing: file(Steps.largest)).step == (1 << 53) - 1)
+        for step in [Steps.largest + 1, .max, -1] {
+            guard case .corrupt(let reason)? = refusal(file(step), model), reason.contains("its step") else {
+                Issue.record("step \(step): \(String(describing: refusal(file(step), model)))")
+                continue
+            }
+        }
+    }
 }

@@ -23,6 +23,8 @@ struct InferTensor {
     let name: String
     let datatype: TensorDatatype
     let shape: [Int]
+    /// Elements of the shape.
+    private let count: Int
     private let place: String
     private let content: Content
 
@@ -41,12 +43,10 @@ struct InferTensor {
             throw .invalid("\(place)datatype is \(type); input \"\(name)\" may be INT32, INT64, FP32 or BYTES.")
         }
         self.datatype = datatype
-        guard let dimensions = fields["shape"]?.ints(), (1...8).contains(dimensions.count),
-            dimensions.allSatisfy({ (0...1 << 40).contains($0) }),
-            dimensions.reduce((1.0), { $0 * Double($1) }) <= Double(1 << 40)
-        else { throw .invalid("\(place)shape must be an array of 1 to 8 dimensions.") }
-        shape = dimensions
-        let count = dimensions.reduce(1, *)
+        guard let dimensions = fields["shape"]?.ints(), let count = Self.elements(of: dimensions) else {
+            throw .invalid("\(place)shape must be an array of 1 to 8 dimensions, together at most 2^40 elements.")
+        }
+        (shape, self.count) = (dimensions, count)
         var parameters: Fields?
         if let value = fields["parameters"] {
             parameters = try Fields(value, at: place + "parameters.", allowed: ["binary_data_size"])
@@ -76,7 +76,19 @@ struct InferTensor {
         binary = binary.dropFirst(size)
     }
 
-    private var count: Int { shape.reduce(1, *) }
+    /// How many elements a tensor of these dimensions has; nil where they are no shape or the tensor is too large. Bounded
+    /// after each dimension: a zero at the end must not hide an overflow before it.
+    private static func elements(of dimensions: [Int]) -> Int? {
+        guard (1...8).contains(dimensions.count) else { return nil }
+        var count = 1
+        for dimension in dimensions {
+            guard (0...1 << 40).contains(dimension) else { return nil }
+            let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+            guard !overflow, product <= 1 << 40 else { return nil }
+            count = product
+        }
+        return count
+    }
 
     /// The elements of an `INT32` or `INT64`.
     func integers() throws(Problem) -> [Int] {

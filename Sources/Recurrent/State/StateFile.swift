@@ -48,8 +48,8 @@ public struct StateFile: Sendable {
         }
         (model, fingerprint, digest) = (try text("model"), try text("fingerprint"), try text("sha256"))
         let digits = try text("step")
-        guard let step = Int(digits), step >= 0, String(step) == digits else {
-            throw .corrupt(reason: "its step is not a whole number")
+        guard let step = Int(digits), (0...Steps.largest).contains(step), String(step) == digits else {
+            throw .corrupt(reason: "its step is not a whole number from 0 to \(Steps.largest)")
         }
         self.step = step
         let data = header.entries.values.map(\.bytes.lowerBound).min() ?? bytes.count
