@@ -32,6 +32,12 @@ extension Problem {
             ).with("limit", limit)
         case .nothingAbsorbed:
             self = .invalid("The session has absorbed nothing yet, so there is nothing to go on from: give an input.")
+        case .stepLimit(let step, let limit):
+            self = Problem(
+                .unprocessableContent, "step-limit",
+                "The sequence is at step \(step), and this request could take it beyond \(limit), the largest step; "
+                    + "nothing has moved."
+            ).with("step", step).with("limit", limit)
         case .queueFull(let limit):
             self = Problem(.tooManyRequests, "queue-full", "\(limit) operations are waiting already.").retryable(limit)
         case .sessionQueueFull(let limit):
@@ -65,8 +71,13 @@ extension Problem {
         case .unknown(let id):
             self = Problem(.notFound, "session-not-found", "There is no session \"\(SessionID.local(id))\".")
         case .gone(let id, let reason, let lastStep):
-            let name = SessionID.local(id)
-            self = Problem(.gone, "session-gone", "Session \"\(name)\" was \(reason.rawValue) at step \(lastStep).")
+            let what =
+                switch reason {
+                case .damaged: "cannot be used: its row in the database is damaged"
+                case .lost: "was lost when the server ended without order; on disk it stood at step \(lastStep)"
+                case .deleted, .evicted, .expired: "was \(reason.rawValue) at step \(lastStep)"
+                }
+            self = Problem(.gone, "session-gone", "Session \"\(SessionID.local(id))\" \(what).")
                 .with("reason", reason.rawValue).with("last_step", lastStep)
         case .exists(let id):
             self = Problem(.conflict, "session-exists", "There is a session \"\(SessionID.local(id))\" already.")
@@ -102,7 +113,7 @@ extension Problem {
             self = Problem(
                 .serviceUnavailable, "state-dir-failed",
                 "Sessions on disk cannot be used, \(error); the session stands where it is there.")
-        case .onDisk, .makingRoom:
+        case .onDisk, .extraOnDisk, .makingRoom:
             self = Problem(.serviceUnavailable, "state-dir-busy", "Sessions are being moved to or from the disk.")
         case .tooManyCheckpoints(let limit):
             self = Problem(

@@ -30,11 +30,8 @@ final class Engine {
         init(_ lane: Lane) { self.lane = lane }
     }
 
-    /// What the store has done for an operation that waited for it.
-    enum Return: Sendable {
-        case fetched(Result<Restoration, SessionError>)
-        case room(SessionError?)
-    }
+    /// What the store has for an operation that has waited for it.
+    typealias Return = Result<Grant, SessionError>
 
     private let limits: Scheduler.Limits
     private let team: Team
@@ -49,6 +46,8 @@ final class Engine {
     private var hasRetired = false
     /// Sessions with a work under way, and the works that wait for it.
     private var queues: [String: Deque<Operation>] = [:]
+    /// Operations that wait for the store.
+    private var awaiting: [ObjectIdentifier: Operation] = [:]
     private var finished: [Operation] = []
     private var turn = 0
     private var lastStep = Int64.min
@@ -155,6 +154,13 @@ final class Engine {
                 return false
             }
         }
+        for operation in awaiting.values {
+            if let reason = operation.dropReason(at: now) {
+                stopAwaiting(operation, reason)
+            } else {
+                earliest = min(earliest, operation.work.deadline ?? .max)
+            }
+        }
         // Behind the queues: what ends here lets the next of its queue, which has been looked at, into a lane.
         for turn in turns { earliest = min(earliest, turn.lane.sweep(at: now)) }
         earliestDeadline = earliest
@@ -169,7 +175,14 @@ final class Engine {
             }
             queues.values[index].removeAll()
         }
+        for operation in awaiting.values { stopAwaiting(operation, error) }
         for turn in turns { turn.lane.abandon(error) }
+    }
+
+    /// Ends an operation that waits for the store, whose answer will be dropped.
+    private func stopAwaiting(_ operation: Operation, _ error: InferenceError) {
+        awaiting[ObjectIdentifier(operation)] = nil
+        lanes[operation.work.model]!.end(operation, .failure(error))
     }
 
     /// The works that have ended since the last call, in order, into the empty `list`.
@@ -178,32 +191,46 @@ final class Engine {
     // MARK: The store
 
     private func wait(_ operation: Operation, _ error: SessionError) {
-        if case .makingRoom(let bytes) = error {
-            let serial = operation.session?.serial ?? operation.heldSerial
-            sessions.store!.makeRoom(bytes, for: serial) { [comeBack] in comeBack(operation, .room($0)) }
-        } else {
-            sessions.fetch(operation.session?.id ?? operation.sessionID!, serial: operation.work.serial) { [comeBack] in
-                comeBack(operation, .fetched($0))
-            }
+        awaiting[ObjectIdentifier(operation)] = operation
+        if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
+        let serial = operation.session?.serial ?? operation.work.serial ?? operation.heldSerial
+        sessions.ask(for: error, operation.session?.id ?? operation.sessionID, serial: serial) { [comeBack] in
+            comeBack(operation, $0)
         }
     }
 
     /// Goes on with an operation that has waited for the store.
     func takeBack(_ operation: Operation, _ outcome: Return) {
+        guard awaiting.removeValue(forKey: ObjectIdentifier(operation)) != nil else {
+            // It has ended while it waited.
+            if case .success(let grant) = outcome { _ = operation.fetched.take(grant, operation.reservation) }
+            return sessions.giveBack(operation.reservation)
+        }
         let lane = lanes[operation.work.model]!
         switch outcome {
-        case .fetched(.success(let restoration)): replay(operation, restoration)
-        case .fetched(.failure(let error)), .room(let error?): lane.end(operation, .failure(.session(error)))
-        case .room(nil): lane.add(operation)
+        case .success(let grant):
+            if let restoration = operation.fetched.take(grant, operation.reservation) {
+                replay(operation, restoration)
+            } else {
+                goOn(operation)
+            }
+        case .failure(let error): lane.end(operation, .failure(.session(error)))
         }
+    }
+
+    /// Lets an operation that has waited for the store into its lane again.
+    private func goOn(_ operation: Operation) {
+        // Where its inputs were absorbed again it was in no line, and no sweep has seen it.
+        if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
+        lanes[operation.work.model]!.add(operation)
     }
 
     /// Has the inputs absorbed that lead from a stored state to where its session stands, and then goes on.
     private func replay(_ operation: Operation, _ restoration: Restoration) {
         let lane = lanes[operation.work.model]!
         guard let next = restoration.inputs.first else {
-            sessions.place(restoration)
-            return lane.add(operation)
+            operation.fetched.restoration = restoration
+            return goOn(operation)
         }
         var work = Work(model: operation.work.model, target: .detached, input: next.input)
         (work.outputs, work.scan, work.wantsState) = (.none, next.scan, true)
@@ -220,6 +247,7 @@ final class Engine {
 
     private func finish(_ operation: Operation) {
         if let follow = operation.follow { return follow(operation.result!) }
+        sessions.giveBack(operation.reservation)
         if let serial = operation.heldSerial { sessions.release(operation.sessionID!, serial: serial) }
         finished.append(operation)
         let lane = lanes[operation.work.model]!

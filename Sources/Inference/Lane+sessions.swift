@@ -6,7 +6,9 @@ import Sessions
 extension Lane {
     func load(_ operation: Operation, _ id: String) throws(SessionError) {
         let record = try sessions.load(
-            id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id)
+            id, serial: operation.work.serial, into: workspace.states, row: operation.slot, model: served.id,
+            operation.fetched, using: operation.reservation)
+        operation.fetched.restoration = nil
         operation.session = record
         operation.step = record.step
         operation.awaitCommit(of: record)
@@ -15,18 +17,26 @@ extension Lane {
     /// Ends an operation that the table has refused, unless it need only wait.
     func refuse(_ operation: Operation, _ error: SessionError) {
         switch error {
-        case .onDisk, .makingRoom:
+        case .onDisk, .extraOnDisk, .makingRoom:
             giveSlotBack(operation)
             wait(operation, error)
         default: end(operation, .failure(.session(error)))
         }
     }
 
-    /// Whether its session has done it before, or another under the same key: then it ends here.
+    /// Whether its session has done it before, or another under the same key: then it ends here, or waits for what the
+    /// store knows of that.
     func replay(_ operation: Operation, at now: Int64) -> Bool {
-        guard let idempotency = operation.work.idempotency, let session = operation.session,
-            let known = try? sessions.reply(session.id, serial: session.serial, key: idempotency.key)
-        else { return false }
+        guard let idempotency = operation.work.idempotency, let session = operation.session else { return false }
+        let known: StoredReply?
+        do throws(SessionError) {
+            known = try sessions.reply(
+                session.id, serial: session.serial, key: idempotency.key, operation.fetched)
+        } catch {
+            refuse(operation, error)
+            return true
+        }
+        guard let known else { return false }
         if known.digest == idempotency.digest {
             operation.reply = known.body
             var completion = operation.completion(at: now)
@@ -57,19 +67,24 @@ extension Lane {
         case nil: break
         case .fork(let ids):
             completion.forks = try sessions.fork(
-                session.id, serial: session.serial, into: ids, quota: operation.work.quota)
+                session.id, serial: session.serial, into: ids, quota: operation.work.quota,
+                using: operation.reservation)
             operation.awaitCommit(of: completion.forks[0])
         case .checkpoint(let name):
-            let made = try sessions.checkpoint(session.id, serial: session.serial, name: name)
+            let made = try sessions.checkpoint(
+                session.id, serial: session.serial, name: name, operation.fetched, using: operation.reservation)
             completion.checkpoints = [made.checkpoint]
             operation.awaitCommit(of: made.session)
         case .listCheckpoints:
-            completion.checkpoints = try sessions.checkpoints(session.id, serial: session.serial)
+            completion.checkpoints = try sessions.checkpoints(
+                session.id, serial: session.serial, operation.fetched)
         case .deleteCheckpoint(let name):
-            let record = try sessions.deleteCheckpoint(session.id, serial: session.serial, name: name)
+            let record = try sessions.deleteCheckpoint(
+                session.id, serial: session.serial, name: name, operation.fetched)
             operation.awaitCommit(of: record)
         case .rewind(let target):
-            let record = try sessions.rewind(session.id, serial: session.serial, to: target)
+            let record = try sessions.rewind(
+                session.id, serial: session.serial, to: target, operation.fetched, using: operation.reservation)
             (completion.session, completion.step) = (record, record.step)
             operation.awaitCommit(of: record)
         }
@@ -94,7 +109,8 @@ extension Lane {
                 operation.session = try sessions.save(
                     session.id, serial: session.serial, version: session.version, from: workspace.states,
                     row: operation.slot, step: operation.step, absorbed: isJournaled ? operation.unsaved : nil,
-                    reply: reply)
+                    reply: reply, operation.fetched, using: operation.reservation)
+                operation.fetched.restoration = nil
             } else {
                 switch operation.work.target {
                 case .create(let id): try create(operation, id)
@@ -107,7 +123,7 @@ extension Lane {
             return true
         } catch {
             switch error {
-            case .onDisk, .makingRoom:
+            case .onDisk, .extraOnDisk, .makingRoom:
                 operation.parkedState = workspace.states.values(operation.slot)
                 operation.isUnsaved = true
             default: break
@@ -120,7 +136,8 @@ extension Lane {
     private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
         operation.session = try sessions.create(
             id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
-            policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota)
+            policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota,
+            using: operation.reservation)
         operation.isNew = true
     }
 }

@@ -6,8 +6,9 @@ import Threading
 
 /// A `Work` on its way through the scheduler.
 ///
-/// Made by the submitter, from then on touched by the scheduler's thread alone, but for the atomic flag: that makes
-/// `@unchecked Sendable` true.
+/// One thread at a time uses it, and hands it over under a lock: the submitter until it is submitted, the scheduler's
+/// thread until it is among the finished, and then the thread that reports its result, which is the store's where the
+/// result waits for the disk. The atomic flag alone is for all threads. That makes `@unchecked Sendable` true.
 final class Operation: @unchecked Sendable {
     /// Who is told of the end.
     enum Reporter {
@@ -32,7 +33,10 @@ final class Operation: @unchecked Sendable {
     var session: SessionRecord?
     /// The serial of the session that it keeps from being idle.
     var heldSerial: UInt64?
-    /// Whether it has made that.
+    /// What the store has given it for its session, and the memory for that.
+    var fetched = Fetched()
+    let reservation = Reservation()
+    /// Whether it has made its session.
     var isNew = false
     /// Inputs that the state has absorbed in its life.
     var step = 0

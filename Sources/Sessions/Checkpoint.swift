@@ -6,7 +6,7 @@ public struct Checkpoint: Sendable, Equatable {
     public let step: Int
     /// Seconds since 1970 at which the checkpoint was made, or the session moved on.
     public let createdAt: Double
-    /// Of its model's slab.
+    /// Of its model's slab; −1 for one that is on disk only.
     let slot: Int
 
     /// Named checkpoints of one session.

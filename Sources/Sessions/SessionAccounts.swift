@@ -7,10 +7,14 @@ import Threading
 final class SessionAccounts: @unchecked Sendable {
     /// Bytes that states and their overhead may take.
     let budget: Int
-    /// Seconds since 1970.
+    /// Seconds since 1970, which may be set forward and back.
     let clock: @Sendable () -> Double
+    /// Seconds that only pass, by which sessions end.
+    let steady: @Sendable () -> Double
     /// The tier behind the memory; nil where there is none.
     let store: SessionStore?
+    /// More than any machine has, and little enough that sums of such numbers are numbers.
+    private static let largestBudget = 1 << 60
     private let used = Atomic<Int>(0)
     private let removed = Atomic<Int>(0)
     private let latestUse = Atomic<UInt64>(0)
@@ -19,8 +23,11 @@ final class SessionAccounts: @unchecked Sendable {
     private var holdings: [String: Holdings] = [:]
     private var ends: [SessionError.GoneReason: Int] = [:]
 
-    init(budget: Int, tombstones: Int, store: SessionStore?, clock: @escaping @Sendable () -> Double) {
-        (self.budget, self.store, self.clock) = (budget, store, clock)
+    init(
+        budget: Int, tombstones: Int, store: SessionStore?, clock: @escaping @Sendable () -> Double,
+        steady: @escaping @Sendable () -> Double
+    ) {
+        (self.budget, self.store, self.clock, self.steady) = (min(budget, Self.largestBudget), store, clock, steady)
         self.tombstones = Tombstones(limit: tombstones)
     }
 

@@ -19,14 +19,18 @@ public enum SessionError: Error, Equatable {
 
     /// The store could not take it, or give it back; the session stands where the store has it.
     case store(StoreError)
-    /// Its state is on disk: fetch it first.
+    /// Its state is on disk: ask the store for it and try again.
     case onDisk
-    /// Others must be moved to disk to make room for so many bytes: wait for that and ask again.
+    /// Something that it has beside its state is on disk: ask the store for that and try again.
+    case extraOnDisk(StoredExtra)
+    /// Other sessions must move to disk to make room for so many bytes: ask the store for them and try again.
     case makingRoom(Int)
 
     public enum GoneReason: String, Sendable, CaseIterable {
         case deleted, evicted, expired
         /// It was in memory only when the server ended.
         case lost
+        /// The database's row of it has changed on the disk.
+        case damaged
     }
 }

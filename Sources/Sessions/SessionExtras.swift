@@ -1,4 +1,5 @@
-/// What few sessions have: states to go back to, replies to give again.
+/// What few sessions have: states to go back to, replies to give again. Those of a session that has come back from disk
+/// are those that it has had since: the others stay on disk.
 final class SessionExtras {
     /// Named ones in order of creation.
     var checkpoints: [Checkpoint] = []
@@ -14,20 +15,12 @@ final class SessionExtras {
 
     /// All states to go back to, in order of time.
     var all: [Checkpoint] { (recent + checkpoints).sorted { ($0.createdAt, $0.step) < ($1.createdAt, $1.step) } }
-
-    /// The state that `target` means.
-    func find(_ target: RewindTarget) throws(SessionError) -> Checkpoint {
-        let found =
-            switch target {
-            case .checkpoint(let name): checkpoints.first { $0.name == name }
-            case .step(let step): recent.last { $0.step == step } ?? checkpoints.last { $0.step == step }
-            }
-        guard let found else { throw .noCheckpoint(target, steps: Set(all.map(\.step)).sorted()) }
-        return found
-    }
 }
 
 extension SessionExtras {
+    /// Whether there is anything that can move to disk.
+    var hasStorable: Bool { !checkpoints.isEmpty || !replies.isEmpty }
+
     /// Keeps a reply, the last ones of them.
     func keep(_ reply: StoredReply) {
         replies.removeAll { $0.key == reply.key }

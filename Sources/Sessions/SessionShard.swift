@@ -15,6 +15,13 @@ final class SessionShard: @unchecked Sendable {
         /// Its last use; the least of all sessions is the first to make room.
         var use: UInt64
         var extras: SessionExtras?
+        /// Whether the store may have checkpoints or replies of it that are not in `extras`.
+        var hasStoredExtras = false
+        /// How often it has left the memory.
+        var departures: Departures = 0
+        /// Seconds on the steady clock at which it was last used, and at which it was made.
+        var restsSince: Double
+        let born: Double
         /// The version at which the store has it whole; 0 where it has not.
         var storedVersion: UInt64 = 0
         /// The last commit that is of it.
@@ -23,8 +30,9 @@ final class SessionShard: @unchecked Sendable {
         /// Whether the store knows of it.
         var isStored: Bool { storedVersion > 0 || lastCommit > 0 }
 
+        /// Whether its time has come, at that time on the steady clock.
         func hasEnded(at now: Double) -> Bool {
-            now >= record.createdAt + record.policy.total || holds == 0 && now >= record.expiresAt
+            now >= born + record.policy.total || holds == 0 && now >= restsSince + record.policy.idle
         }
     }
 
@@ -45,6 +53,7 @@ final class SessionShard: @unchecked Sendable {
     /// Sessions whose states are in memory.
     private(set) var inMemory = 0
     var alarmCount: Int { alarms.count }
+    var alarmTimes: [Double] { alarms.unordered.map(\.time) }
 
     subscript(index: Int) -> Entry {
         // Read in place: an entry is some hundred bytes.
@@ -94,13 +103,19 @@ final class SessionShard: @unchecked Sendable {
     // MARK: Moving
 
     /// Takes in a session whose state is in `slot` and paid for.
+    /// - Parameter rest: seconds since it was last used and since it was made.
     @discardableResult
-    func insert(_ record: SessionRecord, _ slab: StateSlab, slot: Int) -> Int {
+    func insert(
+        _ record: SessionRecord, _ slab: StateSlab, slot: Int, rest: (use: Double, creation: Double) = (0, 0)
+    ) -> Int {
+        let now = accounts.steady()
         accounts.charge(SessionTable.overheadBytes)
         accounts.forget(record.id)
         let index = freeEntries.popLast() ?? entries.count
         if index == entries.count { entries.append(nil) }
-        entries[index] = Entry(record: record, slab: slab, slot: slot, use: accounts.nextUse())
+        entries[index] = Entry(
+            record: record, slab: slab, slot: slot, use: accounts.nextUse(), restsSince: now - rest.use,
+            born: now - rest.creation)
         indices[record.id] = index
         if slot >= 0 {
             uses.append(index)
@@ -108,22 +123,28 @@ final class SessionShard: @unchecked Sendable {
         }
         creations[SessionID.owner(record.id), default: CreationOrder()].append(serial: record.serial, index: index)
         accounts.count(record, 1)
-        setAlarm(index, after: record.createdAt)
+        setAlarm(index, after: now)
         // Alarms of sessions that ended otherwise must not gather until their time.
         if alarms.count > 2 * indices.count + 1000 {
             alarms = Heap()
-            for index in indices.values { setAlarm(index, after: record.createdAt) }
+            for index in indices.values { setAlarm(index, after: now) }
         }
         return index
     }
 
     /// Takes note of a use.
     func touch(_ index: Int) {
-        self[index].record.lastUsedAt = accounts.clock()
+        rest(index)
         self[index].use = accounts.nextUse()
         guard self[index].slot >= 0, uses.last != index else { return }
         uses.remove(index)
         uses.append(index)
+    }
+
+    /// Takes note that the session is at rest from now on.
+    func rest(_ index: Int) {
+        self[index].record.lastUsedAt = accounts.clock()
+        self[index].restsSince = accounts.steady()
     }
 
     /// Gives the session a slot, which is paid for.
@@ -141,14 +162,21 @@ final class SessionShard: @unchecked Sendable {
         uses.remove(index)
         inMemory -= 1
         accounts.release(entry.slot, of: entry.slab)
-        releaseExtras(entry)
+        shedExtras(index)
+        if let extras = self[index].extras {
+            accounts.charge(-extras.bytes)
+            for state in extras.recent { accounts.release(state.slot, of: entry.slab) }
+        }
         (self[index].slot, self[index].record.isInMemory, self[index].extras) = (-1, false, nil)
+        self[index].departures &+= 1
     }
 
-    private func releaseExtras(_ entry: Entry) {
-        guard let extras = entry.extras else { return }
-        accounts.charge(-extras.bytes)
-        for checkpoint in extras.checkpoints + extras.recent { accounts.release(checkpoint.slot, of: entry.slab) }
+    /// Gives the memory of the checkpoints and replies back, which the store has.
+    func shedExtras(_ index: Int) {
+        guard let extras = self[index].extras, extras.hasStorable else { return }
+        for checkpoint in extras.checkpoints { accounts.release(checkpoint.slot, of: self[index].slab) }
+        changeExtras(index) { ($0.checkpoints, $0.replies) = ([], []) }
+        self[index].hasStoredExtras = true
     }
 
     /// The sessions used least recently that may leave the memory, at most so many, with the numbers of their uses.
@@ -198,10 +226,10 @@ final class SessionShard: @unchecked Sendable {
 
     // MARK: Expiry
 
-    /// Ends sessions whose time has come and returns the time. Where there are many at once, later calls end the rest.
+    /// Ends sessions whose time has come and returns the time on the steady clock. Where there are many at once, later calls end the rest.
     @discardableResult
     func expire() -> Double {
-        let now = accounts.clock()
+        let now = accounts.steady()
         var looked = 0
         while let alarm = alarms.min, alarm.time <= now, looked < 100 {
             alarms.removeMin()
@@ -218,10 +246,10 @@ final class SessionShard: @unchecked Sendable {
     }
 
     private func setAlarm(_ index: Int, after now: Double) {
-        let record = self[index].record
-        let idleEnd = (self[index].holds > 0 ? now : record.lastUsedAt) + record.policy.idle
-        let time = min(idleEnd, record.createdAt + record.policy.total)
-        if time < .infinity { alarms.insert(ExpiryAlarm(time: time, serial: record.serial, index: index)) }
+        let entry = self[index]
+        let idleEnd = (entry.holds > 0 ? now : entry.restsSince) + entry.record.policy.idle
+        let time = min(idleEnd, entry.born + entry.record.policy.total)
+        if time < .infinity { alarms.insert(ExpiryAlarm(time: time, serial: entry.record.serial, index: index)) }
     }
 }
 

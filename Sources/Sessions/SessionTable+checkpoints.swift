@@ -3,18 +3,24 @@ import Threading
 /// States to which a session can go back.
 extension SessionTable {
     /// Names the state at which the session stands, so that it can be rewound to it; nil for a name made of its step.
+    /// - Parameters:
+    ///   - fetched: what the store has given for it.
+    ///   - reservation: the memory for that.
     /// - Returns: also the session, for its commit.
     public func checkpoint(
-        _ id: String, serial: UInt64, name: String?
+        _ id: String, serial: UInt64, name: String?, _ fetched: Fetched = Fetched(),
+        using reservation: Reservation? = nil
     ) throws(SessionError) -> (checkpoint: Checkpoint, session: SessionRecord) {
         try additions.withLock { () throws(SessionError) in
             try withState(id, serial) { (shard, index) throws(SessionError) in
                 shard.touch(index)
-                let made = shard[index].extras?.checkpoints ?? []
+                let names = (shard[index].extras?.checkpoints ?? []).compactMap(\.name)
+                let known = try names + fetched.checkpoints(of: shard[index]).map(\.name)
                 let name = name ?? "step-\(shard[index].record.step)"
-                if made.contains(where: { $0.name == name }) { throw .checkpointExists(name: name) }
-                if made.count == Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
+                if known.contains(name) { throw .checkpointExists(name: name) }
+                if known.count >= Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
             }
+            spend(reservation)
             try makeRoom(sparing: serial) { Self.checkpointBytes }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let (record, slot) = (shard[index].record, shard[index].slot)
@@ -30,36 +36,120 @@ extension SessionTable {
     }
 
     /// The states to which the session can be rewound, in order of time.
-    public func checkpoints(_ id: String, serial: UInt64) throws(SessionError) -> [Checkpoint] {
-        try withState(id, serial) { (shard, index) throws(SessionError) in shard[index].extras?.all ?? [] }
+    /// - Parameter fetched: what the store has given for it.
+    public func checkpoints(
+        _ id: String, serial: UInt64, _ fetched: Fetched = Fetched()
+    ) throws(SessionError) -> [Checkpoint] {
+        try withState(id, serial) { (shard, index) throws(SessionError) in
+            try Self.checkpoints(of: shard[index], fetched)
+        }
+    }
+
+    private static func checkpoints(
+        of entry: SessionShard.Entry, _ fetched: Fetched
+    ) throws(SessionError) -> [Checkpoint] {
+        let stored = try fetched.checkpoints(of: entry).map {
+            Checkpoint(name: $0.name, step: $0.step, createdAt: $0.createdAt, slot: -1)
+        }
+        let here = entry.extras.map { $0.recent + $0.checkpoints } ?? []
+        return (stored + here).sorted { ($0.createdAt, $0.step) < ($1.createdAt, $1.step) }
+    }
+
+    /// The refusal for a state that the session does not keep.
+    private static func missing(
+        _ target: RewindTarget, _ entry: SessionShard.Entry, _ fetched: Fetched
+    ) throws(SessionError) -> SessionError {
+        .noCheckpoint(target, steps: Set(try checkpoints(of: entry, fetched).map(\.step)).sorted())
     }
 
     /// Forgets a named checkpoint.
+    /// - Parameter fetched: what the store has given for it.
     public func deleteCheckpoint(
-        _ id: String, serial: UInt64, name: String
+        _ id: String, serial: UInt64, name: String, _ fetched: Fetched = Fetched()
     ) throws(SessionError) -> SessionRecord {
         try withState(id, serial) { (shard, index) throws(SessionError) in
-            let found = try (shard[index].extras ?? SessionExtras()).find(.checkpoint(name))
-            shard.changeExtras(index) { extras in extras.checkpoints.removeAll { $0.name == name } }
-            accounts.release(found.slot, of: shard[index].slab)
+            if let found = shard[index].extras?.checkpoints.first(where: { $0.name == name }) {
+                shard.changeExtras(index) { extras in extras.checkpoints.removeAll { $0.name == name } }
+                accounts.release(found.slot, of: shard[index].slab)
+            } else if try !fetched.checkpoints(of: shard[index]).contains(where: { $0.name == name }) {
+                throw try Self.missing(.checkpoint(name), shard[index], fetched)
+            }
             queue(shard, index, shard[index].change(.checkpointRemoved(name), from: shard[index].record))
             return shard[index].record
         }
     }
 
+    /// A state that a session can be rewound to.
+    private enum Found {
+        case here(Checkpoint)
+        case stored(StoredCheckpoint)
+    }
+
     /// Lets the session stand where it once stood. What it leaves is the latest of its recent states, if it keeps any.
-    public func rewind(_ id: String, serial: UInt64, to target: RewindTarget) throws(SessionError) -> SessionRecord {
+    /// - Parameters:
+    ///   - fetched: what the store has given for it.
+    ///   - reservation: the memory for that.
+    public func rewind(
+        _ id: String, serial: UInt64, to target: RewindTarget, _ fetched: Fetched = Fetched(),
+        using reservation: Reservation? = nil
+    ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
-            try withState(id, serial) { (shard, index) throws(SessionError) in
-                let found = try (shard[index].extras ?? SessionExtras()).find(target)
-                // Before anything is given back: it may be the oldest of the recent states.
-                shard[index].slab.share(found.slot)
+            let found = try withState(id, serial) { (shard, index) throws(SessionError) in
+                try Self.find(target, shard[index], fetched)
+            }
+            if case .stored = found {
+                spend(reservation)
+                try makeRoom(sparing: serial) { () throws(SessionError) in
+                    try withState(id, serial) { (shard, index) throws(SessionError) in
+                        let isKept = shard[index].record.policy.recentStates > 0
+                        return shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)
+                    }
+                }
+            }
+            return try withState(id, serial) { (shard, index) throws(SessionError) in
+                let slab = shard[index].slab
+                let (slot, step): (Int, Int)
+                switch found {
+                case .here(let checkpoint):
+                    (slot, step) = (checkpoint.slot, checkpoint.step)
+                    // Before anything is given back: it may be the oldest of the recent states.
+                    slab.share(slot)
+                case .stored(let checkpoint):
+                    (slot, step) = (slab.take(), checkpoint.step)
+                    accounts.charge(slab.slotBytes)
+                    slab.write(slot, checkpoint.state)
+                }
                 shard.touch(index)
-                if !retire(shard, index) { accounts.release(shard[index].slot, of: shard[index].slab) }
-                shard[index].slot = found.slot
-                return note(shard, index, found.step, nil, nil)
+                if !retire(shard, index) { accounts.release(shard[index].slot, of: slab) }
+                shard[index].slot = slot
+                return note(shard, index, step, nil, nil)
             }
         }
+    }
+
+    /// The state that `target` means.
+    private static func find(
+        _ target: RewindTarget, _ entry: SessionShard.Entry, _ fetched: Fetched
+    ) throws(SessionError) -> Found {
+        let named = entry.extras?.checkpoints ?? []
+        let name: String
+        switch target {
+        case .checkpoint(let wanted):
+            if let found = named.first(where: { $0.name == wanted }) { return .here(found) }
+            name = wanted
+        case .step(let step):
+            if let found = entry.extras?.recent.last(where: { $0.step == step })
+                ?? named.last(where: { $0.step == step })
+            {
+                return .here(found)
+            }
+            guard let found = try fetched.checkpoints(of: entry).last(where: { $0.step == step }) else {
+                throw try missing(target, entry, fetched)
+            }
+            name = found.name
+        }
+        guard let state = try fetched.state(name, of: entry) else { throw try missing(target, entry, fetched) }
+        return .stored(state)
     }
 
     // MARK: Under `additions` and the shard's lock

@@ -2,6 +2,10 @@ import Threading
 
 /// Room for what is to come. All of it under `additions`.
 extension SessionTable {
+    /// Lets the memory that is reserved for an operation be taken by what it is for: nobody else adds to the memory
+    /// meanwhile.
+    func spend(_ reservation: Reservation?) { if let reservation { giveBack(reservation) } }
+
     /// Makes room for so many bytes by kept states of prompts and, if that is not enough, by the sessions used least
     /// recently, but not the one of that serial. With a store it is the store's thread that moves sessions away: a session
     /// that is here may take a little more than there is until then, others have to wait for that: `makingRoom`.

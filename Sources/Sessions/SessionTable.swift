@@ -37,12 +37,14 @@ public final class SessionTable: @unchecked Sendable {
     ///   - tombstones: gone sessions to remember.
     ///   - shards: parts with a lock each.
     ///   - store: the tier behind the memory, whose sessions are taken in and which the table then uses.
-    ///   - clock: seconds since 1970.
+    ///   - clock: seconds since 1970, which may be set forward and back.
+    ///   - steady: seconds that only pass, by which sessions end; nil for the clock.
     public init(
         budget: Int, tombstones: Int = 100_000, shards: Int = 16, store: SessionStore? = nil,
-        clock: @escaping @Sendable () -> Double
+        clock: @escaping @Sendable () -> Double, steady: (@Sendable () -> Double)? = nil
     ) throws(StoreError) {
-        let accounts = SessionAccounts(budget: budget, tombstones: tombstones, store: store, clock: clock)
+        let accounts = SessionAccounts(
+            budget: budget, tombstones: tombstones, store: store, clock: clock, steady: steady ?? clock)
         self.accounts = accounts
         self.shards = (0..<shards).map { _ in SessionShard(accounts) }
         try store?.start(self)
@@ -50,9 +52,11 @@ public final class SessionTable: @unchecked Sendable {
 
     /// A table without a store.
     public convenience init(
-        budget: Int, tombstones: Int = 100_000, shards: Int = 16, clock: @escaping @Sendable () -> Double
+        budget: Int, tombstones: Int = 100_000, shards: Int = 16, clock: @escaping @Sendable () -> Double,
+        steady: (@Sendable () -> Double)? = nil
     ) {
-        try! self.init(budget: budget, tombstones: tombstones, shards: shards, store: nil, clock: clock)
+        try! self.init(
+            budget: budget, tombstones: tombstones, shards: shards, store: nil, clock: clock, steady: steady)
     }
 
     /// The tier behind the memory; nil where there is none.
@@ -77,14 +81,20 @@ public final class SessionTable: @unchecked Sendable {
     /// Bytes that the sessions take, of the budget.
     public var usedMemory: Int { accounts.usedBytes }
 
-    /// For tests.
+    /// For tests: how many alarms there are, and when they ring, on the steady clock.
     var alarmCount: Int { shards.reduce(0) { sum, shard in shard.lock.withLock { sum + shard.alarmCount } } }
+    var alarmTimes: [Double] { shards.flatMap { shard in shard.lock.withLock { shard.alarmTimes } }.sorted() }
 
     // MARK: Looking up
 
     /// The session called `id`. Does not count as a use.
     public func record(_ id: String) throws(SessionError) -> SessionRecord {
         try with(id) { (shard, index) throws(SessionError) in shard[index].record }
+    }
+
+    /// The session called `id` of that serial.
+    func record(_ id: String, serial: UInt64) throws(SessionError) -> SessionRecord {
+        try with(id, serial) { (shard, index) throws(SessionError) in shard[index].record }
     }
 
     /// Up to `limit` sessions of an owner in order of creation, those made after the session `after`, and whether more
@@ -118,15 +128,28 @@ public final class SessionTable: @unchecked Sendable {
     ///
     /// With a `serial` it must be that very session. A session of another model than `model` has taken the name of one
     /// that ended: unknown.
+    /// - Parameters:
+    ///   - fetched: what the store has given for it: a session that comes back from disk is placed and copied at once, so
+    ///     that no other can take its place between.
+    ///   - reservation: the memory for that.
     public func load(
-        _ id: String, serial: UInt64? = nil, into states: Matrix, row: Int, model: String
+        _ id: String, serial: UInt64? = nil, into states: Matrix, row: Int, model: String,
+        _ fetched: Fetched = Fetched(), using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
-        try with(id, serial) { (shard, index) throws(SessionError) in
+        func copy(_ shard: SessionShard, _ index: Int) throws(SessionError) -> SessionRecord {
             guard shard[index].record.model == model else { throw .unknown(id: id) }
             guard shard[index].slot >= 0 else { throw .onDisk }
             shard.touch(index)
             shard[index].slab.read(shard[index].slot, into: states, row: row)
             return shard[index].record
+        }
+        guard let restoration = fetched.restoration else { return try with(id, serial, copy) }
+        return try additions.withLock { () throws(SessionError) in
+            spend(reservation)
+            return try with(id, serial) { (shard, index) throws(SessionError) in
+                place(restoration, shard, index)
+                return try copy(shard, index)
+            }
         }
     }
 
@@ -138,9 +161,11 @@ public final class SessionTable: @unchecked Sendable {
     ///   - quota: of `owner`, whose it is.
     public func create(
         id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
-        policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil
+        policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil,
+        using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
+            spend(reservation)
             let id = wanted ?? SessionID.scoped(SessionID.random(), owner: owner)
             try requireFree(id)
             let stateBytes = states.columns * MemoryLayout<Float>.size
@@ -159,9 +184,11 @@ public final class SessionTable: @unchecked Sendable {
     /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
     /// They share its state's memory until they move. Evicts others as needed.
     public func fork(
-        _ id: String, serial: UInt64, into wanted: [String?], quota: SessionQuota? = nil
+        _ id: String, serial: UInt64, into wanted: [String?], quota: SessionQuota? = nil,
+        using reservation: Reservation? = nil
     ) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
+            spend(reservation)
             let parent = try withState(id, serial) { (shard, index) throws(SessionError) in shard[index] }
             let owner = SessionID.owner(id)
             let ids = wanted.map { $0 ?? SessionID.scoped(SessionID.random(), owner: owner) }
@@ -202,13 +229,23 @@ public final class SessionTable: @unchecked Sendable {
     /// Moves the session to `step` with row `row` of `states`, and keeps the reply to the request that did that, if it
     /// may come again. `serial` and `version` are of the load before: a session that ended in the meantime is gone, even
     /// if its name was taken anew, and one that the store could not keep up with is where the store has it.
-    /// - Parameter absorbed: what led from the state before to this one; nil for a state from elsewhere.
+    /// - Parameters:
+    ///   - absorbed: what led from the state before to this one; nil for a state from elsewhere.
+    ///   - fetched: what the store has given for it, where it had to leave the memory since the load.
+    ///   - reservation: the memory for that.
     public func save(
         _ id: String, serial: UInt64, version: UInt64? = nil, from states: Matrix, row: Int, step: Int,
-        absorbed: [Absorbed]? = nil, reply: StoredReply? = nil
+        absorbed: [Absorbed]? = nil, reply: StoredReply? = nil, _ fetched: Fetched = Fetched(),
+        using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         let moved: SessionRecord? = try with(id, serial) { (shard, index) throws(SessionError) in
-            try Self.require(version, of: shard[index])
+            guard version ?? shard[index].record.version == shard[index].record.version else {
+                throw .store(.failed(what: "the move before was not taken"))
+            }
+            guard shard[index].slot >= 0 else {
+                guard let restoration = fetched.restoration, fits(restoration, shard[index]) else { throw .onDisk }
+                return nil
+            }
             shard.touch(index)
             let entry = shard[index]
             guard reply == nil, entry.record.policy.recentStates == 0, !entry.slab.isShared(entry.slot) else {
@@ -219,23 +256,19 @@ public final class SessionTable: @unchecked Sendable {
         }
         if let moved { return moved }
         return try additions.withLock { () throws(SessionError) in
+            spend(reservation)
+            try withState(id, serial, fetched.restoration) { (_, _) throws(SessionError) in }
             try makeRoomToMove(id, serial, reply)
-            return try with(id, serial) { (shard, index) throws(SessionError) in
-                try Self.require(version, of: shard[index])
+            return try withState(id, serial, fetched.restoration) { (shard, index) throws(SessionError) in
+                guard version ?? shard[index].record.version == shard[index].record.version else {
+                    throw .store(.failed(what: "the move before was not taken"))
+                }
                 leaveSlot(shard, index)
                 shard[index].slab.write(shard[index].slot, from: states, row: row)
                 if let reply { shard.changeExtras(index) { $0.keep(reply) } }
                 return note(shard, index, step, absorbed, reply)
             }
         }
-    }
-
-    /// The session must stand at that version, if one is given, and in memory: others may have had need of its place.
-    private static func require(_ version: UInt64?, of entry: SessionShard.Entry) throws(SessionError) {
-        guard version ?? entry.record.version == entry.record.version else {
-            throw .store(.failed(what: "the move before was not taken"))
-        }
-        guard entry.slot >= 0 else { throw .onDisk }
     }
 
     /// Takes note that the session has moved, and has the store know it.
@@ -255,13 +288,13 @@ public final class SessionTable: @unchecked Sendable {
         return shard[index].record
     }
 
-    /// Has the store know of a change of a session that is to be durable.
+    /// Queues a change of a session that is to be durable, or of what the store has of one that is not.
     func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
         guard let store = accounts.store else { return }
-        guard shard[index].record.policy.durability != .none else {
+        if shard[index].record.policy.durability == .none {
             // What is being written of it at this moment is no longer all of it.
             shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
-            return
+            guard case .checkpointRemoved = change.kind, shard[index].hasStoredExtras else { return }
         }
         let commit = store.append([change])
         shard[index].lastCommit = commit
@@ -269,9 +302,13 @@ public final class SessionTable: @unchecked Sendable {
     }
 
     /// The reply that is kept under the key.
-    public func reply(_ id: String, serial: UInt64, key: String) throws(SessionError) -> StoredReply? {
+    /// - Parameter fetched: what the store has given for it.
+    public func reply(
+        _ id: String, serial: UInt64, key: String, _ fetched: Fetched = Fetched()
+    ) throws(SessionError) -> StoredReply? {
         try with(id, serial) { (shard, index) throws(SessionError) in
-            shard[index].extras?.replies.first { $0.key == key }
+            if let reply = shard[index].extras?.replies.first(where: { $0.key == key }) { return reply }
+            return try fetched.reply(key, of: shard[index])
         }
     }
 
@@ -291,8 +328,15 @@ public final class SessionTable: @unchecked Sendable {
     public func release(_ id: String, serial: UInt64) {
         try? with(id, serial) { (shard, index) throws(SessionError) in
             shard[index].holds -= 1
-            if shard[index].record.policy.idle < .infinity { shard[index].record.lastUsedAt = accounts.clock() }
+            if shard[index].record.policy.idle < .infinity { shard.rest(index) }
         }
+        if accounts.usedBytes > budget { store?.spill() }
+    }
+
+    /// Gives back what an operation that has ended has left of its memory.
+    public func giveBack(_ reservation: Reservation) {
+        if reservation.bytes > 0 { accounts.charge(-reservation.bytes) }
+        reservation.bytes = 0
     }
 
     // MARK: Shards
@@ -315,11 +359,14 @@ public final class SessionTable: @unchecked Sendable {
         return try shard.lock.withLock { () throws(SessionError) in try body(shard, try shard.index(id, serial)) }
     }
 
-    /// The same, for what needs the session's state: it must be in memory.
+    /// The same, for what needs the session's state: it must be in memory, or is placed there by a restoration, for
+    /// which there is room under `additions`.
     func withState<R>(
-        _ id: String, _ serial: UInt64? = nil, _ body: (SessionShard, Int) throws(SessionError) -> R
+        _ id: String, _ serial: UInt64? = nil, _ restoration: Restoration? = nil,
+        _ body: (SessionShard, Int) throws(SessionError) -> R
     ) throws(SessionError) -> R {
         try with(id, serial) { (shard, index) throws(SessionError) in
+            if let restoration { place(restoration, shard, index) }
             guard shard[index].slot >= 0 else { throw .onDisk }
             return try body(shard, index)
         }
@@ -330,7 +377,7 @@ public final class SessionTable: @unchecked Sendable {
     private func requireFree(_ id: String) throws(SessionError) {
         precondition(SessionID.isScoped(id), "session id \(id)")
         let shard = shard(id)
-        let isTaken = shard.lock.withLock { shard.live(id, at: accounts.clock()) != nil }
+        let isTaken = shard.lock.withLock { shard.live(id, at: accounts.steady()) != nil }
         if isTaken { throw .exists(id: id) }
     }
 

@@ -1,6 +1,8 @@
+import Kernels
 import Recurrent
 import TestSupport
 import Testing
+import Threading
 
 @testable import Inference
 @testable import Sessions
@@ -169,5 +171,26 @@ struct RefusalTests {
         work.generation = generation(3)
         #expect(await server.scheduler.stream(work).rest().end.error == .draining)
         server.scheduler.stop()
+    }
+
+    @Test("a state that is not finite is not saved, whatever the outputs are") func stateAlone() throws {
+        let model = try smallModel()
+        let sessions = SessionTable(budget: 1 << 20) { 0 }
+        var ended: [Operation] = []
+        let lane = Lane(
+            model, sessions, slots: LaneSlots(rows: 128), team: Team(threads: 1), clock: { 0 }, willCompute: { _ in },
+            wait: { _, _ in }, ended: { ended.append($0) })
+        var work = Work(model: model.id, target: .create(id: "s"), input: .tokens(.init(repeating: 1, count: 1000)))
+        work.usesCache = false
+        let operation = Operation(work, submitted: 0)
+        lane.add(operation)
+        _ = lane.tick(at: 0, prefillTime: 0)
+        #expect(operation.slot >= 0 && ended.isEmpty)
+        let step = operation.step
+        lane.workspace.states.set(
+            operation.slot, to: [Float](repeating: .nan, count: model.model.state.count))
+        lane.conclude(Lane.Run(operation: operation, count: 1), at: 0)
+        #expect(operation.error == .nonFinite(step: step) && ended.count == 1)
+        #expect(throws: SessionError.unknown(id: "s")) { try sessions.record("s") }
     }
 }

@@ -84,11 +84,14 @@ struct JournalRecord: Equatable {
             return nil
         }
 
+        mutating func counter() -> UInt64? { number().flatMap { StoredNumber.counter(Int(truncatingIfNeeded: $0)) } }
+
         /// A number of things of which each takes a byte or more.
         mutating func count() -> Int? { number().flatMap { $0 <= UInt64(bytes.count - at) ? Int($0) : nil } }
 
         mutating func record() -> JournalRecord? {
-            guard let serial = number(), let previous = number(), let version = number(), let time = number(),
+            guard let serial = counter(), let previous = counter(), let version = counter(),
+                let time = number().map(Double.init(bitPattern:)), StoredNumber.times.contains(time),
                 let count = count()
             else { return nil }
             var parts: [Absorbed] = []
@@ -97,7 +100,7 @@ struct JournalRecord: Equatable {
                 parts.append(part)
             }
             return JournalRecord(
-                serial: serial, previous: previous, version: version, time: Double(bitPattern: time), parts: parts)
+                serial: serial, previous: previous, version: version, time: time, parts: parts)
         }
 
         mutating func part() -> Absorbed? {

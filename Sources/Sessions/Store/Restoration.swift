@@ -7,7 +7,6 @@ public struct Restoration: Sendable {
     public internal(set) var step: Int
     /// To be absorbed, in order; each as one input by itself.
     public internal(set) var inputs: [Absorbed]
-    let extras: Box
     let storedVersion: UInt64
 
     /// The state's values, as its model has them.
@@ -26,13 +25,5 @@ public struct Restoration: Sendable {
         next.step = step
         next.inputs.removeFirst()
         return next
-    }
-
-    /// Passes on what only the table looks at.
-    final class Box: Sendable {
-        let checkpoints: [StoredCheckpoint]
-        let replies: [StoredReply]
-
-        init(_ extras: StoredSession.Extras) { (checkpoints, replies) = (extras.checkpoints, extras.replies) }
     }
 }

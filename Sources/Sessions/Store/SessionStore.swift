@@ -19,26 +19,17 @@ public final class SessionStore: @unchecked Sendable {
         public var limit: Int?
         /// The system that SQLite sees; nil for the real one. For tests.
         public var vfs: String?
-        /// Told when the disk begins to fail, and with nil when it takes things again.
+        /// Called when the disk begins to fail, and with nil when it takes things again.
         public var report: @Sendable (StoreError?) -> Void = { _ in }
+        /// Called with what an operator should know of the database.
+        public var notice: @Sendable (String) -> Void = { _ in }
 
         public init() {}
     }
 
-    /// Somebody who cannot go on without so many bytes of memory.
-    struct RoomRequest {
-        let bytes: Int
-        /// The session that it is at work on.
-        let serial: UInt64?
-        let then: @Sendable (SessionError?) -> Void
-        /// How often there was nobody to move out of the memory.
-        var attempts = 0
-    }
-
     struct Queue {
         var changes: [StoreChange] = []
-        var restores: [(record: SessionRecord, then: @Sendable (Result<Restoration, StoreError>) -> Void)] = []
-        var roomless: [RoomRequest] = []
+        var requests: [Request] = []
         /// When there is something to do at the latest, in nanoseconds.
         var due: Int64?
         var isUrgent = false
@@ -49,7 +40,7 @@ public final class SessionStore: @unchecked Sendable {
     let options: Options
     let file: StoreFile
     /// Nanoseconds on the machine's monotonic clock.
-    private let clock: @Sendable () -> Int64
+    let clock: @Sendable () -> Int64
     private let lock = Lock()
     private let condition = Condition()
     private var queue = Queue()
@@ -66,7 +57,7 @@ public final class SessionStore: @unchecked Sendable {
     private var thread: Thread?
     private let fingerprints: Fingerprints
 
-    // The thread's own, in `SessionStore+writing.swift`.
+    // The thread's own, in the other files of `SessionStore`.
     unowned var table: SessionTable!
     var journal = JournalCover()
     /// By serial: what the store has of sessions that moved on in vain, so that moves from there are known.
@@ -75,8 +66,8 @@ public final class SessionStore: @unchecked Sendable {
     var behind: [UInt64: String] = [:]
     /// What nobody waits for and must come to be all the same: sessions that have ended or left the memory.
     var retries: [StoreChange] = []
-    /// Who waits for room until those are done who are at work on what fills it.
-    var stillRoomless: [RoomRequest] = []
+    /// Requests that wait until there is memory for them, in order.
+    var waiting = Deque<Request>()
     var isFailing = false
 
     /// Opens the database in `folder`, which is made if it is not there.
@@ -158,19 +149,22 @@ public final class SessionStore: @unchecked Sendable {
         lock.withLock { failures.last { $0.range.contains(commit) }?.error }
     }
 
-    /// Reads a session's state.
-    func restore(_ record: SessionRecord, then: @escaping @Sendable (Result<Restoration, StoreError>) -> Void) {
-        request { $0.restores.append((record, then)) }
-    }
-
-    /// Has the coldest sessions moved to disk, and tells when there is room for so many bytes.
-    /// - Parameter serial: of the session that needs them.
-    public func makeRoom(_ bytes: Int, for serial: UInt64?, then: @escaping @Sendable (SessionError?) -> Void) {
-        request { $0.roomless.append(RoomRequest(bytes: bytes, serial: serial, then: then)) }
+    /// Asks for memory, or for something of a session that is on disk; `then` is called by the store's thread.
+    func ask(
+        _ need: Request.Need, of session: (id: String, serial: UInt64)?,
+        then: @escaping @Sendable (Result<Grant, SessionError>) -> Void
+    ) {
+        request { $0.requests.append(Request(need: need, session: session, then: then)) }
     }
 
     /// Has the coldest sessions moved to disk if there is little room left.
-    func spill() { request { $0.mustSpill = true } }
+    func spill() {
+        let mustWake = lock.withLock {
+            defer { queue.mustSpill = true }
+            return !queue.mustSpill
+        }
+        if mustWake { condition.signal() }
+    }
 
     private func request(_ body: (inout Queue) -> Void) {
         lock.withLock { body(&queue) }
@@ -189,10 +183,8 @@ public final class SessionStore: @unchecked Sendable {
         lock.withLock {
             while true {
                 let isDue = queue.due.map { clock() >= $0 } ?? false
-                if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || !queue.restores.isEmpty
-                    || !queue.roomless.isEmpty
-                {
-                    if queue.isStopping, queue.changes.isEmpty, queue.restores.isEmpty, queue.roomless.isEmpty {
+                if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || !queue.requests.isEmpty {
+                    if queue.isStopping, queue.changes.isEmpty, queue.requests.isEmpty, waiting.isEmpty {
                         return nil
                     }
                     defer { queue = Queue(isStopping: queue.isStopping) }

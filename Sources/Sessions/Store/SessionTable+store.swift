@@ -9,6 +9,21 @@ extension SessionTable {
     /// Whether sessions should leave the memory for there to be room for so many bytes and a little more.
     func isCrowded(by bytes: Int) -> Bool { accounts.usedBytes + max(bytes, reserve) > budget }
 
+    /// Whether there is no room for so many bytes.
+    func lacks(_ bytes: Int) -> Bool { accounts.usedBytes + bytes > budget }
+
+    /// Takes so many bytes of the memory, if there are.
+    func reserve(_ bytes: Int) -> Bool {
+        additions.withLock {
+            if lacks(bytes) { return false }
+            accounts.charge(bytes)
+            return true
+        }
+    }
+
+    /// Gives back what was reserved in vain.
+    func release(reserved bytes: Int) { accounts.charge(-bytes) }
+
     /// Sessions to come, and moves to come, have greater numbers than these.
     func neverAgain(serial: UInt64, version: UInt64) {
         additions.withLock { nextSerial = max(nextSerial, serial + 1) }
@@ -16,63 +31,91 @@ extension SessionTable {
     }
 
     /// Takes in a session that is on disk, at the start.
-    func adopt(_ record: SessionRecord, storedVersion: UInt64) {
+    /// - Parameter time: seconds since 1970 that count as now for its age.
+    func adopt(_ record: SessionRecord, storedVersion: UInt64, hasStoredExtras: Bool, at time: Double) {
         neverAgain(serial: record.serial, version: record.version)
+        let rest = (use: max(0, time - record.lastUsedAt), creation: max(0, time - record.createdAt))
         additions.withLock {
             let slab = slab(record.model, record.stateBytes)
             let shard = shard(record.id)
             shard.lock.withLock {
-                let index = shard.insert(record, slab, slot: -1)
-                shard[index].storedVersion = storedVersion
+                let index = shard.insert(record, slab, slot: -1, rest: rest)
+                (shard[index].storedVersion, shard[index].hasStoredExtras) = (storedVersion, hasStoredExtras)
             }
         }
     }
 
     /// Remembers a session that did not outlive the end of the server before.
-    func bury(_ record: SessionRecord) {
+    func bury(lost record: SessionRecord) {
         neverAgain(serial: record.serial, version: record.version)
         accounts.bury(.init(id: record.id, reason: .lost, lastStep: record.step, serial: record.serial))
     }
 
-    /// Asks the store for a session that is on disk. `then` is called by the store's thread.
-    public func fetch(
-        _ id: String, serial: UInt64?, then: @escaping @Sendable (Result<Restoration, SessionError>) -> Void
+    /// Remembers a session whose row is damaged: no more than its name is known of it.
+    func bury(damaged id: String) {
+        let serial = additions.withLock {
+            defer { nextSerial += 1 }
+            return nextSerial
+        }
+        accounts.bury(.init(id: id, reason: .damaged, lastStep: 0, serial: serial))
+    }
+
+    /// Asks the store for what an operation on a session, or one that makes a session, cannot go on without. `then` is
+    /// called by the store's thread.
+    /// - Parameter error: `onDisk`, `extraOnDisk` or `makingRoom`, by which the operation was refused.
+    public func ask(
+        for error: SessionError, _ id: String?, serial: UInt64?,
+        then: @escaping @Sendable (Result<Grant, SessionError>) -> Void
     ) {
+        let need: SessionStore.Request.Need
+        switch error {
+        case .makingRoom(let bytes): need = .room(bytes)
+        case .extraOnDisk(let extra): need = .extra(extra)
+        default: need = .state
+        }
         do throws(SessionError) {
-            let record = try with(id, serial) { (shard, index) throws(SessionError) in shard[index].record }
-            store!.restore(record) { result in then(result.mapError { .store($0) }) }
+            var session: (id: String, serial: UInt64)?
+            if let id, let serial { session = (id, serial) }
+            if session == nil, let id {
+                if case .room = need {} else { session = (id, try record(id).serial) }
+            }
+            store!.ask(need, of: session, then: then)
         } catch {
             then(.failure(error))
         }
     }
 
-    /// Puts a session whose inputs have all been absorbed into the memory. A session that has ended meanwhile, or is
-    /// there already, stays as it is.
-    public func place(_ restoration: Restoration) {
+    /// How often the session has left the memory.
+    func departures(_ record: SessionRecord) -> Departures {
+        (try? with(record.id, record.serial) { (shard, index) throws(SessionError) in shard[index].departures }) ?? 0
+    }
+
+    /// Whether that is the session as it stands, so that it can be placed.
+    func fits(_ restoration: Restoration, _ entry: SessionShard.Entry) -> Bool {
+        restoration.record.serial == entry.record.serial && restoration.record.version == entry.record.version
+    }
+
+    /// Puts a session whose inputs have all been absorbed into the memory, under `additions` and its shard's lock. A
+    /// session that is there already, or has changed meanwhile, stays as it is.
+    func place(_ restoration: Restoration, _ shard: SessionShard, _ index: Int) {
         precondition(restoration.inputs.isEmpty, "\(restoration.inputs.count) inputs to be absorbed")
-        let record = restoration.record
-        additions.withLock {
-            try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
-                guard shard[index].slot < 0, shard[index].record.version == record.version else { return }
-                let slab = shard[index].slab
-                func slot(_ bytes: [UInt8]) -> Int {
-                    let slot = slab.take()
-                    accounts.charge(slab.slotBytes)
-                    slab.write(slot, bytes)
-                    return slot
-                }
-                shard.enterMemory(index, slot: slot(restoration.state))
-                shard[index].storedVersion = restoration.storedVersion
-                let (checkpoints, replies) = (restoration.extras.checkpoints, restoration.extras.replies)
-                guard !checkpoints.isEmpty || !replies.isEmpty else { return }
-                let kept = checkpoints.map {
-                    Checkpoint(name: $0.name, step: $0.step, createdAt: $0.createdAt, slot: slot($0.state))
-                }
-                shard.changeExtras(index) { ($0.checkpoints, $0.replies) = (kept, replies) }
-            }
-        }
-        store?.setPending(record.serial, nil)
+        guard shard[index].slot < 0, fits(restoration, shard[index]) else { return }
+        let slab = shard[index].slab
+        let slot = slab.take()
+        accounts.charge(slab.slotBytes)
+        slab.write(slot, restoration.state)
+        shard.enterMemory(index, slot: slot)
+        shard[index].storedVersion = restoration.storedVersion
+        store?.setPending(restoration.record.serial, nil)
         if isCrowded(by: 0) { store?.spill() }
+    }
+
+    /// Takes what the session has beside its state out of the memory, if it stands as the store has it.
+    func shedExtras(_ record: SessionRecord) {
+        try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot >= 0, shard[index].record.version == record.version else { return }
+            shard.shedExtras(index)
+        }
     }
 
     /// Whether the session is on disk only, and stands at that version.

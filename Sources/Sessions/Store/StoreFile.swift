@@ -1,24 +1,28 @@
+import Glibc
 import Recurrent
 
-/// The database of sessions: what is in its tables, and how it gets there. One thread at a time.
+/// The database of sessions: its tables and how they are read and written. One thread at a time.
 ///
 /// A session is a row of `sessions` and one of `states`, at the version that both name. Rows of `journal` lead from
-/// there to where it stands. States and rows of the journal carry a digest, for what a disk has changed must not be
-/// taken for a state.
+/// there to where the session stands. Every row carries a digest of its contents, because what a disk has changed must
+/// not be taken for a session: see `StoreFile+sessions.swift` and `StoreFile+extras.swift`.
 final class StoreFile {
     private static let applicationID = 0x5363_616E
-    private static let schemaVersion = 1
+    private static let schemaVersion = 2
 
-    private let database: Database
+    let database: Database
     /// By model id.
-    private let fingerprints: Fingerprints
+    let fingerprints: Fingerprints
+    private let path: String
+    /// The file that was opened, by which its removal is noticed; nil where the file is not the system's own.
+    private var identity: FileIdentity?
 
     /// Opens the database in a folder, which is made if it is not there, as its only user.
     /// - Parameters:
     ///   - fingerprints: of the models that are served, by id.
     ///   - limit: bytes that the database may have; nil for what the disk has.
     init(path: String, fingerprints: Fingerprints, limit: Int?, vfs: String?) throws(StoreError) {
-        self.fingerprints = fingerprints
+        (self.path, self.fingerprints) = (path, fingerprints)
         database = try Database(path: path, vfs: vfs)
         do throws(StoreError) {
             try open(limit)
@@ -26,6 +30,7 @@ final class StoreFile {
             database.close()
             throw error
         }
+        identity = vfs == nil ? FileIdentity(path) : nil
     }
 
     func close() { database.close() }
@@ -55,26 +60,29 @@ final class StoreFile {
         }
     }
 
+    /// `identity` is what tells the model's arithmetic from others'; `out` says whether the session may have moved in
+    /// memory without the store's knowing. `digest` is over all other columns but `out`, which has a form of its own.
     private static let schema = """
         PRAGMA application_id = \(applicationID);
         PRAGMA user_version = \(schemaVersion);
         CREATE TABLE sessions (
-            serial INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            serial INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, identity TEXT NOT NULL,
             step INTEGER NOT NULL, version INTEGER NOT NULL, created REAL NOT NULL, used REAL NOT NULL,
             idle REAL NOT NULL, total REAL NOT NULL, recent INTEGER NOT NULL, durability TEXT NOT NULL,
-            state_bytes INTEGER NOT NULL, is_out INTEGER NOT NULL);
+            state_bytes INTEGER NOT NULL, out INTEGER NOT NULL, digest BLOB NOT NULL);
         CREATE TABLE states (serial INTEGER PRIMARY KEY, digest BLOB NOT NULL, state BLOB NOT NULL);
         CREATE TABLE journal (row INTEGER PRIMARY KEY, digest BLOB NOT NULL, records BLOB NOT NULL);
         CREATE TABLE checkpoints (
             serial INTEGER NOT NULL, name TEXT NOT NULL, step INTEGER NOT NULL, created REAL NOT NULL,
-            digest BLOB NOT NULL, state BLOB NOT NULL, UNIQUE (serial, name));
+            digest BLOB NOT NULL, state_digest BLOB NOT NULL, state BLOB NOT NULL, UNIQUE (serial, name));
         CREATE TABLE replies (
             number INTEGER PRIMARY KEY, serial INTEGER NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL,
-            body BLOB NOT NULL, UNIQUE (serial, key));
+            digest BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (serial, key));
         """
 
     /// Does all of `body` or nothing, and has it on the disk when it returns.
     func transaction<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+        try requireFile()
         try database.execute("BEGIN IMMEDIATE")
         do throws(StoreError) {
             let result = try body()
@@ -87,129 +95,17 @@ final class StoreFile {
         }
     }
 
-    // MARK: Sessions
-
-    /// Writes a session as it stands. `isOut` says that it may move in memory without the store's knowing.
-    func write(_ session: StoredSession, isOut: Bool) throws(StoreError) {
-        let (record, policy) = (session.record, session.record.policy)
-        try database.run(
-            """
-            INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """, .int(Int(record.serial)), .text(record.id), .text(record.model),
-            .text(fingerprints[record.model] ?? ""), .int(record.step), .int(Int(record.version)),
-            .real(record.createdAt), .real(record.lastUsedAt), .real(policy.idle), .real(policy.total),
-            .int(policy.recentStates), .text(policy.durability.rawValue), .int(session.state.count),
-            .int(isOut ? 1 : 0))
-        try database.run(
-            "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", .int(Int(record.serial)),
-            .bytes(Self.digest(record.serial, record.version, record.step, session.state)), .bytes(session.state))
-        guard let extras = session.extras else { return }
-        try removeExtras(record.serial)
-        for checkpoint in extras.checkpoints { try write(checkpoint, of: record.serial) }
-        for reply in extras.replies { try write(reply, of: record.serial) }
-    }
-
-    func setOut(_ serial: UInt64, _ isOut: Bool) throws(StoreError) {
-        try database.run("UPDATE sessions SET is_out = ? WHERE serial = ?", .int(isOut ? 1 : 0), .int(Int(serial)))
-    }
-
-    func remove(_ serial: UInt64) throws(StoreError) {
-        for table in ["sessions", "states"] {
-            try database.run("DELETE FROM \(table) WHERE serial = ?", .int(Int(serial)))
-        }
-        try removeExtras(serial)
-    }
-
-    /// Calls `body` with each session in order of creation, and whether it may have moved in memory since.
-    func sessions(_ body: (SessionRecord, Bool) throws(StoreError) -> Void) throws(StoreError) {
-        let columns = "serial, id, model, step, version, created, used, idle, total, recent, durability, state_bytes"
-        try database.statement("SELECT \(columns), is_out FROM sessions ORDER BY serial").rows([]) {
-            (row) throws(StoreError) in
-            let (id, idle, total, recent) = (row.text(1), row.real(7), row.real(8), row.int(9))
-            guard SessionID.isScoped(id), idle > 0, total > 0, 0...SessionPolicy.mostRecentStates ~= recent,
-                let durability = Durability(rawValue: row.text(10)), row.int(0) > 0, row.int(3) >= 0, row.int(11) > 0
-            else { throw .damaged(what: "the row of session \"\(id)\" makes no sense") }
-            let policy = SessionPolicy(idle: idle, total: total, recentStates: recent, durability: durability)
-            var record = SessionRecord(
-                id: id, model: row.text(2), step: row.int(3), stateBytes: row.int(11), createdAt: row.real(5),
-                lastUsedAt: row.real(6), serial: UInt64(row.int(0)), policy: policy)
-            (record.version, record.isInMemory) = (UInt64(row.int(4)), false)
-            try body(record, row.int(12) != 0)
-        }
-    }
-
-    /// The state of a session, the version and step it is of, and what it has beside it.
-    func read(
-        _ record: SessionRecord
-    ) throws(StoreError) -> (version: UInt64, step: Int, state: [UInt8], extras: StoredSession.Extras) {
-        var found: (version: UInt64, step: Int, state: [UInt8])?
-        try database.statement(
-            """
-            SELECT version, step, fingerprint, digest, state FROM sessions JOIN states USING (serial) WHERE serial = ?
-            """
-        ).rows([.int(Int(record.serial))]) { (row) throws(StoreError) in
-            let (version, step, state) = (UInt64(row.int(0)), row.int(1), row.bytes(4))
-            guard row.text(2) == fingerprints[record.model] else { throw .otherModel(name: record.model) }
-            guard row.bytes(3) == Self.digest(record.serial, version, step, state), state.count == record.stateBytes
-            else { throw .damaged(what: "the state of session \"\(record.id)\" has changed") }
-            found = (version, step, state)
-        }
-        guard let found else { throw .damaged(what: "the state of session \"\(record.id)\" is not there") }
-        var extras = StoredSession.Extras()
-        try database.statement(
-            "SELECT name, step, created, digest, state FROM checkpoints WHERE serial = ? ORDER BY created, rowid"
-        ).rows([.int(Int(record.serial))]) { (row) throws(StoreError) in
-            let (step, state) = (row.int(1), row.bytes(4))
-            guard row.bytes(3) == Self.digest(record.serial, 0, step, state), state.count == record.stateBytes else {
-                throw .damaged(what: "a checkpoint of session \"\(record.id)\" has changed")
-            }
-            extras.checkpoints.append(
-                StoredCheckpoint(name: row.text(0), step: step, createdAt: row.real(2), state: state))
-        }
-        try database.statement("SELECT key, request, body FROM replies WHERE serial = ? ORDER BY number").rows([
-            .int(Int(record.serial))
-        ]) { (row) throws(StoreError) in
-            extras.replies.append(StoredReply(key: row.text(0), digest: row.text(1), body: row.bytes(2)))
-        }
-        return (found.version, found.step, found.state, extras)
-    }
-
-    // MARK: What a session has beside its state
-
-    func write(_ checkpoint: StoredCheckpoint, of serial: UInt64) throws(StoreError) {
-        try database.run(
-            "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)", .int(Int(serial)), .text(checkpoint.name),
-            .int(checkpoint.step), .real(checkpoint.createdAt),
-            .bytes(Self.digest(serial, 0, checkpoint.step, checkpoint.state)), .bytes(checkpoint.state))
-    }
-
-    func removeCheckpoint(_ name: String, of serial: UInt64) throws(StoreError) {
-        try database.run("DELETE FROM checkpoints WHERE serial = ? AND name = ?", .int(Int(serial)), .text(name))
-    }
-
-    /// Keeps a reply, and of the others the last ones.
-    func write(_ reply: StoredReply, of serial: UInt64) throws(StoreError) {
-        try database.run(
-            "INSERT OR REPLACE INTO replies VALUES (NULL, ?, ?, ?, ?)", .int(Int(serial)), .text(reply.key),
-            .text(reply.digest), .bytes(reply.body))
-        try database.run(
-            """
-            DELETE FROM replies WHERE serial = ?1 AND number <= (
-                SELECT number FROM replies WHERE serial = ?1 ORDER BY number DESC LIMIT 1 OFFSET \(StoredReply.limit))
-            """, .int(Int(serial)))
-    }
-
-    private func removeExtras(_ serial: UInt64) throws(StoreError) {
-        for table in ["checkpoints", "replies"] {
-            try database.run("DELETE FROM \(table) WHERE serial = ?", .int(Int(serial)))
-        }
+    /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that.
+    private func requireFile() throws(StoreError) {
+        guard let identity, FileIdentity(path) != identity else { return }
+        throw .failed(what: "\(path) was removed or replaced while the server was using it")
     }
 
     // MARK: The journal
 
     func writeJournal(row: Int, _ records: [UInt8]) throws(StoreError) {
         try database.run(
-            "INSERT INTO journal VALUES (?, ?, ?)", .int(row), .bytes(Self.digest(0, 0, row, records)),
+            "INSERT INTO journal VALUES (?, ?, ?)", .int(row), .bytes(Self.digest(ofJournal: row, records)),
             .bytes(records))
     }
 
@@ -222,18 +118,41 @@ final class StoreFile {
     func journal(_ body: (Int, Int, [JournalRecord]) throws(StoreError) -> Void) throws(StoreError) {
         try database.statement("SELECT row, digest, records FROM journal ORDER BY row").rows([]) {
             (row) throws(StoreError) in
-            let bytes = row.bytes(2)
-            guard row.bytes(1) == Self.digest(0, 0, row.int(0), bytes), let records = JournalRecord.decode(bytes) else {
-                throw .damaged(what: "row \(row.int(0)) of the journal has changed")
-            }
-            try body(row.int(0), bytes.count, records)
+            let (number, bytes) = (row.int(0), row.bytes(2))
+            guard (1...StoredNumber.largest).contains(number),
+                row.bytes(1) == Self.digest(ofJournal: number, bytes), let records = JournalRecord.decode(bytes)
+            else { throw .damaged(what: "row \(number) of the journal has changed") }
+            try body(number, bytes.count, records)
         }
     }
 
-    private static func digest(_ serial: UInt64, _ version: UInt64, _ step: Int, _ bytes: [UInt8]) -> [UInt8] {
-        let sha = SHA256()
-        sha.update("\(serial) \(version) \(step)\n")
-        sha.update(bytes)
-        return Array(sha.bytes().prefix(16))
+    private static func digest(ofJournal row: Int, _ records: [UInt8]) -> [UInt8] {
+        var digest = RowDigest()
+        digest.add(row)
+        return digest.bytes(of: records)
+    }
+}
+
+/// The bounds of numbers that the database has. What lies beyond them was not written by this program, and is damage.
+enum StoredNumber {
+    /// Of serials, versions and rows of the journal: counters that nobody brings so far.
+    static let largest = 1 << 53
+    /// Seconds since 1970 that a time may have, and seconds that a session may be allowed.
+    static let times = -1e11...1e11
+
+    /// A counter from the database; nil for what cannot be one.
+    static func counter(_ number: Int) -> UInt64? { (1...largest).contains(number) ? UInt64(number) : nil }
+}
+
+/// Which file a path leads to: another one of the same name has another identity.
+private struct FileIdentity: Equatable {
+    private let device: UInt64
+    private let inode: UInt64
+
+    /// nil where the path leads to no file.
+    init?(_ path: String) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
     }
 }

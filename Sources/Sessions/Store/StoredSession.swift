@@ -2,17 +2,27 @@
 struct StoredSession {
     var record: SessionRecord
     var state: [UInt8]
-    /// What it has beside its state; nil where the store has that already.
+    /// What the memory has of it beside its state, to be added to what the store has; nil where the store has all of it.
     var extras: Extras?
 
     struct Extras {
         var checkpoints: [StoredCheckpoint] = []
         var replies: [StoredReply] = []
+
+        var isEmpty: Bool { checkpoints.isEmpty && replies.isEmpty }
     }
 }
 
+/// A named checkpoint without its state.
+struct CheckpointName: Sendable {
+    let name: String
+    let step: Int
+    /// Seconds since 1970.
+    let createdAt: Double
+}
+
 /// A named checkpoint with its state.
-struct StoredCheckpoint {
+struct StoredCheckpoint: Sendable {
     var name: String
     var step: Int
     var createdAt: Double

@@ -36,7 +36,7 @@ final class Back {
         _ settings: SessionSettings, _ models: [ServedModel], _ log: Logger
     ) throws(Failure) -> SessionTable {
         guard let folder = settings.folder else {
-            return SessionTable(budget: settings.memory, clock: secondsSince1970)
+            return SessionTable(budget: settings.memory, clock: secondsSince1970, steady: steadySeconds)
         }
         do throws(StoreError) {
             var options = SessionStore.Options()
@@ -48,10 +48,12 @@ final class Back {
                     log.notice("sessions are kept on disk again")
                 }
             }
+            options.notice = { [log] in log.warning("\($0)") }
             let store = try SessionStore(
                 folder: folder, fingerprints: ModelLoader.fingerprints(models), options: options,
                 clock: { MonotonicInstant.now.nanoseconds })
-            let table = try SessionTable(budget: settings.memory, store: store, clock: secondsSince1970)
+            let table = try SessionTable(
+                budget: settings.memory, store: store, clock: secondsSince1970, steady: steadySeconds)
             log.info("sessions on disk", metadata: ["folder": "\(folder)", "sessions": "\(table.count)"])
             return table
         } catch {
@@ -68,3 +70,6 @@ final class Back {
         return count
     }
 }
+
+/// Seconds that only pass, whatever the wall clock is set to.
+@Sendable private func steadySeconds() -> Double { Double(MonotonicInstant.now.nanoseconds) / 1e9 }

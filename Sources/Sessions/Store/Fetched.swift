@@ -1,0 +1,61 @@
+/// What an operation has got from the store for its session: the memory has none of it, so that it is bounded by what
+/// operations under way need.
+public struct Fetched: Sendable {
+    /// The session's state when all its inputs have been absorbed, for the table to place.
+    public var restoration: Restoration?
+    private var departures: Departures = 0
+    private var checkpoints: [CheckpointName]?
+    private var states: [String: StoredCheckpoint?] = [:]
+    private var replies: [String: StoredReply?] = [:]
+
+    public init() {}
+
+    /// Takes what a grant brings, and its memory.
+    /// - Returns: a session whose inputs are to be absorbed before it is taken.
+    public mutating func take(_ grant: Grant, _ reservation: Reservation) -> Restoration? {
+        reservation.bytes += grant.bytes
+        switch grant.content {
+        case .nothing: break
+        case .restoration(let restoration): return restoration
+        case .checkpoints(let list, let departures):
+            note(departures)
+            checkpoints = list
+        case .checkpoint(let name, let checkpoint, let departures):
+            note(departures)
+            states[name] = .some(checkpoint)
+        case .reply(let key, let reply, let departures):
+            note(departures)
+            replies[key] = .some(reply)
+        }
+        return nil
+    }
+
+    private mutating func note(_ departures: Departures) {
+        if departures != self.departures { (checkpoints, states, replies) = (nil, [:], [:]) }
+        self.departures = departures
+    }
+
+    /// The checkpoints that only the database has.
+    func checkpoints(of entry: SessionShard.Entry) throws(SessionError) -> [CheckpointName] {
+        guard entry.hasStoredExtras else { return [] }
+        guard departures == entry.departures, let checkpoints else { throw .extraOnDisk(.checkpoints) }
+        let names = Set(entry.extras?.checkpoints.map(\.name) ?? [])
+        return checkpoints.filter { !names.contains($0.name) }
+    }
+
+    /// The state of a checkpoint that only the database has; nil where it has none of that name.
+    func state(_ name: String, of entry: SessionShard.Entry) throws(SessionError) -> StoredCheckpoint? {
+        guard entry.hasStoredExtras else { return nil }
+        guard departures == entry.departures, let state = states[name] else {
+            throw .extraOnDisk(.checkpoint(name: name))
+        }
+        return state
+    }
+
+    /// The reply that only the database has under a key; nil where it has none.
+    func reply(_ key: String, of entry: SessionShard.Entry) throws(SessionError) -> StoredReply? {
+        guard entry.hasStoredExtras else { return nil }
+        guard departures == entry.departures, let reply = replies[key] else { throw .extraOnDisk(.reply(key: key)) }
+        return reply
+    }
+}

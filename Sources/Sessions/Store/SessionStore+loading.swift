@@ -1,0 +1,73 @@
+import Recurrent
+
+/// What the store does at the start.
+extension SessionStore {
+    /// Damaged sessions that are reported by name; of more of them only the number.
+    private static let namedDamages = 10
+
+    /// Reads what sessions there are into the table.
+    func load(into table: SessionTable) throws(StoreError) {
+        var moves: [UInt64: [JournalRecord]] = [:]
+        var rows: [(row: Int, bytes: Int, serials: [UInt64])] = []
+        try file.journal { (row, bytes, records) throws(StoreError) in
+            for record in records { moves[record.serial, default: []].append(record) }
+            rows.append((row, bytes, records.map(\.serial)))
+        }
+        // What the journal still has of sessions that have ended must not come to fit a new one.
+        let records = moves.values.joined()
+        table.neverAgain(
+            serial: records.map(\.serial).max() ?? 0, version: records.map(\.version).max() ?? 0)
+        let withExtras = try file.serialsWithExtras()
+        table.neverAgain(serial: try file.largestSerial(), version: 0)
+        var found: [(record: SessionRecord, storedVersion: UInt64)] = []
+        var (ids, lost, damaged): ([UInt64: String], [SessionRecord], [(serial: Int, id: String)]) = ([:], [], [])
+        try file.sessions { (row) throws(StoreError) in
+            guard case .session(let stored, _, let isOut) = row else {
+                if case .damaged(let serial, let id) = row { damaged.append((serial, id)) }
+                return
+            }
+            var record = stored
+            if isOut && record.policy.durability == .none { return lost.append(record) }
+            var chain: [JournalRecord] = []
+            for move in moves[record.serial] ?? [] where move.previous == record.version {
+                chain.append(move)
+                (record.version, record.step) = (move.version, record.step + move.steps)
+                record.lastUsedAt = move.time
+            }
+            if !chain.isEmpty {
+                setPending(record.serial, chain)
+                ids[record.serial] = record.id
+            }
+            found.append((record, stored.version))
+        }
+        let time = TimeAtStart(table.accounts.clock(), lastUse: found.map(\.record.lastUsedAt).max())
+        if let notice = time.notice { options.notice(notice) }
+        for (record, storedVersion) in found {
+            table.adopt(
+                record, storedVersion: storedVersion, hasStoredExtras: withExtras.contains(record.serial),
+                at: time.seconds)
+        }
+        for (row, bytes, serials) in rows {
+            journal.note(row: row, bytes: bytes)
+            for serial in serials { if let id = ids[serial] { journal.note(serial, id, row: row) } }
+        }
+        bury(damaged)
+        for record in lost { table.bury(lost: record) }
+        guard !lost.isEmpty else { return }
+        try file.transaction { () throws(StoreError) in for record in lost { try file.remove(record.serial) } }
+    }
+
+    /// Leaves damaged rows where they are, for who can mend them, and has their sessions answered as gone.
+    private func bury(_ damaged: [(serial: Int, id: String)]) {
+        for (index, (serial, id)) in damaged.enumerated() {
+            if SessionID.isScoped(id) { table.bury(damaged: id) }
+            guard index < Self.namedDamages else { continue }
+            options.notice(
+                "the database's row \(serial) of session \"\(id.prefix(300))\" is damaged; it stays there and the session is gone"
+            )
+        }
+        if damaged.count > Self.namedDamages {
+            options.notice("\(damaged.count) rows of sessions in the database are damaged")
+        }
+    }
+}

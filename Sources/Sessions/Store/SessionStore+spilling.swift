@@ -1,0 +1,83 @@
+import Kernels
+import Recurrent
+
+/// How sessions leave the memory.
+extension SessionStore {
+    /// Sessions that leave the memory in one transaction: of those at rest, and of those that operations work on.
+    private static let (spillLimit, busyLimit) = (256, 16)
+
+    /// Moves the coldest of the sessions that may leave to disk until there is room for so many bytes, and a little more
+    /// where that costs no operation anything. Returns why not.
+    func spill(_ leaving: SessionTable.Leaving, toHave bytes: Int) -> SessionError? {
+        if table.dropPrefixes(toHave: bytes) { return nil }
+        let isIdle = if case .idle = leaving { true } else { false }
+        while isIdle ? table.isCrowded(by: bytes) : table.lacks(bytes) {
+            let settled = lastSettled
+            let cold = table.coldest(isIdle ? Self.spillLimit : Self.busyLimit, of: leaving, upTo: settled)
+            if cold.dirty.isEmpty && cold.clean.isEmpty {
+                return .storeFull(needed: bytes, budget: table.budget)
+            }
+            if let error = write(cold.dirty) { return .store(error) }
+            // What moves all the time may stay all the time.
+            var hasLeft = false
+            for record in cold.dirty.map(\.record) + cold.clean {
+                if !isIdle, !table.lacks(bytes) { break }
+                if table.leaveMemory(record, if: leaving, upTo: settled) { hasLeft = true }
+            }
+            guard hasLeft else { return .storeFull(needed: bytes, budget: table.budget) }
+        }
+        return nil
+    }
+
+    /// Takes the checkpoints and replies of a session out of the memory, where they take the room that the session
+    /// itself needs. Returns why not.
+    func shed(_ id: String, _ serial: UInt64) -> SessionError? {
+        guard let whole = table.snapshot(id, serial, upTo: lastSettled), whole.extras?.isEmpty == false else {
+            return nil
+        }
+        if let error = write([whole]) { return .store(error) }
+        table.shedExtras(whole.record)
+        return nil
+    }
+
+    /// Writes sessions whole, of which the memory has more than the database.
+    private func write(_ sessions: [StoredSession]) -> StoreError? {
+        guard !sessions.isEmpty else { return nil }
+        do throws(StoreError) {
+            try file.transaction { () throws(StoreError) in
+                for session in sessions {
+                    try file.write(session, isOut: session.record.policy.durability == .none)
+                }
+            }
+        } catch {
+            noteFailure(error)
+            return error
+        }
+        noteSuccess()
+        for session in sessions {
+            journal.cover(session.record.serial)
+            behind[session.record.serial] = nil
+            table.noteStored(session.record.id, session.record.serial, version: session.record.version)
+        }
+        return nil
+    }
+
+    /// Writes what only the memory has, at the end.
+    func saveAll() {
+        // What leaving sessions and the last operations have queued.
+        while let rest = takeRest() { writeChanges(rest) }
+        var isComplete = retries.isEmpty
+        table.forEachUnsaved(chunk: Self.spillLimit) { sessions in
+            do throws(StoreError) {
+                try file.transaction { () throws(StoreError) in
+                    for session in sessions { try file.write(session, isOut: false) }
+                }
+            } catch {
+                isComplete = false
+                noteFailure(error)
+            }
+        }
+        // An operation that had fetched its session may have ended before it moved it.
+        if isComplete { try? file.transaction { () throws(StoreError) in try file.setAllIn() } }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Kernels
+import Recurrent
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Sessions
+
+@Suite("A database that the disk has changed")
+struct DamageTests {
+    private final class Notices: Sendable {
+        private let texts = Mutex<[String]>([])
+        var all: [String] { texts.withLock { $0 } }
+        func add(_ text: String) { texts.withLock { $0.append(text) } }
+    }
+
+    private func open(
+        _ folder: TemporaryFolder, _ notices: Notices = Notices(), clock: Double = 1000
+    ) throws -> SessionTable {
+        var options = SessionStore.Options()
+        options.notice = { notices.add($0) }
+        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], options: options, clock: { 0 })
+        return try SessionTable(budget: 1 << 20, store: store, clock: { clock })
+    }
+
+    /// A folder with the sessions a, b and c.
+    private func folder() throws -> TemporaryFolder {
+        let folder = TemporaryFolder()
+        let table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 4)
+        for (step, id) in ["a", "b", "c"].enumerated() {
+            _ = try table.create(
+                id: id, model: "m", from: matrix, row: 0, step: step, policy: .init(idle: 1e6, durability: .async))
+        }
+        stop(table)
+        return folder
+    }
+
+    private func change(_ folder: TemporaryFolder, _ sql: String) throws {
+        let database = try Database(path: folder.path + "/sessions.sqlite")
+        try database.execute(sql)
+        database.close()
+    }
+
+    @Test(
+        "a damaged row of a session is reported, ends that session alone, and takes nothing from a new one",
+        arguments: [
+            "version = -1", "version = 9223372036854775807", "step = -5", "step = 9007199254740992", "step = 7",
+            "used = 9e999", "used = -9e999", "used = 1e300", "created = 1e300", "created = -9e999", "created = 5",
+            "idle = 5", "idle = -1", "total = 0", "recent = 5", "recent = -1", "recent = 100000",
+            "durability = 'sync'", "durability = 'never'", "state_bytes = 17", "state_bytes = -1",
+            "state_bytes = 9223372036854775807", "out = 1", "out = 2", "model = 'other'", "identity = 'g'",
+            "serial = 9223372036854775807", "serial = -3", "serial = 9007199254740993", "serial = 40",
+            "digest = x'00'",
+        ])
+    func row(damage: String) throws {
+        let folder = try folder()
+        try change(folder, "UPDATE sessions SET \(damage) WHERE id = 'b'")
+        let notices = Notices()
+        let table = try open(folder, notices)
+        defer { stop(table) }
+        #expect(notices.all.count == 1 && notices.all[0].contains("\"b\""), "\(notices.all)")
+        #expect(throws: SessionError.gone(id: "b", reason: .damaged, lastStep: 0)) { try table.record("b") }
+        #expect(try table.list(limit: 9, after: nil).records.map(\.id) == ["a", "c"])
+        let matrix = Matrix(rows: 1, columns: 4)
+        let made = try table.create(id: "b", model: "m", from: matrix, row: 0, step: 9)
+        #expect(made.serial > 3 && made.serial < 100)
+        #expect(try table.record("b").step == 9)
+    }
+
+    @Test("many damaged rows are reported in a few lines") func many() throws {
+        let folder = TemporaryFolder()
+        var table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 4)
+        for index in 0..<50 { _ = try table.create(id: "s\(index)", model: "m", from: matrix, row: 0, step: 1) }
+        stop(table)
+        try change(folder, "UPDATE sessions SET used = 9e999 WHERE serial <= 30")
+        let notices = Notices()
+        table = try open(folder, notices)
+        #expect(table.count == 20 && notices.all.count == 11)
+        stop(table)
+    }
+
+    @Test("a changed row of the journal is refused by its number", arguments: ["records = x'80'", "digest = x'01'"])
+    func journal(damage: String) throws {
+        let folder = TemporaryFolder()
+        let table = try open(folder)
+        // Wide enough that a move takes less than the state.
+        let matrix = Matrix(rows: 1, columns: 64)
+        let record = try table.create(
+            id: "a", model: "m", from: matrix, row: 0, step: 0, policy: .init(durability: .async))
+        _ = try table.save(
+            "a", serial: record.serial, from: matrix, row: 0, step: 1, absorbed: [Absorbed(.tokens([1]), .exact)])
+        stop(table)
+        try change(folder, "UPDATE journal SET \(damage)")
+        #expect(throws: StoreError.damaged(what: "row 1 of the journal has changed")) { try open(folder) }
+    }
+
+    @Test("a database that is removed while it is in use takes no more moves", arguments: [false, true])
+    func removed(replaced: Bool) async throws {
+        let folder = TemporaryFolder()
+        let table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 4)
+        let policy = SessionPolicy(durability: .sync)
+        let first = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 0, policy: policy)
+        try await table.store!.durable(first.commit)
+        let path = folder.path + "/sessions.sqlite"
+        try FileManager.default.removeItem(atPath: path)
+        if replaced { try Data().write(to: URL(fileURLWithPath: path)) }
+        let second = try table.create(id: "b", model: "m", from: matrix, row: 0, step: 0, policy: policy)
+        await #expect(
+            throws: StoreError.failed(what: "\(path) was removed or replaced while the server was using it")
+        ) { try await table.store!.durable(second.commit) }
+        #expect(throws: SessionError.unknown(id: "b")) { try table.record("b") }
+        stop(table)
+    }
+}
+
+/// Ends the store of a table, which must outlive that.
+private func stop(_ table: SessionTable) { table.store!.stop() }
