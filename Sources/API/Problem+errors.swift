@@ -109,6 +109,11 @@ extension Problem {
             self = Problem(
                 .conflict, "state-model-mismatch",
                 "The session's state is of model \"\(name)\" with other weights than here.")
+        case .store(.behind(let limit)):
+            self = Problem(
+                .serviceUnavailable, "state-dir-behind",
+                "The disk is behind: more than \(limit) bytes of sessions wait to be written. Nothing has moved."
+            ).with("limit", limit).retryable(after: 1)
         case .store(let error):
             self = Problem(
                 .serviceUnavailable, "state-dir-failed",

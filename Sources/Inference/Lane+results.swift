@@ -93,8 +93,9 @@ extension Lane {
 
     /// Does what is to be done when the state has moved: as a whole, or by one token.
     func settle(_ operation: Operation, at now: Int64) {
-        // A stream reports a step only when the session stands at it.
-        if operation.stream != nil, !commit(operation) { return }
+        // A stream reports a step only when the session stands at it; before its first token it has moved nothing, so that
+        // it can still be refused as a whole.
+        if operation.stream != nil, operation.absorbedToken != nil, !commit(operation) { return }
         if let token = operation.absorbedToken {
             operation.absorbedToken = nil
             send(operation.generator!.accept(token, step: operation.step, operation.nextScore), of: operation)

@@ -19,6 +19,8 @@ extension Lane {
         switch error {
         case .onDisk, .extraOnDisk, .makingRoom:
             giveSlotBack(operation)
+            // It has been placed, or is not the session as it stands any more.
+            operation.fetched.restoration = nil
             wait(operation, error)
         default: end(operation, .failure(.session(error)))
         }

@@ -179,6 +179,14 @@ final class SessionShard: @unchecked Sendable {
         self[index].hasStoredExtras = true
     }
 
+    /// Gives up the oldest recent state of a session. False when it has none.
+    func dropRecent(_ index: Int) -> Bool {
+        guard let extras = self[index].extras, !extras.recent.isEmpty else { return false }
+        let oldest = changeExtras(index) { $0.recent.removeFirst() }
+        accounts.release(oldest.slot, of: self[index].slab)
+        return true
+    }
+
     /// The sessions used least recently that may leave the memory, at most so many, with the numbers of their uses.
     func coldest(_ limit: Int, _ mayLeave: (Entry) -> Bool) -> [(index: Int, use: UInt64)] {
         var found: [(index: Int, use: UInt64)] = []

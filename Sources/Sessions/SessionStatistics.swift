@@ -8,6 +8,8 @@ public struct SessionStatistics: Sendable {
     /// Bytes taken of the budget, and the budget.
     public let usedBytes: Int
     public let budget: Int
+    /// Bytes of changes that wait to be written to disk.
+    public let storeQueueBytes: Int
     /// How often a kept state of a prompt was looked for and found, or not found.
     public let prefixHits: Int
     public let prefixMisses: Int
@@ -29,6 +31,7 @@ extension SessionTable {
         return additions.withLock {
             SessionStatistics(
                 inMemory: inMemory, onDisk: count - inMemory, usedBytes: accounts.usedBytes, budget: budget,
+                storeQueueBytes: store?.queuedBytes ?? 0,
                 prefixHits: prefixHits, prefixMisses: prefixMisses,
                 ended: accounts.endings)
         }

@@ -13,6 +13,7 @@ extension SessionTable {
     ) throws(SessionError) -> (checkpoint: Checkpoint, session: SessionRecord) {
         try additions.withLock { () throws(SessionError) in
             try withState(id, serial) { (shard, index) throws(SessionError) in
+                try requireStore(shard[index].record.policy)
                 shard.touch(index)
                 let names = (shard[index].extras?.checkpoints ?? []).compactMap(\.name)
                 let known = try names + fetched.checkpoints(of: shard[index]).map(\.name)
@@ -21,7 +22,7 @@ extension SessionTable {
                 if known.count >= Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
             }
             spend(reservation)
-            try makeRoom(sparing: serial) { Self.checkpointBytes }
+            try makeRoom(for: (id, serial)) { Self.checkpointBytes }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let (record, slot) = (shard[index].record, shard[index].slot)
                 shard[index].slab.share(slot)
@@ -95,11 +96,12 @@ extension SessionTable {
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
             let found = try withState(id, serial) { (shard, index) throws(SessionError) in
-                try Self.find(target, shard[index], fetched)
+                try requireStore(shard[index].record.policy)
+                return try Self.find(target, shard[index], fetched)
             }
             if case .stored = found {
                 spend(reservation)
-                try makeRoom(sparing: serial) { () throws(SessionError) in
+                try makeRoom(for: (id, serial)) { () throws(SessionError) in
                     try withState(id, serial) { (shard, index) throws(SessionError) in
                         let isKept = shard[index].record.policy.recentStates > 0
                         return shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)

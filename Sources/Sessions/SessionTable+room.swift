@@ -7,27 +7,39 @@ extension SessionTable {
     func spend(_ reservation: Reservation?) { if let reservation { giveBack(reservation) } }
 
     /// Makes room for so many bytes by kept states of prompts and, if that is not enough, by the sessions used least
-    /// recently, but not the one of that serial. With a store it is the store's thread that moves sessions away: a session
+    /// recently, but not the one that needs it. With a store it is the store's thread that moves sessions away: a session
     /// that is here may take a little more than there is until then, others have to wait for that: `makingRoom`.
     /// - Parameter needed: asked anew each time: a slot that others have shared may be left to one.
     func makeRoom(
-        sparing serial: UInt64? = nil, for needed: () throws(SessionError) -> Int
+        for session: (id: String, serial: UInt64)? = nil, _ needed: () throws(SessionError) -> Int
     ) throws(SessionError) {
         while true {
             let bytes = try needed()
             guard accounts.usedBytes + bytes > budget else { return }
             if dropPrefix() { continue }
             if let store {
-                guard serial != nil, accounts.usedBytes + bytes <= budget + reserve else { throw .makingRoom(bytes) }
+                guard session != nil, accounts.usedBytes + bytes <= budget + reserve else { throw .makingRoom(bytes) }
                 return store.spill()
             }
-            guard evictOldest(sparing: serial) else { throw .storeFull(needed: bytes, budget: budget) }
+            guard evictOldest(sparing: session?.serial) || dropRecent(of: session) else {
+                throw .storeFull(needed: bytes, budget: budget)
+            }
         }
+    }
+
+    /// Gives up the oldest of a session's recent states: it may keep so many, and goes on with fewer rather than not at
+    /// all. False when there is none.
+    func dropRecent(of session: (id: String, serial: UInt64)?) -> Bool {
+        guard let session else { return false }
+        let hasDropped = try? with(session.id, session.serial) { (shard, index) throws(SessionError) in
+            shard.dropRecent(index)
+        }
+        return hasDropped ?? false
     }
 
     /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
     func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?) throws(SessionError) {
-        try makeRoom(sparing: serial) { () throws(SessionError) in
+        try makeRoom(for: (id, serial)) { () throws(SessionError) in
             try withState(id, serial) { (shard, index) throws(SessionError) in
                 let entry = shard[index]
                 let isKept = entry.record.policy.recentStates > 0

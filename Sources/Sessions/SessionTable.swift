@@ -166,6 +166,7 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
             spend(reservation)
+            try requireStore(policy)
             let id = wanted ?? SessionID.scoped(SessionID.random(), owner: owner)
             try requireFree(id)
             let stateBytes = states.columns * MemoryLayout<Float>.size
@@ -190,6 +191,7 @@ public final class SessionTable: @unchecked Sendable {
         try additions.withLock { () throws(SessionError) in
             spend(reservation)
             let parent = try withState(id, serial) { (shard, index) throws(SessionError) in shard[index] }
+            try requireStore(parent.record.policy)
             let owner = SessionID.owner(id)
             let ids = wanted.map { $0 ?? SessionID.scoped(SessionID.random(), owner: owner) }
             var seen = Set<String>(minimumCapacity: ids.count)
@@ -207,7 +209,7 @@ public final class SessionTable: @unchecked Sendable {
                 return shard[index].slot
             }
             do throws(SessionError) {
-                try makeRoom(sparing: serial) { cost }
+                try makeRoom(for: (id, serial)) { cost }
             } catch {
                 for _ in ids { accounts.release(slot, of: parent.slab) }
                 throw error
@@ -242,6 +244,7 @@ public final class SessionTable: @unchecked Sendable {
             guard version ?? shard[index].record.version == shard[index].record.version else {
                 throw .store(.failed(what: "the move before was not taken"))
             }
+            try requireStore(shard[index].record.policy)
             guard shard[index].slot >= 0 else {
                 guard let restoration = fetched.restoration, fits(restoration, shard[index]) else { throw .onDisk }
                 return nil
@@ -370,6 +373,11 @@ public final class SessionTable: @unchecked Sendable {
             guard shard[index].slot >= 0 else { throw .onDisk }
             return try body(shard, index)
         }
+    }
+
+    /// Refuses a durable session for which the store has fallen too far behind.
+    func requireStore(_ policy: SessionPolicy) throws(SessionError) {
+        if policy.durability != .none { try store?.requireRoom() }
     }
 
     // MARK: Under `additions`

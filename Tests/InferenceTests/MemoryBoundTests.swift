@@ -173,4 +173,45 @@ struct MemoryBoundTests {
         #expect(try await server.state("a").bits == model.state(after: [1, 2]))
         server.stop()
     }
+
+    @Test("a session keeps fewer recent states where the memory has no room for all", arguments: [true, false])
+    func recent(isDurable: Bool) async throws {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        let budget = budget(model, sessions: 1, states: 5) + 5 * SessionTable.checkpointBytes
+        var create = Work(model: model.id, target: .create(id: "a"), input: .tokens([1]))
+        create.policy = SessionPolicy(recentStates: 100, durability: isDurable ? .sync : .none)
+        let durable = isDurable ? try DurableServer(model, in: folder.path, budget: budget) : nil
+        let plain = isDurable ? nil : Server([model], budget: budget)
+        let (scheduler, sessions) = (durable?.scheduler ?? plain!.scheduler, durable?.sessions ?? plain!.sessions)
+        _ = try await scheduler.run(create)
+        for step in 2...30 {
+            let work = Work(model: model.id, target: .session("a"), input: .tokens([step % 8]))
+            #expect(try await scheduler.run(work).step == step)
+            #expect(sessions.usedMemory <= budget + budget / 8)
+        }
+        let serial = try sessions.record("a").serial
+        let steps = try sessions.checkpoints("a", serial: serial).map(\.step)
+        #expect(!steps.isEmpty && steps == Array((30 - steps.count)..<30))
+        durable?.stop()
+        plain?.scheduler.stop()
+    }
+
+    @Test("a stream that is refused for want of room has not moved its session", arguments: [1, 20])
+    func refusedStream(inputs: Int) async throws {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        // Another session's recent states cannot leave while it is worked on; here nothing else is there to leave.
+        let budget = budget(model, sessions: 1, states: 1) + 300
+        let server = try DurableServer(model, in: folder.path, budget: budget)
+        try await server.create("a", .none, [1])
+        _ = try await server.act("a", .checkpoint(name: "c"))
+        var work = Work(model: model.id, target: .session("a"), input: .tokens(.init(repeating: 2, count: inputs)))
+        work.generation = generation(3)
+        let (events, end) = await server.scheduler.stream(work).rest()
+        let step = try server.sessions.record("a").step
+        switch end {
+        case .success(let completion): #expect(step == completion.step && events.count == 3)
+        case .failure: #expect(step == (events.last?.step ?? 1))
+        }
+        server.stop()
+    }
 }

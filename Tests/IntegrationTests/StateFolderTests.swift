@@ -121,4 +121,23 @@ struct StateFolderTests {
         try fill(models, state, server, 503, "state-dir-failed")
         #expect(server.errorText.contains("sessions cannot be kept on disk"))
     }
+
+    @Test("a session that is deleted while the disk fails is gone, and the reply says that the disk lags") func deleting()
+        throws
+    {
+        let (models, state) = (models(), TemporaryFolder())
+        let server = try ServerProcess(serving: models, ["--state-dir", state.path, "--durability", "sync"])
+        let client = server.client()
+        for id in ["first", "second"] { try client.create(id, of: "letters") }
+        #expect(try client.request("DELETE", "/v1/sessions/first").status == 204)
+        try FileManager.default.removeItem(atPath: state.path + "/sessions.sqlite")
+        try client.post("/v1/sessions/second/step", #"{"token":1}"#).expectProblem(503, "state-dir-failed")
+        let reply = try client.request("DELETE", "/v1/sessions/second")
+        #expect(try reply.status == 202 && reply.string("id") == "second" && reply.text.contains(#""durable":false"#))
+        for _ in 0..<2 {
+            try client.request("DELETE", "/v1/sessions/second").expectProblem(410, "session-gone")
+            try client.get("/v1/sessions/second").expectProblem(410, "session-gone")
+        }
+        #expect(server.errorText.contains("was removed or replaced"))
+    }
 }

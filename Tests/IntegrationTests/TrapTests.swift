@@ -34,7 +34,8 @@ struct TrapTests {
     }
 
     @Test("2: more sessions at work than memory has room for do not block each other") func pinned() throws {
-        let (server, _) = try crowded(memoryFor: 4, of: 40)
+        let (server, folder) = try crowded(memoryFor: 4, of: 40)
+        defer { withExtendedLifetime(folder) {} }
         let client = server.client()
         for index in 0..<40 { try client.create("s\(index)", of: "letters", #","durability":"none""#) }
         for round in 1...5 {
@@ -125,7 +126,8 @@ struct TrapTests {
     }
 
     @Test("9: a session that makes room is there at any moment of its way to the disk") func spilling() throws {
-        let (server, _) = try crowded(memoryFor: 5, of: 300)
+        let (server, folder) = try crowded(memoryFor: 5, of: 300)
+        defer { withExtendedLifetime(folder) {} }
         let client = server.client()
         for index in 0..<300 {
             try client.create("s\(index)", of: "letters", ",\"tokens\":[\(index % 18)],\"durability\":\"none\"")

@@ -30,6 +30,19 @@ struct LeavingTests {
         #expect(try leave {})
     }
 
+    @Test("one that is deleted while it is written is known to have ended") func deletedWhileWritten() throws {
+        let folder = TemporaryFolder()
+        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        defer { store.stop() }
+        let matrix = Matrix(rows: 1, columns: 4)
+        for id in ["a", "b"] { _ = try table.create(id: id, model: "m", from: matrix, row: 0, step: 1) }
+        let copies = table.coldest(10, of: .idle, upTo: .max).dirty.map(\.record)
+        #expect(try table.delete("a") == 0, "the store does not know it")
+        #expect(copies.map { table.noteStored($0.id, $0.serial, version: $0.version) } == [false, true])
+        #expect(try table.delete("b") > 0)
+    }
+
     @Test("one of which the store has missed a change is written whole before it leaves") func missed() throws {
         let folder = TemporaryFolder()
         let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })

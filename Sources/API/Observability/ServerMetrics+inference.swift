@@ -28,6 +28,9 @@ extension ServerMetrics {
         text.sample("scanstep_sessions", ["tier": "disk"], sessions.onDisk)
         text.metric("scanstep_session_bytes", .gauge, "Bytes taken of the memory for sessions.", sessions.usedBytes)
         text.metric("scanstep_session_limit_bytes", .gauge, "Bytes of memory for sessions.", sessions.budget)
+        text.metric(
+            "scanstep_store_queue_bytes", .gauge, "Bytes of changes of sessions that wait to be written to disk.",
+            sessions.storeQueueBytes)
         text.metric("scanstep_sessions_ended_total", .counter, "Sessions that have ended, by what became of them.")
         for reason in SessionError.GoneReason.allCases {
             text.sample("scanstep_sessions_ended_total", ["reason": reason.rawValue], sessions.ended[reason] ?? 0)

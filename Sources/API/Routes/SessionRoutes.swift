@@ -81,11 +81,23 @@ extension Service {
         return Response(json: json)
     }
 
-    /// `DELETE /v1/sessions/{id}`
+    /// `DELETE /v1/sessions/{id}`: 202 where the disk does not take that yet; the session is gone in both cases.
     @Sendable func deleteSession(_ request: Request) async throws -> Response {
         let id = request.scoped(request.parameters["id"])
-        try await durable(try asked { () throws(SessionError) in try sessions.delete(id) })
-        return Response(.noContent)
+        let commit = try asked { () throws(SessionError) in try sessions.delete(id) }
+        do throws(StoreError) {
+            try await sessions.store?.durable(commit)
+            return Response(.noContent)
+        } catch {
+            var json = JSONWriter()
+            json.beginObject()
+            json.field("id", request.parameters["id"])
+            json.field("object", "session")
+            json.field("deleted", true)
+            json.field("durable", false)
+            json.endObject()
+            return Response(.accepted, json: json)
+        }
     }
 
     /// Waits until a commit of the store is on disk.

@@ -15,6 +15,7 @@ extension SessionStore {
 
     func writeChanges(_ changes: [StoreChange]) {
         let commits = commits(changes.count)
+        let bytes = changes.reduce(0) { $0 + $1.bytes }
         var failed: [(commit: UInt64, error: StoreError)] = []
         var accepted: [StoreChange] = []
         for (offset, change) in changes.enumerated() {
@@ -43,7 +44,7 @@ extension SessionStore {
             }
         }
         guard !accepted.isEmpty || !wholes.isEmpty || !carried.isEmpty else {
-            return settle(commits, nil, failed: failed)
+            return settle(commits, bytes, nil, failed: failed)
         }
         do throws(StoreError) {
             try write(accepted, wholes, carried)
@@ -51,10 +52,10 @@ extension SessionStore {
             if broken.contains(where: { $0.value == 0 }) { broken = broken.filter { $0.value > 0 } }
             retries = []
             noteSuccess()
-            settle(commits, nil, failed: failed)
+            settle(commits, bytes, nil, failed: failed)
         } catch {
             fail(accepted, error)
-            settle(commits, error)
+            settle(commits, bytes, error)
         }
         if !behind.isEmpty || !retries.isEmpty { tryAgain(in: options.flushInterval) }
     }

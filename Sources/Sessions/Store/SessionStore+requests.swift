@@ -93,6 +93,7 @@ extension SessionStore {
         }
         if let session = request.session, failure == nil || failure?.isFull == true {
             failure = shed(session.id, session.serial)
+            while table.dropRecent(of: session), table.lacks(bytes) {}
             if table.reserve(bytes) { return true }
         }
         if let failure, !failure.isFull { throw failure }

@@ -55,16 +55,28 @@ extension SessionStore {
         }
         noteSuccess()
         for session in sessions {
-            journal.cover(session.record.serial)
-            behind[session.record.serial] = nil
-            table.noteStored(session.record.id, session.record.serial, version: session.record.version)
+            let record = session.record
+            journal.cover(record.serial)
+            behind[record.serial] = nil
+            if !table.noteStored(record.id, record.serial, version: record.version) { forget(record) }
         }
         return nil
     }
 
+    /// Removes a session that has ended while it was written.
+    private func forget(_ record: SessionRecord) {
+        let removal = StoreChange(
+            id: record.id, serial: record.serial, previous: record.version, previousStep: record.step,
+            version: record.version, isAwaited: false, kind: .removed)
+        // It is tried again until it is done.
+        retries.append(removal)
+        tryAgain(in: options.flushInterval)
+    }
+
     /// Writes what only the memory has, at the end.
     func saveAll() {
-        // What leaving sessions and the last operations have queued.
+        // What is to be tried again, and what leaving sessions and the last operations have queued.
+        writeChanges([])
         while let rest = takeRest() { writeChanges(rest) }
         var isComplete = retries.isEmpty
         table.forEachUnsaved(chunk: Self.spillLimit) { sessions in

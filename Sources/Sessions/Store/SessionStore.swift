@@ -15,6 +15,9 @@ public final class SessionStore: @unchecked Sendable {
         public var flushInterval = Duration.milliseconds(200)
         /// Bytes of moves that may wait for whole states to be written.
         public var journalLimit = 16 << 20
+        /// Bytes of changes that may wait to be written; beyond it durable sessions are refused until the disk has
+        /// caught up.
+        public var queueLimit = 64 << 20
         /// Bytes that the database may have; nil for what the disk has.
         public var limit: Int?
         /// The system that SQLite sees; nil for the real one. For tests.
@@ -46,6 +49,8 @@ public final class SessionStore: @unchecked Sendable {
     private var queue = Queue()
     /// Changes queued so far: the last one's number.
     private var queued: UInt64 = 0
+    /// Bytes of the changes that are queued or being written.
+    private var bytes = 0
     /// Those up to here have been done, or have failed.
     private var settled: UInt64 = 0
     /// Who waited for those up to here has been told.
@@ -117,6 +122,7 @@ public final class SessionStore: @unchecked Sendable {
         let (commit, mustWake) = lock.withLock {
             queue.changes += changes
             queued += UInt64(changes.count)
+            bytes += changes.reduce(0) { $0 + $1.bytes }
             let mustWake = isAwaited && !queue.isUrgent || queue.due == nil
             queue.isUrgent = queue.isUrgent || isAwaited
             queue.due = queue.due ?? clock() + Self.nanoseconds(options.flushInterval)
@@ -143,6 +149,15 @@ public final class SessionStore: @unchecked Sendable {
             whenDurable(commit) { continuation.resume(returning: $0) }
         }
         if let error { throw error }
+    }
+
+    /// Bytes of changes that wait to be written or are being written.
+    var queuedBytes: Int { lock.withLock { bytes } }
+
+    /// Refuses what would be queued while too much is queued already.
+    func requireRoom() throws(SessionError) {
+        guard queuedBytes > options.queueLimit else { return }
+        throw .store(.behind(limit: options.queueLimit))
     }
 
     private func error(of commit: UInt64) -> StoreError? {
@@ -208,12 +223,15 @@ public final class SessionStore: @unchecked Sendable {
     var lastSettled: UInt64 { lock.withLock { settled } }
 
     /// Tells those who wait what has become of these commits: an error of all of them, or of some.
+    /// - Parameter written: bytes of the changes.
     func settle(
-        _ commits: ClosedRange<UInt64>?, _ error: StoreError?, failed: [(commit: UInt64, error: StoreError)] = []
+        _ commits: ClosedRange<UInt64>?, _ written: Int, _ error: StoreError?,
+        failed: [(commit: UInt64, error: StoreError)] = []
     ) {
         guard let commits else { return }
         lock.withLock {
             settled = commits.upperBound
+            bytes -= written
             if let error { failures.append((commits, error)) }
             for (commit, error) in failed { failures.append((commit...commit, error)) }
             if failures.count > 10_000 { failures.removeFirst(failures.count - 10_000) }

@@ -136,8 +136,15 @@ extension SessionTable {
     }
 
     /// The store has the session whole as it stood at that version; 0 if it has not all of it.
-    func noteStored(_ id: String, _ serial: UInt64, version: UInt64) {
-        try? with(id, serial) { (shard, index) throws(SessionError) in shard[index].storedVersion = version }
+    /// - Returns: whether there still is that session. One that has ended since it was copied has not told the store, which
+    ///   it did not know then to have it.
+    @discardableResult
+    func noteStored(_ id: String, _ serial: UInt64, version: UInt64) -> Bool {
+        let isLive = try? with(id, serial) { (shard, index) throws(SessionError) in
+            shard[index].storedVersion = version
+            return true
+        }
+        return isLive ?? false
     }
 
     /// Lets a session stand where the store has it; one that the store has not, never was.

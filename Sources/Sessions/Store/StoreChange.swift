@@ -21,4 +21,19 @@ struct StoreChange {
     /// Whether somebody waits for it.
     let isAwaited: Bool
     let kind: Kind
+
+    /// What it takes of the memory while it waits to be written; a state that several changes share counts for each.
+    var bytes: Int {
+        let content =
+            switch kind {
+            case .moved(let parts, let reply, _): JournalRecord.bytes(parts) + (reply?.bytes ?? 0)
+            case .whole(let session):
+                session.state.count
+                    + (session.extras?.checkpoints.reduce(0) { $0 + $1.state.count } ?? 0)
+                    + (session.extras?.replies.reduce(0) { $0 + $1.bytes } ?? 0)
+            case .checkpoint(let checkpoint): checkpoint.state.count
+            case .checkpointRemoved, .left, .removed: 0
+            }
+        return 128 + id.utf8.count + content
+    }
 }

@@ -10,6 +10,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
     case foreign(what: String)
     /// It is a state of a model with other weights, or of one that is not here.
     case otherModel(name: String)
+    /// The disk is slower than what is to be written: `limit` bytes wait already.
+    case behind(limit: Int)
     /// The system refused; `what` is what it said.
     case failed(what: String)
 
@@ -20,6 +22,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
         case .damaged(let what): "it is damaged: \(what)"
         case .foreign(let what): what
         case .otherModel(let name): "it is of a model \"\(name)\" that is not served here, or of one with other weights"
+        case .behind(let limit): "more than \(limit) bytes wait to be written"
         case .failed(let what): what
         }
     }

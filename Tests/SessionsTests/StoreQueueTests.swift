@@ -1,0 +1,44 @@
+import Kernels
+import Recurrent
+import TestSupport
+import Testing
+
+@testable import Sessions
+
+@Suite("Changes that wait for a slow disk")
+struct StoreQueueTests {
+    @Test("beyond their bound durable sessions are refused and have not moved; others and later ones are not")
+    func bound() throws {
+        let folder = TemporaryFolder()
+        var options = SessionStore.Options()
+        options.queueLimit = 4000
+        // On a clock that stands still nothing is due that nobody waits for.
+        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], options: options, clock: { 0 })
+        let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        let matrix = Matrix(rows: 1, columns: 100)
+        func create(_ id: String, _ durability: Durability) throws -> SessionRecord {
+            try table.create(
+                id: id, model: "m", from: matrix, row: 0, step: 1, policy: .init(durability: durability))
+        }
+        func move(_ session: SessionRecord) throws -> SessionRecord {
+            try table.save(
+                session.id, serial: session.serial, from: matrix, row: 0, step: 2,
+                absorbed: [Absorbed(.tokens([1]), .exact)])
+        }
+        let (durable, free) = (try create("durable", .async), try create("free", .none))
+        var made = 1
+        while made < 100, (try? create("s\(made)", .async)) != nil { made += 1 }
+        let behind = SessionError.store(.behind(limit: 4000))
+        #expect(store.queuedBytes > 4000 && store.queuedBytes < 5000)
+        #expect(throws: behind) { try create("more", .sync) }
+        #expect(throws: SessionError.unknown(id: "more")) { try table.record("more") }
+        #expect(throws: behind) { try move(durable) }
+        #expect(throws: behind) { try table.fork("durable", serial: durable.serial, into: ["fork"]) }
+        #expect(throws: behind) { try table.checkpoint("durable", serial: durable.serial, name: "c") }
+        #expect(try table.record("durable").step == 1)
+        #expect(try move(free).step == 2)
+        store.stop()
+        #expect(store.queuedBytes == 0)
+        withExtendedLifetime(table) {}
+    }
+}
