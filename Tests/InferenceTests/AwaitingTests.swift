@@ -28,10 +28,8 @@ struct AwaitingTests {
                 folder: folder.path, fingerprints: [model.id: model.model.fingerprint], clock: monotonicNanoseconds)
             sessions = try SessionTable(budget: 1 << 20, store: store) { 0 }
             engine = Engine(
-                [model], sessions: sessions, limits: .init(), clock: { [answers] in answers.time.withLock { $0 } }
-            ) {
-                [answers] operation, outcome in answers.list.withLock { $0.append((operation, outcome)) }
-            }
+                [model], sessions: sessions, limits: .init(), clock: { [answers] in answers.time.withLock { $0 } },
+                comeBack: { [answers] operation, outcome in answers.list.withLock { $0.append((operation, outcome)) } })
         }
 
         func pass(_ nanoseconds: Int64) { answers.time.withLock { $0 += nanoseconds } }

@@ -122,7 +122,7 @@ struct StateFolderTests {
         #expect(server.errorText.contains("sessions cannot be kept on disk"))
     }
 
-    @Test("a session that is deleted while the disk fails is gone, and the reply says that the disk lags") func deleting()
+    @Test("a session deleted while the disk fails is gone, and the reply says that the disk lags") func deleting()
         throws
     {
         let (models, state) = (models(), TemporaryFolder())
