@@ -297,7 +297,8 @@ public final class SessionTable: @unchecked Sendable {
         if shard[index].record.policy.durability == .none {
             // What is being written of it at this moment is no longer all of it.
             shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
-            guard case .checkpointRemoved = change.kind, shard[index].hasStoredExtras else { return }
+            // The store may have a checkpoint of it, written when the session could not leave the memory after all.
+            guard case .checkpointRemoved = change.kind else { return }
         }
         let commit = store.append([change])
         shard[index].lastCommit = commit

@@ -43,6 +43,24 @@ struct LeavingTests {
         #expect(try table.delete("b") > 0)
     }
 
+    @Test("a checkpoint that is deleted after it was written, of a session that could not leave, does not come back")
+    func deletedCheckpoint() throws {
+        let folder = TemporaryFolder()
+        var store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        var table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        let matrix = Matrix(rows: 1, columns: 4)
+        let session = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1)
+        for name in ["gone", "kept"] { _ = try table.checkpoint("a", serial: session.serial, name: name) }
+        // What the store's thread does, which has nothing to do yet.
+        try store.file.write(try #require(table.coldest(10, of: .idle, upTo: .max).dirty.first), isOut: true)
+        _ = try table.deleteCheckpoint("a", serial: session.serial, name: "gone")
+        store.stop()
+        store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        #expect(try store.file.checkpoints(of: table.record("a")).map(\.name) == ["kept"])
+        store.stop()
+    }
+
     @Test("one of which the store has missed a change is written whole before it leaves") func missed() throws {
         let folder = TemporaryFolder()
         let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
