@@ -232,6 +232,10 @@ final class Engine {
             operation.fetched.restoration = restoration
             return goOn(operation)
         }
+        guard next.input.fits(lane.served.model.configuration) else {
+            let what = "the journal has an input of session \"\(restoration.record.id)\" that its model cannot absorb"
+            return lane.end(operation, .failure(.session(.store(.damaged(what: what)))))
+        }
         var work = Work(model: operation.work.model, target: .detached, input: next.input)
         (work.outputs, work.scan, work.wantsState) = (.none, next.scan, true)
         work.supplied = Work.SuppliedState(values: restoration.values, step: restoration.step)

@@ -1,11 +1,11 @@
 import Foundation
 import Kernels
 import Recurrent
-import Sessions
 import TestSupport
 import Testing
 
 @testable import Inference
+@testable import Sessions
 
 @Suite("Sessions on disk")
 struct DiskTests {
@@ -279,6 +279,34 @@ struct DiskTests {
         let found = try await server.state("late")
         // A beginning of its life, and not a wrong one.
         #expect(found.step > 1 && found.bits == model.state(after: Array(tokens.prefix(found.step))))
+        server.stop()
+    }
+
+    @Test("an input of the journal that the model cannot absorb ends no server", arguments: 0..<4)
+    func strangeInput(kind: Int) async throws {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        var server = try DurableServer(model, in: folder.path)
+        try await server.create("a", .sync, [1])
+        try await server.create("b", .sync, [1])
+        let record = try server.sessions.record("a")
+        server.stop()
+        let inputs: [InputSequence] = [
+            .tokens([8]), .tokens([1, .max >> 33]), .vectors([1, 2, 3], count: 1), .vectors([], count: 1),
+        ]
+        var row: [UInt8] = []
+        JournalRecord(
+            serial: record.serial, previous: record.version, version: record.version + 10, time: 0,
+            parts: [Absorbed(inputs[kind], .exact)]
+        ).encode(into: &row)
+        let file = try StoreFile(
+            path: folder.path + "/sessions.sqlite", fingerprints: Fingerprints([:]), limit: nil, vfs: nil)
+        try file.writeJournal(row: 1000, row)
+        file.close()
+        server = try DurableServer(model, in: folder.path)
+        for _ in 0..<2 {
+            await #expect(throws: InferenceError.self) { try await server.absorb("a", [1]) }
+        }
+        #expect(try await server.absorb("b", [1]).step == 2)
         server.stop()
     }
 }

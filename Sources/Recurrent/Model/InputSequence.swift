@@ -15,6 +15,17 @@ public enum InputSequence: Sendable, Equatable {
         }
     }
 
+    /// Whether a model of that configuration can absorb it: its tokens are in the vocabulary, or its vectors have the
+    /// input size. What comes from outside is asked before it is absorbed.
+    public func fits(_ configuration: ModelConfiguration) -> Bool {
+        switch (self, configuration.input) {
+        case (.tokens(let tokens), .tokens(let size)): tokens.allSatisfy { (0..<size).contains($0) }
+        case (.vectors(let values, let count), .vectors(let size)):
+            values.count == count.multipliedReportingOverflow(by: size).partialValue && values.count / size == count
+        case (.tokens, .vectors), (.vectors, .tokens): false
+        }
+    }
+
     /// What it takes in memory.
     public var bytes: Int {
         switch self {
