@@ -85,10 +85,24 @@ extension Lane {
                 session.id, serial: session.serial, name: name, operation.fetched)
             operation.awaitCommit(of: record)
         case .rewind(let target):
-            let record = try sessions.rewind(
-                session.id, serial: session.serial, to: target, operation.fetched, using: operation.reservation)
+            let record = try rewind(operation, session, to: target)
             (completion.session, completion.step) = (record, record.step)
             operation.awaitCommit(of: record)
+        }
+    }
+
+    /// Lets the session stand at a state that it keeps, or in that of a new session at step 0, which needs no keeping.
+    private func rewind(
+        _ operation: Operation, _ session: SessionRecord, to target: RewindTarget
+    ) throws(SessionError) -> SessionRecord {
+        do throws(SessionError) {
+            return try sessions.rewind(
+                session.id, serial: session.serial, to: target, operation.fetched, using: operation.reservation)
+        } catch .noCheckpoint(.step(0), steps: _) {
+            workspace.reset(operation.slot)
+            return try sessions.save(
+                session.id, serial: session.serial, version: session.version, from: workspace.states,
+                row: operation.slot, step: 0, operation.fetched, using: operation.reservation)
         }
     }
 

@@ -44,7 +44,7 @@ public struct Work: Sendable {
         case checkpoint(name: String?)
         case listCheckpoints
         case deleteCheckpoint(name: String)
-        /// Let it stand where it once stood.
+        /// Let it stand where it once stood, or at step 0 in the state of a new one.
         case rewind(RewindTarget)
     }
 
