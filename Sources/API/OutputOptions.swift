@@ -14,10 +14,41 @@ struct OutputOptions: Sendable {
     var top: Int?
 
     init(_ fields: Fields, _ served: ServedModel) throws(Problem) {
-        logits = try fields.bool("logits")
-        top = try fields.int("top_logprobs", in: 1...1000)
+        try self.init(
+            logits: try fields.bool("logits"), top: try fields.int("top_logprobs", in: Self.topRange), served)
+    }
+
+    /// From the items of a query, of which only those of `fields` are known, each at most once.
+    init(query: [(name: String, value: String)], _ served: ServedModel) throws(Problem) {
+        var values: [String: String] = [:]
+        for (name, value) in query {
+            guard Self.fields.contains(name) else {
+                throw .invalid(
+                    "There is no query parameter \"\(name)\" here; known are \(Self.fields.joined(separator: ", ")).",
+                    name)
+            }
+            guard values.updateValue(value, forKey: name) == nil else {
+                throw .invalid("Query parameter \"\(name)\" stands twice.", name)
+            }
+        }
+        guard let logits = ["true": true, "false": false][values["logits", default: "false"]] else {
+            throw .invalid("logits must be true or false.", "logits")
+        }
+        let top = values["top_logprobs"].map { $0.utf8.allSatisfy { (48...57).contains($0) } ? Int($0) : nil }
+        if let top, !(top.map(Self.topRange.contains) ?? false) {
+            throw .invalid(
+                "top_logprobs must be a whole number from \(Self.topRange.lowerBound) to \(Self.topRange.upperBound).",
+                "top_logprobs")
+        }
+        try self.init(logits: logits, top: top ?? nil, served)
+    }
+
+    private static let topRange = 1...1000
+
+    private init(logits: Bool, top: Int?, _ served: ServedModel) throws(Problem) {
+        (self.logits, self.top) = (logits, top)
         if served.model.configuration.output == .logits {
-            if !logits && top == nil { top = 1 }
+            if !logits && top == nil { self.top = 1 }
         } else if logits || top != nil {
             throw .invalid("Model \"\(served.id)\" gives vectors: it has neither logits nor top_logprobs.")
         }

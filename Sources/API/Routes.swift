@@ -85,6 +85,7 @@ struct ServiceRoute: Sendable {
         .init(.get, "/v1/sessions/{id}/checkpoints") { $0.listCheckpoints },
         .init(.delete, "/v1/sessions/{id}/checkpoints/{name}", .nothing) { $0.deleteCheckpoint },
         .init(.post, "/v1/sessions/{id}/rewind") { $0.rewind },
+        .init(.get, "/v1/sessions/{id}/output") { $0.getOutput },
         .init(.get, "/v1/sessions/{id}/state", .bytes) { $0.getState },
         .init(.put, "/v1/sessions/{id}/state") { $0.putState },
     ]

@@ -66,7 +66,7 @@ extension Lane {
     func act(_ operation: Operation, _ completion: inout Completion) throws(SessionError) {
         guard let session = operation.session else { return }
         switch operation.work.action {
-        case nil: break
+        case nil, .tellOutput: break
         case .fork(let ids):
             completion.forks = try sessions.fork(
                 session.id, serial: session.serial, into: ids, quota: operation.work.quota,

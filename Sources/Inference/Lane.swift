@@ -292,6 +292,10 @@ final class Lane {
             if operation.step == 0 && work.input.count == 0 { return end(operation, .failure(.nothingAbsorbed)) }
             operation.generator = Generator(generation, served.tokenizer)
             operation.savedTokens = generation.prior.count
+        } else if work.action == .tellOutput {
+            if operation.step == 0 { return end(operation, .failure(.nothingAbsorbed)) }
+            needing.append(operation)
+            return resume(operation)
         } else if work.input.count == 0 {
             // To look at a session is not to move it.
             let isMoved = work.supplied != nil || operation.session == nil
@@ -353,7 +357,9 @@ final class Lane {
             }
         }
         needing.removeAll(keepingCapacity: true)
-        for operation in absorbed { settle(operation, at: now) }
+        for operation in absorbed {
+            if operation.work.action == .tellOutput { succeed(operation, at: now) } else { settle(operation, at: now) }
+        }
         stepping.removeAll { $0.slot < 0 }
         absorbing.removeAll { $0.slot < 0 }
     }

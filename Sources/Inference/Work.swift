@@ -46,6 +46,8 @@ public struct Work: Sendable {
         case deleteCheckpoint(name: String)
         /// Let it stand where it once stood, or at step 0 in the state of a new one.
         case rewind(RewindTarget)
+        /// Tell the output that it stands at, which moves nothing.
+        case tellOutput
     }
 
     /// How a request is known again, and what is kept of it.
