@@ -350,6 +350,16 @@ check 'a stop string ends it' 'body["finish_reason"] == "stop" and len(body["tok
 call POST /v1/sessions "{\"model\": \"$model\", \"id\": \"t-cold\"}"
 call POST /v1/sessions/t-cold/generate '{"max_tokens": 3}'
 check 'a cold session needs an input' 'status == 422 and kind == "application/problem+json"'
+call GET /v1/sessions/t-cold/output
+check 'and has no output to tell again' 'status == 404 and body["type"] == "urn:scanstep:output-not-found"'
+call POST /v1/sessions/t-d/generate '{"max_tokens": 2}' --header 'Accept: text/event-stream'
+check 'who accepts events alone gets a stream' 'kind == "text/event-stream" and len(events) == 3 and events[-1]["done"]'
+call POST /v1/sessions/t-d/rewind '{"to_step": 0}'
+check 'a session can go back to step 0' 'status == 200 and body["step"] == 0'
+call POST /v1/sessions/t-d/prefill '{"text": "JULIET:", "logits": true}'
+keep last
+call GET '/v1/sessions/t-d/output?logits=true'
+check 'a lost reply is told again' 'status == 200 and body == {n: last[n] for n in ("session", "step", "output")} and text.endswith("}\n")'
 
 # --- copies ----------------------------------------------------------------------------------------------------------
 
@@ -413,9 +423,9 @@ check 'unless that is wanted' 'body["results"][0]["usage"]["cached_steps"] == 0'
 call DELETE /v1/sessions/t-d
 check 'a session is deleted' 'status == 204 and not text'
 call GET /v1/sessions/t-d
-check 'and is gone' 'status == 410 and kind == "application/problem+json" and body["reason"] == "deleted" and body["last_step"] == 70'
+check 'and is gone' 'status == 410 and kind == "application/problem+json" and body["reason"] == "deleted" and body["last_step"] == 7'
 call POST /v1/sessions/t-d/step '{"token": 1}'
-check 'to a step as well' 'status == 410 and body["last_step"] == 70'
+check 'to a step as well' 'status == 410 and body["last_step"] == 7'
 call DELETE /v1/sessions/t-d
 check 'deleting twice says so' 'status == 410'
 call DELETE /v1/sessions/t-nobody

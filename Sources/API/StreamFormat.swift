@@ -31,6 +31,20 @@ enum StreamFormat {
     var stillThere: [UInt8] { Array((self == .lines ? "\n" : ":\n\n").utf8) }
 }
 
+extension Fields {
+    /// Whether a stream is asked for: by the field `stream` or, where the body has none, by an `Accept` that would rather
+    /// have one of `types` than JSON.
+    func streams(
+        _ request: Request, as types: [String] = ["text/event-stream", "application/x-ndjson"]
+    ) throws(Problem) -> Bool {
+        if self["stream"] != nil { return try bool("stream") }
+        guard request.head.fields.contains("accept") else { return false }
+        let wanted = Preference(request.head.fields.values(of: "accept"))
+        let json = wanted.quality(ofType: "application/json")
+        return types.contains { wanted.quality(ofType: $0) > json }
+    }
+}
+
 extension Response {
     /// A reply of events that are made while it is sent.
     init(_ format: StreamFormat, _ produce: @escaping @Sendable (consuming BodyWriter) async throws -> Void) {

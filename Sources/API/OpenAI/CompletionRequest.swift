@@ -40,7 +40,7 @@ struct CompletionRequest {
     init(_ body: [UInt8], _ service: Service, _ request: Request) throws(Problem) {
         let fields = try Fields(bytes: body, allowed: Self.known + Self.ours)
         try Self.refuseUnserved(fields)
-        streams = try fields.bool("stream")
+        streams = try fields.streams(request, as: ["text/event-stream"])
         includesUsage = try Self.includesUsage(fields, streams)
         returnsState = try fields.bool("return_state")
         served = try service.model(try fields.required("model"), request)

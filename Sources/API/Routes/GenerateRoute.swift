@@ -31,7 +31,7 @@ extension Service {
             topK: try fields.int("top_k", in: 0...Int.max) ?? 0, topP: try fields.float("top_p", in: 0...1) ?? 1,
             seed: UInt64(try fields.int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
             stop: try fields.stop(served))
-        if try fields.bool("stream") {
+        if try fields.streams(request) {
             try refuseIdempotency(of: request, "a stream has moved its session by each step that it has reported.")
             return try await stream(work, served, body, for: request)
         }

@@ -92,7 +92,7 @@ extension Service {
                 "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
             ).with("limit", OutputOptions.valueLimit)
         }
-        if try fields.bool("stream") { return stream(works, served, options) }
+        if try fields.streams(request) { return stream(works, served, options, StreamFormat(request)) }
 
         let results = try await run(works)
         var json = JSONWriter(capacity: 4096)
@@ -109,17 +109,22 @@ extension Service {
         return Response(json: json)
     }
 
-    /// Sends each result in a line of its own as it comes, and a last line that says that there are no more.
-    private func stream(_ works: [Work], _ served: ServedModel, _ options: OutputOptions) -> Response {
+    /// Sends each result as an event of its own as it comes, and a last one that says that there are no more.
+    private func stream(
+        _ works: [Work], _ served: ServedModel, _ options: OutputOptions, _ format: StreamFormat
+    ) -> Response {
         let results = scheduler.results(works)
-        return Response(.lines) { writer in
+        return Response(format) { writer in
             for await (index, result) in results {
                 var json = JSONWriter()
                 Self.write(result, index, works[index], served, options, to: &json)
-                json.newline()
-                try await writer.write(json.bytes)
+                try await writer.write(format.frame(json))
             }
-            try await writer.write("{\"done\":true}\n")
+            var end = JSONWriter()
+            end.beginObject()
+            end.field("done", true)
+            end.endObject()
+            try await writer.write(format.frame(end, event: "done"))
             try await writer.finish()
         }
     }
