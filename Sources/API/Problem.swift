@@ -85,7 +85,7 @@ public struct Problem: RespondingError, Sendable {
     public var response: Response {
         var json = JSONWriter()
         write(to: &json)
-        var response = Response(status, type: "application/problem+json", json.bytes)
+        var response = Response(status, type: "application/problem+json", json.document())
         for (name, value) in fields.pairs { response.fields.append(name, value) }
         return response
     }

@@ -15,7 +15,7 @@ extension Service {
         guard (1...Self.longestKey).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalid("Idempotency-Key must be 1 to \(Self.longestKey) visible ASCII characters.")
         }
-        return Work.Idempotency(key: key, digest: Self.digest(of: request, body)) { reply($0).bytes }
+        return Work.Idempotency(key: key, digest: Self.digest(of: request, body)) { reply($0).document() }
     }
 
     /// Tells a request from others.

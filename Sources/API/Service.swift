@@ -92,6 +92,12 @@ public final class Service: Sendable {
 }
 
 extension JSONWriter {
+    /// The text as the whole content of a reply: it ends with a line feed, so that a shell's prompt does not follow it.
+    consuming func document() -> [UInt8] {
+        newline()
+        return bytes
+    }
+
     /// Writes the members that every list has: each of `elements`, by `write`, as an element of `data`.
     mutating func list<Element>(_ elements: [Element], _ write: (Element, inout JSONWriter) -> Void) {
         field("object", "list")
@@ -104,8 +110,8 @@ extension JSONWriter {
 
 extension Response {
     /// A JSON reply.
-    init(_ status: HTTPStatus = .ok, json: JSONWriter) {
-        self.init(status, fields: Self.jsonFields, body: .bytes(json.bytes))
+    init(_ status: HTTPStatus = .ok, json: consuming JSONWriter) {
+        self.init(status, fields: Self.jsonFields, body: .bytes(json.document()))
     }
 
     private static let jsonFields: HeaderFields = ["content-type": "application/json"]

@@ -52,7 +52,7 @@ struct ShutdownTests {
         let sockets = try (0..<10).map { _ in try RawSocket(port: server.port) }
         for socket in sockets {
             try socket.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            #expect(try socket.read(until: "\"live\"}").hasPrefix("HTTP/1.1 200"))
+            #expect(try socket.read(until: "\"live\"}\n").hasPrefix("HTTP/1.1 200"))
         }
         server.send(signal: SIGTERM)
         for socket in sockets { #expect(try socket.readUntilClose().isEmpty) }
