@@ -205,6 +205,8 @@ call POST /v1/completions '{"model": "nobody", "prompt": "A"}'
 check 'an unknown model, in the shape of both' 'status == 404 and body["error"]["code"] == "model_not_found" and body["status"] == 404'
 call POST /v1/chat/completions "{\"model\": \"$model\", \"messages\": []}"
 check 'chats are sent where text is served' 'status == 404 and "/v1/completions" in body["error"]["message"]'
+call POST /v1/embeddings "{\"model\": \"$model\", \"input\": \"A\"}"
+check 'and embeddings where states are' 'status == 404 and "/state" in body["error"]["message"]'
 
 # --- the Open Inference Protocol ---------------------------------------------------------------------------------------
 

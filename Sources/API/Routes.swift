@@ -67,7 +67,6 @@ struct ServiceRoute: Sendable {
         .init(.get, "/v1/models", errors: .openAI) { $0.listModels },
         .init(.get, "/v1/models/{model}", errors: .openAI) { $0.getModel },
         .init(.post, "/v1/completions", .stream, errors: .openAI) { $0.complete },
-        .init(.post, "/v1/chat/completions", .stream, errors: .openAI) { $0.refuseChat },
         .init(.post, "/v1/tokenize") { $0.tokenize },
         .init(.post, "/v1/detokenize") { $0.detokenize },
         .init(.post, "/v1/prefill", .stream) { $0.prefill },

@@ -32,7 +32,9 @@ public final class Service: Sendable {
 
     /// Renders errors of the HTTP layer as problems.
     public static let errorResponder: ErrorResponder = { error, context in
-        ErrorShape(of: context.head?.target ?? "").response(Problem(error))
+        let target = context.head?.target ?? ""
+        if error.status == .notFound, let foreign = ForeignPath(target) { return foreign.response(context) }
+        return ErrorShape(of: target).response(Problem(error))
     }
 
     // MARK: Looking things up

@@ -17,13 +17,6 @@ extension Service {
         return Response(json: reply.write(completions))
     }
 
-    /// `POST /v1/chat/completions`, where many clients go first.
-    @Sendable func refuseChat(_ request: Request) async throws -> Response {
-        throw Problem(
-            .notFound, "not-found",
-            "There is no chat here, for no model has a template of one: send the text to /v1/completions.")
-    }
-
     private func stream(
         _ asked: CompletionRequest, _ reply: CompletionReply, for request: Request
     ) async throws -> Response {
