@@ -6,12 +6,50 @@ public struct CrossOrigin: Sendable {
     /// - Parameter origins: origins like `https://lab.example:8443`, or `*` for all.
     public init(origins: [String]) { self.origins = origins.contains("*") ? nil : Set(origins) }
 
-    /// Whether `text` is an origin as browsers send it.
-    public static func isOrigin(_ text: String) -> Bool {
-        if text == "*" { return true }
-        guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return false }
-        let authority = text.utf8.dropFirst(scheme.utf8.count)
-        return !authority.isEmpty && authority.allSatisfy(\.isHostText)
+    /// What is wrong with a list of origins: an origin that no browser sends would never match. Nil where nothing is.
+    public static func flaw(of origins: [String]) -> String? {
+        if origins == ["*"] { return nil }
+        if origins.isEmpty { return "there is no origin in it" }
+        if origins.contains("*") { return "* lets all origins in: give it alone, or only the others" }
+        for origin in origins {
+            let normal = asBrowsersSend(origin)
+            if normal == origin { continue }
+            if let normal { return "browsers send no origin \"\(origin)\": write \(normal)" }
+            return
+                "\"\(origin)\" is no origin: write a scheme, a host and perhaps a port, as in https://lab.example:8443"
+        }
+        return nil
+    }
+
+    /// The origin that `text` means, in lower case, without what follows the authority and without the scheme's own port
+    /// (RFC 6454 §6.2); nil where there is none.
+    private static func asBrowsersSend(_ text: String) -> String? {
+        let text = text.lowercased()
+        guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return nil }
+        let authority = text.dropFirst(scheme.count).prefix { !"/?#\\".contains($0) }
+        let place = authority.split(separator: "@", omittingEmptySubsequences: false).last!
+        let host: Substring
+        if place.hasPrefix("[") {
+            guard let end = place.firstIndex(of: "]") else { return nil }
+            host = place[...end]
+            guard host.utf8.allSatisfy({ $0.hexValue != nil || "[:.]".utf8.contains($0) }) else { return nil }
+        } else {
+            host = place.prefix { $0 != ":" }
+            guard !host.isEmpty,
+                host.utf8.allSatisfy({ $0.isDigit || (97...122).contains($0) || "-._".utf8.contains($0) })
+            else { return nil }
+        }
+        return port(place[host.endIndex...], of: scheme).map { scheme + host + $0 }
+    }
+
+    /// `:8443`; empty where it is the scheme's own, nil where it is none.
+    private static func port(_ text: Substring, of scheme: String) -> String? {
+        if text.isEmpty || text == ":" { return "" }
+        guard text.first == ":", text.dropFirst().utf8.allSatisfy(\.isDigit), let number = UInt16(text.dropFirst())
+        else {
+            return nil
+        }
+        return number == (scheme == "http://" ? 80 : 443) ? "" : ":\(number)"
     }
 
     /// The reply to a browser that asks beforehand what it may send; nil where that is not what is asked.

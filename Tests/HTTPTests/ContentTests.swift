@@ -47,13 +47,4 @@ struct ContentTests {
     func preference(values: [String], type: String, quality: Int) {
         #expect(Preference(values).quality(ofType: type) == quality)
     }
-
-    @Test(
-        "origins are a scheme and an authority",
-        arguments: [
-            ("https://a.example", true), ("http://localhost:8080", true), ("*", true), ("https://[::1]:1", true),
-            ("https://a.example/", false), ("a.example", false), ("https://", false), ("https://a b", false),
-            ("", false),
-        ])
-    func origin(text: String, isOne: Bool) { #expect(CrossOrigin.isOrigin(text) == isOne) }
 }

@@ -67,13 +67,15 @@ struct NetworkSettings {
             throw ValidationError("--tls-cert and --tls-key must be given together, and --tls-client-ca with both.")
         }
         apiKeys = reader.path(options.apiKeys, "api-keys")
-        crossOrigin = try reader.value(
-            reader.path(options.corsOrigins, "cors-origins"), "cors-origins",
-            "origins such as https://lab.example, separated by commas, or *"
-        ) { text in
-            let origins = text.split(separator: ",").map { $0.trimmingBlanks }
-            return !origins.isEmpty && origins.allSatisfy(CrossOrigin.isOrigin) ? CrossOrigin(origins: origins) : nil
-        }
+        crossOrigin = try Self.crossOrigin(reader.path(options.corsOrigins, "cors-origins"))
+    }
+
+    /// An origin that would never match is a mistake that shows only in a browser.
+    private static func crossOrigin(_ text: String?) throws(ValidationError) -> CrossOrigin? {
+        guard let text else { return nil }
+        let origins = text.split(separator: ",", omittingEmptySubsequences: false).map(\.trimmingBlanks)
+        if let flaw = CrossOrigin.flaw(of: origins) { throw ValidationError("--cors-origins: \(flaw).") }
+        return CrossOrigin(origins: origins)
     }
 }
 
