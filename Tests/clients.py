@@ -22,6 +22,7 @@ SHARED = {
     "curl-1.0": ("curl", "run_old"),
     "httpx": ("httpx", "run"),
     "aiohttp": ("aiohttp", "run"),
+    "duplex": ("duplex", "run"),
     "node": ("node", "run"),
     "h2load": ("h2load", "run"),
     "openai": ("openai", "run"),
