@@ -17,7 +17,9 @@ COPY Sources Sources
 COPY Tests Tests
 # x86-64-v3 (AVX2, FMA) unless told otherwise; no other level has been measured.
 ARG SCANSTEP_MARCH=x86-64-v3
-RUN SCANSTEP_MARCH="$SCANSTEP_MARCH" swift build -c release --product scanstep --static-swift-stdlib \
+# What the metric scanstep_build_info tells: --build-arg SCANSTEP_COMMIT="$(git rev-parse HEAD)"
+ARG SCANSTEP_COMMIT=
+RUN SCANSTEP_MARCH="$SCANSTEP_MARCH" SCANSTEP_COMMIT="$SCANSTEP_COMMIT" swift build -c release --product scanstep --static-swift-stdlib \
     && install -D --strip "$(swift build -c release --show-bin-path)/scanstep" /out/scanstep
 
 FROM debian:bookworm-slim
@@ -26,6 +28,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/scanstep /usr/local/bin/scanstep
 COPY Models /models
+# For --state-dir: a volume that is mounted here for the first time belongs to the server's user too.
+RUN install -d -m 0700 -o 10001 -g 10001 /state
 USER 10001:10001
 EXPOSE 8080
 # bash opens the socket itself: the image needs no HTTP client.

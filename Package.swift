@@ -23,6 +23,14 @@ let plainSettings: [SwiftSetting] = settings + [.unsafeFlags(["-Onone"])]
 /// The x86-64 level that kernels are compiled for; start-up refuses a processor below the default.
 let march = Context.environment["SCANSTEP_MARCH"] ?? "x86-64-v3"
 
+/// What `scanstep_build_info` tells: the commit, where whoever builds names one, and the level.
+let commit = Context.environment["SCANSTEP_COMMIT"].flatMap { $0.isEmpty ? nil : $0 }
+#if arch(x86_64)
+    let level = march
+#else
+    let level = "arm64"
+#endif
+
 /// Without a fused multiply-add at compile time every `addingProduct` is a call into libm per lane.
 #if arch(x86_64)
     let kernelSettings: [SwiftSetting] = [
@@ -45,6 +53,10 @@ let package = Package(
     ],
     targets: [
         .target(name: "CLinux"),
+        .target(
+            name: "CBuild",
+            cSettings: [.define("SCANSTEP_MARCH", to: "\"\(level)\"")]
+                + (commit.map { [.define("SCANSTEP_COMMIT", to: "\"\($0)\"")] } ?? [])),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -90,7 +102,7 @@ let package = Package(
             name: "scanstep",
             dependencies: [
                 "API", "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "Threading", "JSON",
-                "CLinux",
+                "CLinux", "CBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

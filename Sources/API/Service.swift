@@ -16,6 +16,8 @@ public final class Service: Sendable {
     let policy: SessionPolicy
     let resumptions = Resumptions()
     let inferStatistics = InferStatistics()
+    /// How long the lines of duplex streams took that have made a step.
+    let lineSeconds = SharedHistogram()
     /// Nil where nothing is behind the models that are served.
     let repository: (any ModelRepository)?
 

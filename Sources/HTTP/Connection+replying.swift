@@ -67,6 +67,7 @@ extension Connection {
             identifier: request.identifier, to: &output)
         replyHasBegun = true
         defer { replyHasBegun = false }
+        streamBegan = .now
         streamIsFinished = false
         do {
             try await flush()

@@ -23,6 +23,8 @@ final class Connection: @unchecked Sendable {
     private var requests = 0
     /// Whether bytes of the reply's head have been given to the kernel.
     var replyHasBegun = false
+    /// When the present reply has begun, if it is made while it is sent.
+    var streamBegan: MonotonicInstant?
     var parser: RequestParser
     /// The request that is being handled.
     private var inHand: Request?
@@ -114,6 +116,7 @@ final class Connection: @unchecked Sendable {
         requests += 1
         if let most = service.limits.requestsPerConnection, requests >= most { mustClose = true }
         sentContent = 0
+        streamBegan = nil
         var response = await respond(to: request)
         if socket.hungUp || !socket.isOpen {
             conclude(request, HTTPStatus.clientGone, isComplete: false)
@@ -154,7 +157,7 @@ final class Connection: @unchecked Sendable {
             Exchange(
                 request: request, status: status, peer: socket.peer, isSecure: transport.isSecure,
                 received: request?.content.received ?? 0, sent: sentContent, duration: MonotonicInstant.now - arrival,
-                isComplete: isComplete, identifier: identifier))
+                streamBegan: streamBegan.map { $0 - arrival }, isComplete: isComplete, identifier: identifier))
     }
 
     private func identifier(_ head: RequestHead?) -> RequestIdentifier {
@@ -188,6 +191,7 @@ final class Connection: @unchecked Sendable {
     private func refuse(_ error: HTTPError) async throws(HTTPError) {
         let identifier = identifier(nil)
         sentContent = 0
+        streamBegan = nil
         let arrival = loop.now
         let response = service.render(error, identifier)
         try await sendPlain(response, head: nil, identifier: identifier, keepsAlive: false)

@@ -13,6 +13,8 @@ public struct Exchange: Sendable {
     public let sent: Int
     /// Since the head was complete.
     public let duration: Duration
+    /// The part of that until the first bytes of a reply that is made while it is sent; nil for other replies.
+    public let streamBegan: Duration?
     /// Whether all of the reply was handed to the kernel.
     public let isComplete: Bool
     let identifier: RequestIdentifier

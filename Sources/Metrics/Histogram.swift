@@ -26,6 +26,9 @@ public struct Histogram: Sendable {
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
     ]
 
+    /// Bounds for times in seconds that may be long, from a tenth of a second to a day.
+    public static let minutes: [Double] = [0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
+
     /// Bounds for counts, by powers of two up to 1024.
     public static let powersOfTwo: [Double] = (0...10).map { Double(1 << $0) }
 }

@@ -6,6 +6,6 @@ struct Scanstep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scanstep",
         abstract: "Serves minimal recurrent networks (minGRU, minLSTM) over HTTP.",
-        version: "0.1.0",
+        version: Build.version,
         subcommands: [Serve.self, Keys.self, Bench.self])
 }

@@ -62,6 +62,60 @@ struct ObservabilityTests {
         #expect(server.terminate() == 0)
     }
 
+    @Test("metrics name the build") func build() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let server = try ServerProcess(serving: folder)
+        let line = try #require(
+            server.client().get("/metrics").text.split(separator: "\n").first { $0.hasPrefix("scanstep_build_info{") })
+        let version = try FinishedProgram(["--version"]).output.split(separator: "\n")[0]
+        #expect(line.hasSuffix("} 1") && line.contains("version=\"\(version)\""))
+        for name in ["commit", "march", "swift"] { #expect(line.contains(",\(name)=\"")) }
+        #expect(line.contains(/swift="6\.\d"/))
+        #expect(server.terminate() == 0)
+    }
+
+    @Test("lines of a duplex stream are steps in the metrics, and a stream's whole time is no request's") func streams()
+        throws
+    {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let server = try ServerProcess(serving: folder)
+        let client = server.client()
+        for id in ["a", "b"] { try client.create(id, of: "letters", #","text":"ab""#) }
+        let lines = [#"{"token":1}"#, #"{"token":2}"#, #"{"token":99}"#, ""].joined(separator: "\n")
+        #expect(try client.post("/v1/sessions/a/stream", lines).text.contains(#""steps":2,"errors":1"#))
+        // It stays open for a second at least: it is told of when it is idle.
+        let socket = try RawSocket(port: server.port)
+        try socket.send(
+            "POST /v1/sessions/b/stream?keep_alive_seconds=1 HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        #expect(try socket.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
+        #expect(String(decoding: try socket.read(count: 6), as: UTF8.self) == "1\r\n\n\r\n")
+        try socket.send("0\r\n\r\n")
+        #expect(try socket.read(until: "0\r\n\r\n").contains("\"done\":true"))
+        _ = try client.act("step", on: "a", #""token":1"#)
+        #expect(try client.post("/v1/sessions/a/step", "{}").status == 422)
+        #expect(
+            try client.post("/v1/step", #"{"steps":[{"session":"a","token":1},{"session":"b","token":1}]}"#).status
+                == 200)
+
+        let samples = try samples(client.get("/metrics").text)
+        for (kind, count) in [("line", 2.0), ("request", 1), ("batch", 1)] {
+            #expect(samples["scanstep_step_duration_seconds_count{kind=\"\(kind)\"}"] == count, "\(kind)")
+            let sum = samples["scanstep_step_duration_seconds_sum{kind=\"\(kind)\"}"] ?? 0
+            #expect(sum > 0 && sum < 60, "\(kind)")
+        }
+        let stream = "{method=\"POST\",route=\"/v1/sessions/{id}/stream\"}"
+        #expect(samples["scanstep_http_request_duration_seconds_count" + stream] == 2)
+        #expect(samples["scanstep_http_stream_duration_seconds_count" + stream] == 2)
+        let (begun, whole) = ("scanstep_http_request_duration_seconds_sum", "scanstep_http_stream_duration_seconds_sum")
+        #expect((samples[whole + stream] ?? 0) >= 1)
+        #expect((samples[begun + stream] ?? 9) < (samples[whole + stream] ?? 0) / 2)
+        let step = "{method=\"POST\",route=\"/v1/sessions/{id}/step\"}"
+        #expect(samples["scanstep_http_stream_duration_seconds_count" + step] == nil)
+        #expect(server.terminate() == 0)
+    }
+
     @Test("an admin port takes the metrics, and nothing else") func adminPort() throws {
         let folder = TemporaryFolder()
         LiveModels.letters(folder)

@@ -12,14 +12,34 @@ public final class ServerMetrics: @unchecked Sendable {
     private struct Figures {
         let route: Route?
         var statuses: [Int: Int] = [:]
+        /// To the end of a reply, or the beginning of a streamed one.
         var seconds = Histogram(bounds: Histogram.seconds)
+        /// To the end of streamed ones.
+        var streamSeconds = Histogram(bounds: Histogram.minutes)
+        /// To the end of those that have made steps; nil for a route that makes none.
+        var stepSeconds: Histogram?
+
+        init(route: Route?) {
+            self.route = route
+            if ServerMetrics.stepRoutes.contains(where: { $0.pattern == route?.pattern }) {
+                stepSeconds = Histogram(bounds: Histogram.seconds)
+            }
+        }
 
         mutating func note(_ exchange: Exchange) {
             statuses[exchange.status.code, default: 0] += 1
-            seconds.record(exchange.duration / .seconds(1))
+            seconds.record((exchange.streamBegan ?? exchange.duration) / .seconds(1))
+            if exchange.streamBegan != nil { streamSeconds.record(exchange.duration / .seconds(1)) }
+            if exchange.status == .ok { stepSeconds?.record(exchange.duration / .seconds(1)) }
         }
     }
 
+    /// Routes of which each request is a step, or a batch of them, and what that is called.
+    private static let stepRoutes = [
+        (pattern: "/v1/sessions/{id}/step", kind: "request"), (pattern: "/v1/step", kind: "batch"),
+    ]
+
+    private let build: Exposition.Labels
     private let lock = Lock()
     private var routes: [ObjectIdentifier?: Figures] = [:]
     private var cutOff = 0
@@ -27,7 +47,8 @@ public final class ServerMetrics: @unchecked Sendable {
     private var sent = 0
     private weak var server: HTTPServer?
 
-    public init() {}
+    /// - Parameter build: names and values of what was built.
+    public init(build: Exposition.Labels = [:]) { self.build = build }
 
     /// The server whose connections count.
     public func watch(_ server: HTTPServer) { lock.withLock { self.server = server } }
@@ -46,7 +67,9 @@ public final class ServerMetrics: @unchecked Sendable {
     /// All figures as text.
     func exposition(_ service: Service?) -> String {
         var text = Exposition()
-        writeRequests(to: &text)
+        text.metric("scanstep_build_info", .gauge, "What was built; always 1.")
+        text.sample("scanstep_build_info", build, 1)
+        writeRequests(service, to: &text)
         if let server = lock.withLock({ server }) { Self.write(server, to: &text) }
         if let service {
             Self.write(service.scheduler.statistics, to: &text)
@@ -57,7 +80,7 @@ public final class ServerMetrics: @unchecked Sendable {
         return text.text
     }
 
-    private func writeRequests(to text: inout Exposition) {
+    private func writeRequests(_ service: Service?, to text: inout Exposition) {
         let (routes, cutOff, received, sent) = lock.withLock { (self.routes, self.cutOff, self.received, self.sent) }
         func name(_ figures: Figures) -> (method: String, route: String) {
             (figures.route?.method.rawValue ?? "", figures.route?.pattern ?? "")
@@ -72,12 +95,30 @@ public final class ServerMetrics: @unchecked Sendable {
             }
         }
         text.metric(
-            "scanstep_http_request_duration_seconds", .histogram, "Time from a request's head to the end of its reply.")
+            "scanstep_http_request_duration_seconds", .histogram,
+            "Time from a request's head to the end of its reply, or to the beginning of a streamed one.")
         for figures in all {
             text.samples(
                 "scanstep_http_request_duration_seconds",
                 ["method": name(figures).method, "route": name(figures).route], figures.seconds)
         }
+        text.metric(
+            "scanstep_http_stream_duration_seconds", .histogram,
+            "Time from a request's head to the end of its streamed reply.")
+        for figures in all where figures.streamSeconds.count > 0 {
+            text.samples(
+                "scanstep_http_stream_duration_seconds",
+                ["method": name(figures).method, "route": name(figures).route], figures.streamSeconds)
+        }
+        text.metric(
+            "scanstep_step_duration_seconds", .histogram,
+            "Time of steps that were made: of a request with one, of a line of a duplex stream, of a batch.")
+        for (pattern, kind) in Self.stepRoutes {
+            let seconds = routes.values.first { $0.route?.pattern == pattern }?.stepSeconds
+            text.samples(
+                "scanstep_step_duration_seconds", ["kind": kind], seconds ?? Histogram(bounds: Histogram.seconds))
+        }
+        if let service { text.samples("scanstep_step_duration_seconds", ["kind": "line"], service.lineSeconds.value) }
         text.metric("scanstep_http_cut_off_total", .counter, "Replies that could not be sent to their end.", cutOff)
         text.metric("scanstep_http_received_bytes_total", .counter, "Bytes of requests' contents.", received)
         text.metric("scanstep_http_sent_bytes_total", .counter, "Bytes of replies' contents.", sent)

@@ -132,6 +132,7 @@ private struct DuplexStream: Sendable {
         _ line: [UInt8], _ writer: borrowing BodyWriter, _ tally: inout Tally
     ) async throws -> End? {
         if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { return nil }
+        let begun = MonotonicInstant.now
         do throws(Problem) {
             let step = try work(line)
             let completion = try await service.run(step.work)
@@ -141,6 +142,7 @@ private struct DuplexStream: Sendable {
             json.field("step", completion.step)
             step.options.writeOutputs(completion, step.work, step.served, to: &json)
             json.endObject()
+            service.lineSeconds.record(.now - begun)
             do throws(HTTPError) {
                 try await writer.write(format.frame(json, step: completion.step))
             } catch {

@@ -27,7 +27,7 @@ struct Front {
         } catch {
             throw Failure("cannot use TLS: \(error)")
         }
-        let metrics = ServerMetrics()
+        let metrics = ServerMetrics(build: Build.labels)
         gate = Gate(keys: keys, metrics: metrics)
         accessLog = try Self.accessLog(settings.logs)
         doors = try Doors(settings.network, gate, tls, log)

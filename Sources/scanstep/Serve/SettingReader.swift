@@ -70,7 +70,8 @@ final class SettingReader {
         ProcessInfo.processInfo.environment.keys.filter { name in
             guard name.hasPrefix("SCANSTEP_") else { return false }
             let rest = name.dropFirst("SCANSTEP_".count)
-            return !known.union(["MARCH", "STRICT", "FUZZ"]).contains(String(rest)) && !rest.hasPrefix("SERVICE_")
+            return !known.union(["COMMIT", "MARCH", "STRICT", "FUZZ"]).contains(String(rest))
+                && !rest.hasPrefix("SERVICE_")
                 && !rest.hasPrefix("PORT_")
         }.sorted()
     }
