@@ -6,6 +6,15 @@ public enum ListenAddress: Sendable, Hashable {
     case unix(path: String)
     /// A socket that listens already, given by who started the program, who may go on listening at it.
     case inherited(descriptor: Int32)
+
+    /// Whether only this machine reaches it: a loopback address, or a path. Of names only `localhost` is taken to be one.
+    public var isLocal: Bool {
+        switch self {
+        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        case .unix: true
+        case .inherited(let descriptor): Syscall.isLocal(descriptor)
+        }
+    }
 }
 
 extension ListenAddress: CustomStringConvertible {

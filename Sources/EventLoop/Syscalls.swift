@@ -83,6 +83,8 @@ enum Syscall {
         Int(try demand("getsockname", linux_local_port(descriptor)))
     }
 
+    static func isLocal(_ descriptor: Int32) -> Bool { linux_is_local(descriptor) }
+
     /// Resolves `host`, and binds and listens on the first address that lets it.
     static func listen(host: String, port: Int, backlog: Int) throws(SystemError) -> Int32 {
         var hints = unsafe addrinfo()

@@ -168,8 +168,14 @@ struct ObservabilityTests {
     @Test("messages come as JSON where that is asked for") func messages() throws {
         let folder = TemporaryFolder()
         LiveModels.letters(folder)
-        let server = try ServerProcess(serving: folder, ["--log-format", "json"])
+        let server = try ServerProcess(serving: folder, ["--log-format", "json", "--admin-port", "0"])
         #expect(server.terminate() == 0)
+        let places = try server.outputText.split(separator: "\n").map { try JSONDocument(parsing: Array($0.utf8)).root }
+        let address = "http://127.0.0.1:\(server.port)"
+        #expect(places.count == 2 && places.allSatisfy { $0["level"]?.string == "info" && $0["time"]?.string != nil })
+        #expect(places[0]["message"]?.string == "scanstep: listening on " + address)
+        #expect(places[0]["address"]?.string == address)
+        #expect(places[1]["address"]?.string?.hasSuffix("/metrics") == true)
         let lines = try server.errorText.split(separator: "\n").map { try JSONDocument(parsing: Array($0.utf8)).root }
         #expect(lines.allSatisfy { $0["level"]?.string == "info" && $0["time"]?.string != nil })
         #expect(lines.contains { $0["message"]?.string == "draining" && $0["signal"]?.string == "SIGTERM" })

@@ -25,14 +25,14 @@ final class PipeReader: @unchecked Sendable {
     /// All text so far.
     var text: String { condition.withLock { String(decoding: bytes, as: UTF8.self) } }
 
-    /// The first whole line that begins with `prefix`, as soon as it is there; nil if the pipe ends or time runs out.
-    func line(withPrefix prefix: String, seconds: Double) -> String? {
+    /// The first whole line that has `text` in it, as soon as it is there; nil if the pipe ends or time runs out.
+    func line(with text: String, seconds: Double) -> String? {
         let deadline = Date(timeIntervalSinceNow: seconds)
         condition.lock()
         defer { condition.unlock() }
         while true {
             let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-            if let line = lines.dropLast().first(where: { $0.hasPrefix(prefix) }) { return String(line) }
+            if let line = lines.dropLast().first(where: { $0.contains(text) }) { return String(line) }
             if isAtEnd || !condition.wait(until: deadline) { return nil }
         }
     }

@@ -39,8 +39,9 @@ final class ServerProcess {
             port = 0
             return
         }
-        let line = output.line(withPrefix: "scanstep: listening on ", seconds: startSeconds)
-        port = line.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+        // With `--log-format json` the line is an object.
+        let line = output.line(with: "scanstep: listening on ", seconds: startSeconds)
+        port = line.flatMap { Int($0.split(separator: ":").last?.prefix { $0 != "\"" } ?? "") } ?? 0
         if line == nil {
             stopAtOnce()
             errors.waitForEnd(seconds: 1)
@@ -59,7 +60,7 @@ final class ServerProcess {
 
     /// The number behind a text that the server has written, in a line of its own.
     func port(behind prefix: String) -> Int? {
-        output.line(withPrefix: prefix, seconds: 20).flatMap { Int($0.dropFirst(prefix.count).prefix { $0 != "/" }) }
+        output.line(with: prefix, seconds: 20).flatMap { Int($0.dropFirst(prefix.count).prefix { $0 != "/" }) }
     }
 
     /// Waits until the server has said that, in a message.

@@ -79,6 +79,57 @@ struct SettingsTests {
         #expect(byVariable.errors.contains(option), "\(byVariable.errors)")
     }
 
+    @Test("a refusal says what to write instead") func corrected() throws {
+        func errors(_ argument: String) throws -> String {
+            try FinishedProgram(["serve", "--models", "nowhere", argument]).errors
+        }
+        let size = "a whole number with its unit, B, KiB, MiB, GiB or TiB, such as "
+        #expect(try errors("--session-memory=2").contains(size + "1GiB, not \"2\""))
+        #expect(try errors("--max-body=16").contains(size + "16MiB, not \"16\""))
+        #expect(try errors("--session-idle=3600").contains("us, ms, s, m or h, such as 1h, or none, not \"3600\""))
+        #expect(try errors("--cors-origins=https://Lab.example/").contains("write https://lab.example"))
+    }
+
+    @Test(
+        "who lets other machines in without keys or TLS is warned, with what is missing",
+        arguments: [
+            ([], ["--api-keys", "--tls-cert", "anybody"], []),
+            (["--api-keys"], ["--tls-cert", "clear text"], ["--api-keys"]),
+            (["--tls-cert", "--tls-key"], ["--api-keys", "anybody"], ["--tls-cert"]),
+            (["--tls-cert", "--tls-key", "--tls-client-ca"], [], ["beyond loopback"]),
+            (["--tls-cert", "--tls-key", "--api-keys"], [], ["beyond loopback"]),
+        ] as [([String], [String], [String])])
+    func exposed(options: [String], words: [String], others: [String]) throws {
+        let (folder, files) = (TemporaryFolder(), TemporaryFolder())
+        LiveModels.letters(folder)
+        let certificates = try TLSTests.Certificates()
+        files.write("keys.json", #"{"keys":[]}"#)
+        let paths = [
+            "--tls-cert": certificates.authority, "--tls-client-ca": certificates.authority,
+            "--tls-key": certificates.path("ca.key"), "--api-keys": files.path + "/keys.json",
+        ]
+        // An address that no machine has: it is warned of before it fails, and nobody gets in.
+        let run = try FinishedProgram(
+            serving: folder.path, ["--host", "192.0.2.1"] + options.flatMap { [$0, paths[$0]!] })
+        #expect(run.status == 1 && run.errors.contains("cannot listen on 192.0.2.1"), "\(run.errors)")
+        let warning = run.errors.split(separator: "\n").first { $0.contains("beyond loopback") } ?? ""
+        for word in words { #expect(warning.contains(word), "\(warning)") }
+        for word in others { #expect(!warning.contains(word), "\(warning)") }
+        #expect(warning.isEmpty == words.isEmpty)
+    }
+
+    @Test(
+        "loopback and paths are nobody's way in",
+        arguments: [["--host", "127.0.0.1"], ["--host", "localhost"], ["--listen"]])
+    func notExposed(arguments: [String]) throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let path = arguments.count == 1 ? ["unix:\(folder.path)/s"] : []
+        let server = try ServerProcess(serving: folder, arguments + path)
+        #expect(server.terminate() == 0)
+        #expect(!server.errorText.contains("beyond loopback"))
+    }
+
     @Test("a missing folder of models and an unknown option are told") func usage() throws {
         let missing = try FinishedProgram(["serve"])
         #expect(missing.status == 64)

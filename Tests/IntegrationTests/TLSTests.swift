@@ -6,7 +6,7 @@ import Testing
 @Suite("TLS")
 struct TLSTests {
     /// An authority and what it has signed, made by the openssl program.
-    private struct Certificates {
+    struct Certificates {
         let folder = TemporaryFolder()
         var authority: String { folder.path + "/ca.pem" }
 

@@ -3,6 +3,7 @@ import EventLoop
 import FoundationEssentials
 import Glibc
 import HTTP
+import JSON
 import Logging
 
 /// Where the server listens, and what it says about that.
@@ -52,16 +53,46 @@ struct Doors {
         return (3..<3 + count).map { $0 }
     }
 
-    /// Lines that tell clients where to go.
-    func lines(ports: [Int]) -> [String] {
+    /// What is missing where other machines may reach the doors; nil where nothing is.
+    var warning: String? {
+        if doors.allSatisfy(\.address.isLocal) { return nil }
+        let anybody = "anybody who reaches this server can use it, and read and move every session"
+        let clear = "keys, inputs and states cross the network in clear text"
+        // Who must show a certificate is known without a key.
+        switch (hasKeys: network.apiKeys != nil || network.tls?.clientAuthority != nil, hasTLS: network.tls != nil) {
+        case (true, true): return nil
+        case (false, true): return "listening beyond loopback without --api-keys: \(anybody)"
+        case (true, false): return "listening beyond loopback without --tls-cert and --tls-key: \(clear)"
+        case (false, false):
+            return "listening beyond loopback without --api-keys and without --tls-cert and --tls-key: \(anybody)"
+        }
+    }
+
+    /// Lines that tell where the doors are: words, or a JSON object with them as `message` and the place as `address`.
+    func lines(ports: [Int], _ format: LogSettings.Format) -> [String] {
+        places(ports: ports).map { words, address in
+            let message = "scanstep: \(words) \(address)"
+            guard format == .json else { return message }
+            var json = JSONWriter()
+            json.beginObject()
+            json.field("time", timestamp(secondsSince1970()))
+            json.field("level", "info")
+            json.field("message", message)
+            json.field("address", address)
+            json.endObject()
+            return String(decoding: json.bytes, as: UTF8.self)
+        }
+    }
+
+    private func places(ports: [Int]) -> [(words: String, address: String)] {
         let scheme = network.tls == nil ? "http" : "https"
         let host = network.host.contains(":") ? "[\(network.host)]" : network.host
         return zip(doors.indices, ports).map { index, port in
             if network.adminPort != nil, index == doors.count - 1 {
-                return "scanstep: metrics on http://\(host):\(port)/metrics"
+                return ("metrics on", "http://\(host):\(port)/metrics")
             }
-            if case .unix(let path) = doors[index].address { return "scanstep: listening on unix:\(path)" }
-            return "scanstep: listening on " + (port == 0 ? "an inherited socket" : "\(scheme)://\(host):\(port)")
+            if case .unix(let path) = doors[index].address { return ("listening on", "unix:\(path)") }
+            return ("listening on", port == 0 ? "an inherited socket" : "\(scheme)://\(host):\(port)")
         }
     }
 }

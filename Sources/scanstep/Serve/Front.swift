@@ -62,11 +62,19 @@ struct Front {
     /// Begins to listen at all doors, or at none.
     /// - Returns: the doors' ports.
     func listen() throws(Failure) -> [Int] {
+        // Of an inherited socket it shows only then whether it listens.
+        if !doors.areInherited { warn() }
         do throws(HTTPServer.ListenError) {
-            return try server.listen()
+            let ports = try server.listen()
+            if doors.areInherited { warn() }
+            return ports
         } catch {
             throw Failure("\(error)")
         }
+    }
+
+    private func warn() {
+        if let warning = doors.warning { log.warning("\(warning)") }
     }
 
     /// Ends what `listen` began, for a start that fails.

@@ -53,7 +53,7 @@ struct Serve: ParsableCommand {
         let milliseconds = ((ContinuousClock.now - started) / .microseconds(100)).rounded() / 10
         let names = back.service.models.map { $0.id }.joined(separator: ", ")
         log.info("ready in \(milliseconds) ms", metadata: ["models": "\(names)"])
-        for line in front.doors.lines(ports: ports) { print(line) }
+        for line in front.doors.lines(ports: ports, settings.logs.format) { print(line) }
         fflush(nil)
 
         var name = ""
