@@ -41,7 +41,7 @@ def _measure(settings: Settings, model: Model, count: int, part: dict) -> None:
     everywhere: list[Load] = []
     few: list[Load] = []
     cheapest: list[Load] = []
-    memory = str(model.memory(count) + 64 * MIB)
+    memory = f"{model.memory(count) + 64 * MIB}B"
     with Server(settings, model.folder.parent, "--session-memory", memory, "--session-idle", "none") as server:
         empty = server.resident_bytes()
         making = create(server, model, range(count))

@@ -21,7 +21,7 @@ def measure(settings: Settings, model: Model, fit: int, part: dict) -> None:
     """With memory for `fit` sessions, and a tenth more of them. Adds to the part what it finds."""
     count = fit + fit // 10
     memory = model.memory(fit)
-    options = ("--session-memory", str(memory), "--session-idle", "none", "--durability", "none")
+    options = ("--session-memory", f"{memory}B", "--session-idle", "none", "--durability", "none")
     with TemporaryDirectory(dir=settings.scratch) as folder:
         part["disk"] = machine.disk(Path(folder))
         with Server(settings, model.folder.parent, *options, "--state-dir", folder) as server:

@@ -18,40 +18,40 @@ struct Bench: ParsableCommand {
             fused multiply-adds on registers alone shows what the processor could do at that moment.
             """)
 
-    @Argument(help: "Folder of a model.")
+    @Argument(help: "The folder of a model, with its model.safetensors.")
     var model: String?
 
-    @Option(help: "Made-up model instead of a folder: some of \(BenchShape.names), as in the example.")
+    @Option(help: "A made-up model instead of a folder: some of \(BenchShape.names), as in the example above.")
     var shape: BenchShape?
 
     @Option(help: "Threads that compute (default: one per core).")
     var threads: Int?
 
-    @Option(help: "How weights are kept: \(WeightChoice.names).")
+    @Option(help: "How weights are kept in memory: \(WeightChoice.names).")
     var weights = WeightChoice.auto
 
-    @Option(help: "How prefills are scanned: exact or associative.")
+    @Option(help: "How long inputs are absorbed: exact, in order, or associative, in blocks side by side.")
     var scan = ScanMode.exact
 
-    @Option(help: "Prefills, sequences x steps each, or none.")
+    @Option(help: "Prefills to measure, as in 8x512 for 8 sequences of 512 steps, separated by commas, or none.")
     var prefill = CommaList([BenchSize(1, 2048), BenchSize(8, 512), BenchSize(32, 256)])
 
-    @Option(help: "Sessions that are stepped at once, or none.")
+    @Option(help: "Numbers of sessions that are stepped at once, separated by commas, or none.")
     var step = CommaList([1, 64, 512])
 
-    @Flag(help: "Instead of a model measure the scan of one minGRU layer alone, exact against associative.")
+    @Flag(help: "Measure the scan of one minGRU layer alone instead of a model, exact against associative.")
     var scanOnly = false
 
-    @Option(help: "Sequences x steps of --scan-only.")
+    @Option(help: "Scans that --scan-only measures, sequences x steps each, separated by commas.")
     var scans = CommaList([1, 16].flatMap { n in [256, 1024, 4096, 16_384, 65_536].map { BenchSize(n, $0) } })
 
-    @Option(help: "Channels of --scan-only.")
+    @Option(help: "Numbers of channels that --scan-only measures, separated by commas.")
     var channels = CommaList([64, 1024])
 
-    @Option(help: "Rows of a batch of a prefill, at most.")
+    @Option(help: "The most rows of a batch of a prefill.")
     var rows = 192
 
-    @Option(help: "Runs of each work.")
+    @Option(help: "How often each work is measured.")
     var runs = 5
 
     @Option(help: "Seconds after which a work is not run again.")

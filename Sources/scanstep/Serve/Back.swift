@@ -14,6 +14,13 @@ final class Back {
         repository = Repository(settings.models, log)
         let models = try repository.read()
         let sessions = try Self.table(settings.sessions, models, log)
+        if let largest = models.max(by: { $0.model.state.bytes < $1.model.state.bytes }) {
+            let needed = largest.model.state.bytes + SessionTable.overheadBytes
+            if settings.sessions.memory < needed {
+                log.warning(
+                    "--session-memory is \(settings.sessions.memory) bytes; a session of \(largest.id) takes \(needed)")
+            }
+        }
         var limits = Scheduler.Limits()
         limits.maxTick = settings.models.maxTick
         limits.threads = settings.models.threads

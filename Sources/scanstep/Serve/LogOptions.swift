@@ -3,14 +3,29 @@ import Logging
 
 /// What is written down.
 struct LogOptions: ParsableArguments {
-    @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error, critical (default: info).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            The least severe messages to log: trace, debug, info, notice, warning, error or critical (default: \
+            info).
+            """, valueName: "level"))
     var logLevel: String?
 
-    @Option(help: "How messages are logged to standard error: text or json (default: text).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            How messages are written to standard error: as text, or one JSON object a line. With json the lines \
+            on standard output that say where the server listens are JSON objects as well, with the place as \
+            "address" (default: text).
+            """, valueName: "text|json"))
     var logFormat: String?
 
     @Option(
-        help: "A line of JSON for each request: to a file, which SIGHUP opens anew, stderr, or none (default: none).")
+        help: ArgumentHelp(
+            """
+            Where to write one line of JSON for each request: a file, which SIGHUP opens anew for log rotation, \
+            stderr, or none (default: none).
+            """, valueName: "file|stderr|none"))
     var accessLog: String?
 }
 

@@ -4,33 +4,64 @@ import Kernels
 
 /// Which models are served, and how they compute.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "Folder of models; each folder in it with a model.safetensors is one.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            The folder of models: each folder in it with a model.safetensors is a model of that folder's name. \
+            It must be given.
+            """, valueName: "folder"))
     var models: String?
 
-    @Option(help: "Whether clients may load and unload models of that folder: none or explicit (default: none).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            Whether clients may load and unload models of that folder by /v2/repository: none or explicit \
+            (default: none).
+            """, valueName: "none|explicit"))
     var modelControl: String?
 
-    @Option(help: "How weights are kept: f32, f16, int8, or auto for float16 where the file has it (default: auto).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            How weights are kept in memory: f32, f16, int8, or auto for float16 where the file has it and \
+            float32 elsewhere. Smaller weights make steps faster and answers a little different; sessions on \
+            disk belong to the choice that made them (default: auto).
+            """, valueName: "type"))
     var weights: String?
 
-    @Option(help: "How time steps of long inputs are combined: exact or associative (default: exact).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            How a long input is absorbed where the request has no "scan": exact, in order, with the same bytes \
+            as single steps; or associative, in blocks side by side, whose answers differ in the last digits. \
+            Sessions on disk belong to the choice that made them (default: exact).
+            """, valueName: "mode"))
     var scan: String?
 
-    @Option(help: "Threads that compute (default: one per core).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            Threads that compute; answers do not depend on it. Fewer leave cores to other programs (default: one \
+            per core).
+            """, valueName: "count"))
     var threads: Int?
 
     @Option(
-        help: """
-            Computing that long inputs may add to a batch while somebody steps, as in 2ms or 10ms; ten times that when \
-            nobody has for a second (default: 2ms).
-            """)
+        help: ArgumentHelp(
+            """
+            How much computing time long inputs may add to one batch while somebody sends single steps; a step \
+            waits for the batch before it, so less makes steps quicker and long inputs slower. When nobody has \
+            stepped for a second, ten times that (default: 2ms).
+            """, valueName: "time"))
     var maxTick: String?
 
     @Option(
-        help: """
-            The longest that work which is to be done already may delay new work, as in 100ms; what would wait longer is \
-            refused with 503 at once, or none (default: 10s).
-            """)
+        help: ArgumentHelp(
+            """
+            How long new work may have to wait for the work before it, by an estimate; work that would wait \
+            longer is refused at once with 503 and Retry-After. Less keeps waiting times short under overload, \
+            more refuses less; none never refuses (default: 10s).
+            """, valueName: "time"))
     var maxQueueTime: String?
 }
 
@@ -62,10 +93,10 @@ struct ModelSettings {
             try reader.value(options.weights, "weights", WeightChoice.names, WeightChoice.init(argument:))?.type
         scan = try reader.value(options.scan, "scan", "exact or associative") { ScanMode(rawValue: $0) } ?? .exact
         threads = try reader.number(options.threads, "threads", Self.threads) ?? Self.defaultThreads
-        let time = "a time such as 2ms"
+        let time = SettingReader.times(like: "2ms")
         maxTick = try reader.value(options.maxTick, "max-tick", time, SettingReader.duration) ?? .milliseconds(2)
         let bound = try reader.bound(
-            options.maxQueueTime, "max-queue-time", "a time such as 100ms", SettingReader.duration)
+            options.maxQueueTime, "max-queue-time", SettingReader.times(like: "100ms"), SettingReader.duration)
         maxQueueTime = (bound ?? .of(.seconds(10))).value
     }
 }

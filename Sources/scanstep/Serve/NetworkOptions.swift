@@ -4,34 +4,83 @@ import HTTP
 
 /// Where clients come in, and which.
 struct NetworkOptions: ParsableArguments {
-    @Option(help: "Address to listen on (default: 127.0.0.1).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            The address or host name to listen on; 0.0.0.0 and :: let other machines in, which wants --api-keys \
+            and --tls-cert (default: 127.0.0.1, this machine alone).
+            """, valueName: "address"))
     var host: String?
 
-    @Option(help: "Port to listen on; 0 takes a free one (default: 8080).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            The TCP port to listen on; 0 takes a free one, which the first line of the output names (default: \
+            8080).
+            """, valueName: "port"))
     var port: Int?
 
-    @Option(help: "Listen at unix:PATH, a socket of the file system, instead of an address and a port.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            A socket of the file system to listen on instead of --host and --port, as in \
+            unix:/run/scanstep.sock.
+            """, valueName: "unix:PATH"))
     var listen: String?
 
-    @Option(help: "A port of the same address for /metrics, /livez and /readyz; /metrics is then there only.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            A second port of the same host for /metrics, /livez and /readyz, without TLS and keys; /metrics is \
+            then there only.
+            """, valueName: "port"))
     var adminPort: Int?
 
-    @Option(help: "Threads that serve connections (default: 1).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            Threads that read requests and write replies. One serves tens of thousands of requests a second; \
+            more help with many connections or large bodies (default: 1).
+            """, valueName: "count"))
     var loops: Int?
 
-    @Option(help: "Certificate for TLS, with those that lead to it, in PEM; needs --tls-key.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            A PEM file with the server's certificate, followed by the intermediate certificates that lead to its \
+            authority (a full chain). With it and --tls-key the server speaks HTTPS instead of HTTP.
+            """, valueName: "file"))
     var tlsCert: String?
 
-    @Option(help: "The certificate's key, in PEM.")
+    @Option(
+        help: ArgumentHelp(
+            "A PEM file with the private key of --tls-cert, without a pass phrase.", valueName: "file"))
     var tlsKey: String?
 
-    @Option(help: "Certificates, in PEM, of whom clients' certificates must be; without it clients need none.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            A PEM file with the certificates of authorities. With it every client must show a certificate that \
+            one of them has signed (mutual TLS), or its connection is refused; without it clients show none. \
+            Needs --tls-cert.
+            """, valueName: "file"))
     var tlsClientCa: String?
 
-    @Option(help: "File of API keys, as `scanstep keys add` makes it; without it everybody may call.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file of API keys, which `scanstep keys add` makes. With it each request needs one of them; without \
+            it everybody who reaches the server may use it.
+            """, valueName: "file"))
     var apiKeys: String?
 
-    @Option(help: "Origins whose pages may call from a browser, separated by commas, or * for all (default: none).")
+    @Option(
+        help: ArgumentHelp(
+            """
+            The origins of web pages whose scripts may call this server, separated by commas, exactly as \
+            browsers send them: a scheme, a host in lower case and perhaps a port, as in \
+            https://lab.example,http://localhost:3000. Or * for all (default: none).
+            """, valueName: "origins"))
     var corsOrigins: String?
 }
 

@@ -39,13 +39,18 @@ final class SettingReader {
     }
 
     /// Bytes.
-    func size(_ option: String?, _ name: String) throws(ValidationError) -> Int? {
-        try value(option, name, "a size such as 512MiB", Self.bytes)
+    func size(_ option: String?, _ name: String, like example: String = "512MiB") throws(ValidationError) -> Int? {
+        try value(option, name, "a whole number with its unit, B, KiB, MiB, GiB or TiB, such as \(example)", Self.bytes)
+    }
+
+    /// What a time looks like, for messages.
+    static func times(like example: String) -> String {
+        "a whole number with its unit, us, ms, s, m or h, such as \(example)"
     }
 
     /// A time of more than nothing.
-    func time(_ option: String?, _ name: String) throws(ValidationError) -> Duration? {
-        try value(option, name, "a time such as 30s") { text in
+    func time(_ option: String?, _ name: String, like example: String = "30s") throws(ValidationError) -> Duration? {
+        try value(option, name, Self.times(like: example)) { text in
             Self.duration(text).flatMap { $0 > .zero ? $0 : nil }
         }
     }
@@ -76,9 +81,9 @@ final class SettingReader {
         }.sorted()
     }
 
-    /// A whole number of bytes with an optional unit B, KiB, MiB, GiB or TiB.
+    /// A whole number of bytes with its unit, B, KiB, MiB, GiB or TiB: a bare 2 might mean 2 GiB.
     static func bytes(_ text: String) -> Int? {
-        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0), ("", 0)]
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)]
         guard let (unit, shift) = units.first(where: { text.hasSuffix($0.0) }),
             let number = Int(text.dropLast(unit.count)), number > 0, number <= Int.max >> shift
         else { return nil }
