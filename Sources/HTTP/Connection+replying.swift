@@ -69,6 +69,8 @@ extension Connection {
         defer { replyHasBegun = false }
         streamBegan = .now
         streamIsFinished = false
+        if response.heldBytes > 0 { shard.unsent.hold(response.heldBytes, self) }
+        defer { if response.heldBytes > 0 { shard.unsent.release(response.heldBytes, self) } }
         do {
             try await flush()
             try await produce(BodyWriter(self, isChunked: isChunked))
@@ -90,6 +92,21 @@ extension Connection {
     }
 
     func send(_ bytes: [UInt8], more: Bool = false) async throws(HTTPError) {
+        guard bytes.count > Self.pieceBytes else { return try await write(bytes, more: more) }
+        shard.unsent.hold(bytes.count, self)
+        defer { shard.unsent.release(bytes.count, self) }
+        for start in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+            let end = min(start + Self.pieceBytes, bytes.count)
+            try await write(Array(bytes[start..<end]), more: more || end < bytes.count)
+        }
+    }
+
+    /// Bytes after which a reader that takes a large reply is seen to go on.
+    private static let pieceBytes = 128 << 10
+
+    private func write(_ bytes: [UInt8], more: Bool) async throws(HTTPError) {
+        if heldBytes > 0 { shard.unsent.wait(self) }
+        defer { if heldBytes > 0 { shard.unsent.proceed(self) } }
         do throws(SocketError) {
             try await transport.write(bytes, more: more, patience: service.limits.writeTime)
         } catch {

@@ -34,6 +34,9 @@ final class Connection: @unchecked Sendable {
     /// Whether the connection waits for the first byte of a request, or has not come to terms yet.
     var isIdle = false
     var hangUpActions: [@Sendable () -> Void] = []
+    /// What its reply holds, and since when that waits for the reader; `UnsentReplies` counts it.
+    var heldBytes = 0
+    var waitsSince: MonotonicInstant?
 
     init(_ socket: Socket, endpoint: Endpoint, service: Service, shard: Shard) {
         self.socket = socket
@@ -66,10 +69,14 @@ final class Connection: @unchecked Sendable {
     }
 
     private func hangUp() {
+        tellGone()
+        task?.cancel()
+    }
+
+    private func tellGone() {
         let actions = hangUpActions
         hangUpActions = []
         for action in actions { action() }
-        task?.cancel()
     }
 
     /// A client that has finished sending may wait for its reply or be gone altogether, and only an answer to something
@@ -128,6 +135,8 @@ final class Connection: @unchecked Sendable {
         do throws(HTTPError) {
             endsHere = try await reply(&response, to: request)
         } catch {
+            // Whoever takes nothing is as good as gone.
+            tellGone()
             conclude(request, status, isComplete: false)
             throw error
         }

@@ -34,6 +34,9 @@ public struct HTTPLimits: Sendable {
     public var streamIdleTime = Duration.seconds(300)
     /// How long each wait for the client to take more of a reply may last before the connection is dropped.
     public var writeTime = Duration.seconds(30)
+    /// Bytes of large replies that may wait for their readers, all connections together; each loop has its share. Beyond
+    /// that the reader that has kept its reply waiting for longest is dropped.
+    public var unsentBytes = 256 << 20
     /// How long a handler may take before a client that has finished sending is asked whether it is still there.
     public var probeDelay = Duration.milliseconds(5)
     /// How long a closing connection still reads and drops what arrives, so that the client can read the last reply.

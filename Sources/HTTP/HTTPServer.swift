@@ -39,7 +39,7 @@ public final class HTTPServer: @unchecked Sendable {
         service = Service(
             limits: limits, crossOrigin: crossOrigin, errorResponder: errorResponder, observer: observer)
         var shards: [Shard] = []
-        for _ in 0..<loops { shards.append(Shard(try EventLoop())) }
+        for _ in 0..<loops { shards.append(Shard(try EventLoop(), unsentBytes: limits.unsentBytes / loops)) }
         self.shards = shards
     }
 
@@ -54,6 +54,12 @@ public final class HTTPServer: @unchecked Sendable {
     /// Connections now, and since the start those accepted and those turned away.
     public var connections: (open: Int, accepted: Int, refused: Int) {
         (service.census.open, service.census.acceptedSoFar, service.census.refusedSoFar)
+    }
+
+    /// Bytes of large replies that wait for their readers, how many may, and readers dropped beyond that so far.
+    public var unsent: (bytes: Int, limit: Int, dropped: Int) {
+        let all = shards.map(\.unsent.figures)
+        return (all.reduce(0) { $0 + $1.bytes }, service.limits.unsentBytes, all.reduce(0) { $0 + $1.dropped })
     }
 
     /// What the loops have done so far.

@@ -15,6 +15,8 @@ public struct Response: Sendable {
     /// `Connection: close` closes.
     public var fields: HeaderFields
     public var body: Body
+    /// Bytes that a stream holds until it has been sent, where they are many.
+    public var heldBytes = 0
 
     public init(_ status: HTTPStatus = .ok, fields: HeaderFields = HeaderFields(), body: Body = .empty) {
         self.status = status

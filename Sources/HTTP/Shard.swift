@@ -9,8 +9,12 @@ final class Shard: @unchecked Sendable {
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var identifiers = UInt64.random(in: .min ... .max)
 
-    init(_ loop: EventLoop) {
+    let unsent: UnsentReplies
+
+    /// - Parameter unsentBytes: of replies that may wait for their readers.
+    init(_ loop: EventLoop, unsentBytes: Int) {
         self.loop = loop
+        unsent = UnsentReplies(limit: unsentBytes)
     }
 
     /// The next request id: an odd step visits all 64-bit numbers, and the mixing makes neighbours look unlike.

@@ -107,6 +107,13 @@ public struct Work: Sendable {
     public init(model: String, target: Target, input: InputSequence) {
         (self.model, self.target, self.input) = (model, target, input)
     }
+
+    /// What it says of its outputs, without what it absorbs.
+    public var withoutInput: Work {
+        var work = self
+        (work.input, work.supplied) = (.empty, nil)
+        return work
+    }
 }
 
 /// How to go on after the input: sample a token, absorb it, and again.

@@ -81,4 +81,41 @@ struct LimitTests {
         )
         #expect(one.host == other.host)
     }
+
+    @Test("replies that wait for slow readers are bounded together: the one that waits longest is dropped")
+    func unsent()
+        throws
+    {
+        var limits = HTTPLimits()
+        limits.unsentBytes = 50 << 20
+        try withServer(limits: limits) { server, port in
+            // Each reads the head of a reply of 16 MiB and no more, so that the next one waits behind it.
+            let clients = try (0..<6).map { _ in
+                let client = try RawClient(port)
+                try client.send("GET /huge HTTP/1.1\r\nHost: t\r\n\r\n")
+                #expect(try client.head().status == 200)
+                return client
+            }
+            // Answered behind all of them on the one loop.
+            let witness = try RawClient(port)
+            #expect(try witness.get("/hello").status == 200)
+            #expect(server.unsent.bytes <= limits.unsentBytes && server.unsent.bytes >= 16 << 20)
+            #expect(server.unsent.dropped == 3)
+            // Those that have waited longest are gone, the others get all of it.
+            for client in clients[..<3] { #expect((try? client.take(16 << 20)) == nil) }
+            for client in clients[3...] { #expect(try client.take(16 << 20).count == 16 << 20) }
+            #expect(try witness.get("/hello").status == 200)
+            #expect(server.unsent.bytes == 0)
+        }
+    }
+
+    @Test("a reply larger than all that may wait goes to a reader that is alone") func alone() throws {
+        var limits = HTTPLimits()
+        limits.unsentBytes = 1 << 20
+        try withServer(limits: limits) { server, port in
+            let client = try RawClient(port)
+            for _ in 0..<3 { #expect(try client.get("/huge").body.count == 16 << 20) }
+            #expect(server.unsent.dropped == 0)
+        }
+    }
 }

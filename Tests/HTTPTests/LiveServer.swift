@@ -43,6 +43,7 @@ private func routes(_ meeting: Meeting) -> Router {
     }
     router.on(.get, "/id") { Response(text: $0.id) }
     router.on(.get, "/large") { _ in Response(type: "a/b", [UInt8](repeating: 7, count: 3_000_000)) }
+    router.on(.get, "/huge") { _ in Response(type: "a/b", [UInt8](repeating: 7, count: 16 << 20)) }
     router.on(.get, "/nothing") { _ in Response(.noContent) }
     router.on(.get, "/fails") { _ in throw Unexpected() }
     router.on(.post, "/count") { Response(text: "\(try await $0.body().count)") }

@@ -129,6 +129,13 @@ public final class ServerMetrics: @unchecked Sendable {
         text.metric("scanstep_connections", .gauge, "Connections open.", open)
         text.metric("scanstep_connections_accepted_total", .counter, "Connections accepted.", accepted)
         text.metric("scanstep_connections_refused_total", .counter, "Connections turned away.", refused)
+        let unsent = server.unsent
+        text.metric(
+            "scanstep_unsent_bytes", .gauge, "Bytes of large replies that wait for their readers.", unsent.bytes)
+        text.metric("scanstep_unsent_limit_bytes", .gauge, "Bytes of them that may wait.", unsent.limit)
+        text.metric(
+            "scanstep_slow_readers_dropped_total", .counter, "Readers dropped because more would have waited.",
+            unsent.dropped)
         let loops = server.loops
         text.metric("scanstep_loop_turns_total", .counter, "Turns of each event loop.")
         for (index, loop) in loops.enumerated() {

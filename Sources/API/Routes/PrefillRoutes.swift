@@ -92,7 +92,11 @@ extension Service {
                 "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
             ).with("limit", OutputOptions.valueLimit)
         }
-        if try fields.streams(request) { return stream(works, served, options, StreamFormat(request)) }
+        if try fields.streams(request) {
+            var response = stream(works, served, options, StreamFormat(request))
+            response.heldBytes = values * MemoryLayout<Float>.stride
+            return response
+        }
 
         let results = try await run(works)
         var json = JSONWriter(capacity: 4096)
@@ -114,6 +118,8 @@ extension Service {
         _ works: [Work], _ served: ServedModel, _ options: OutputOptions, _ format: StreamFormat
     ) -> Response {
         let results = scheduler.results(works)
+        // Their inputs are not needed to write what came of them.
+        let works = works.map(\.withoutInput)
         return Response(format) { writer in
             for await (index, result) in results {
                 var json = JSONWriter()
