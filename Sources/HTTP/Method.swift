@@ -1,4 +1,5 @@
-/// The request methods that the server implements (RFC 9110 §9.3, RFC 5789); any other is answered 501.
+/// The request methods that the server knows (RFC 9110 §9.3, RFC 5789); any other is answered 501. No route has TRACE,
+/// which tells what a request came with: it is answered 405.
 public enum Method: String, Sendable, CaseIterable {
     case get = "GET"
     case head = "HEAD"
@@ -7,6 +8,7 @@ public enum Method: String, Sendable, CaseIterable {
     case patch = "PATCH"
     case delete = "DELETE"
     case options = "OPTIONS"
+    case trace = "TRACE"
 
     /// The method that `bytes` spell exactly: methods are case-sensitive (RFC 9110 §9.1).
     init?(_ bytes: ArraySlice<UInt8>) {
@@ -19,6 +21,7 @@ public enum Method: String, Sendable, CaseIterable {
         case (UInt8(ascii: "P"), 5): likely = .patch
         case (UInt8(ascii: "D"), 6): likely = .delete
         case (UInt8(ascii: "O"), 7): likely = .options
+        case (UInt8(ascii: "T"), 5): likely = .trace
         default: return nil
         }
         guard bytes.elementsEqual(likely.rawValue.utf8) else { return nil }

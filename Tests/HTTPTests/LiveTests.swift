@@ -183,6 +183,9 @@ struct LiveTests {
                 let reply = try client.reply()
                 #expect(reply.status == 204 && reply.fields["allow"] == allowed)
             }
+            try client.send("TRACE /hello HTTP/1.1\r\nHost: t\r\n\r\n")
+            let trace = try client.reply()
+            #expect(trace.status == 405 && trace.fields["allow"] == "GET, HEAD, OPTIONS")
             #expect(try client.get("/fails").status == 500)
             #expect(try client.get("/hello").status == 200)
         }
