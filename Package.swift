@@ -95,7 +95,6 @@ let package = Package(
             name: "API",
             dependencies: [
                 "EventLoop", "HTTP", "Inference", "Sessions", "Recurrent", "Kernels", "JSON", "Metrics", "Threading",
-                .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
         .executableTarget(

@@ -79,6 +79,7 @@ public final class Gate: @unchecked Sendable {
             if let seconds = key.admit(at: .now) { throw Problem.rateLimited(key, seconds) }
         }
         try request.requireAccepted(route.answers)
+        try route.requireNoKey(request)
         guard let service = opened else { throw Problem.loading }
         return try await route.handler(service)(request)
     }

@@ -12,6 +12,14 @@ extension Problem {
                 .preconditionFailed, "step-mismatch",
                 "The session is at step \(step), not at the expected step \(expected)."
             ).with("step", step)
+        case .stateReplaced:
+            self = Problem(
+                .preconditionFailed, "state-changed",
+                "The session has come to this step by another way than the stream's; nothing has moved.")
+        case .takenOver:
+            self = Problem(
+                .conflict, "stream-taken-over",
+                "Another request has gone on with this stream by Last-Event-ID, so it has ended here.")
         case .conditionFailed:
             self = Problem(
                 .preconditionFailed, "state-changed",
@@ -25,11 +33,6 @@ extension Problem {
             self = Problem(
                 .unprocessableContent, "idempotency-key-reused",
                 "The Idempotency-Key was that of another request on this session; nothing has moved.")
-        case .replyTooLarge(let limit):
-            self = Problem(
-                .unprocessableContent, "reply-too-large",
-                "The reply is larger than the \(limit) bytes that are kept for an Idempotency-Key; nothing has moved."
-            ).with("limit", limit)
         case .nothingAbsorbed:
             self = .invalid("The session has absorbed nothing yet, so there is nothing to go on from: give an input.")
         case .stepLimit(let step, let limit):
@@ -120,6 +123,11 @@ extension Problem {
                 "Sessions on disk cannot be used, \(error); the session stands where it is there.")
         case .onDisk, .extraOnDisk, .makingRoom:
             self = Problem(.serviceUnavailable, "state-dir-busy", "Sessions are being moved to or from the disk.")
+        case .replyTooLarge(let limit):
+            self = Problem(
+                .unprocessableContent, "reply-too-large",
+                "The reply is larger than the \(limit) bytes that are kept for an Idempotency-Key; nothing has moved."
+            ).with("limit", limit)
         case .tooManyCheckpoints(let limit):
             self = Problem(
                 .unprocessableContent, "too-many-checkpoints", "A session has at most \(limit) named checkpoints."

@@ -30,6 +30,7 @@ public final class Service: Sendable {
     ) {
         (self.catalog, self.sessions, self.scheduler, self.clock) = (catalog, sessions, scheduler, clock)
         (self.policy, self.repository) = (policy, repository)
+        sessions.whenEnded { [resumptions] in resumptions.forget($0.id, serial: $0.serial) }
     }
 
     /// Renders errors of the HTTP layer as problems.

@@ -1,6 +1,7 @@
 import Threading
 
-/// Several generations, read as they come by one task, in turn, so that none waits for another.
+/// The one reader of one generation or several, which are read as they come, in turn, so that none waits for another.
+/// It owns them: they end with it.
 ///
 /// `turn` and `endings` are the reading task's own: so `@unchecked Sendable`.
 public final class GenerationStreams: @unchecked Sendable {
@@ -20,10 +21,13 @@ public final class GenerationStreams: @unchecked Sendable {
         endings = works.map { _ in nil }
     }
 
+    /// Reads a generation that goes on already, or has ended.
+    public init(_ stream: GenerationStream) { (streams, news, endings) = ([stream], News(), [nil]) }
+
     deinit { cancel() }
 
     /// Nobody will read on.
-    public func cancel() { for stream in streams { stream.cancel() } }
+    public func cancel() { for stream in streams { stream.leave() } }
 
     /// How those have ended that have.
     public var completions: [Completion] { endings.compactMap { $0 } }
@@ -31,18 +35,26 @@ public final class GenerationStreams: @unchecked Sendable {
     /// The next of any of them; nil when all have ended.
     /// - Throws: what ended one of them early.
     public func next() async throws(InferenceError) -> Element? {
+        if streams.count == 1 {
+            guard endings[0] == nil else { return nil }
+            return note(0, try await streams[0].next())
+        }
         while endings.contains(where: { $0 == nil }) {
             let seen = news.count
             for _ in streams.indices {
                 let index = turn
                 turn = (turn + 1) % streams.count
                 guard endings[index] == nil, let element = try streams[index].takeNext() else { continue }
-                if case .finished(let completion) = element { endings[index] = completion }
-                return (index, element)
+                return note(index, element)
             }
             await news.wait(since: seen)
         }
         return nil
+    }
+
+    private func note(_ index: Int, _ element: GenerationStream.Element) -> Element {
+        if case .finished(let completion) = element { endings[index] = completion }
+        return (index, element)
     }
 }
 

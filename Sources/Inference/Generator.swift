@@ -45,19 +45,32 @@ struct Generator {
         return GenerationEvent(token: token, text: piece, step: step, scored: score)
     }
 
-    /// What was emitted, told again.
-    /// - Parameter lastStep: of the session at the last of the tokens that are `prior`.
-    static func events(
-        of generation: Generation, lastStep: Int, _ tokenizer: (any Tokenizer)?
-    ) -> [GenerationEvent] {
-        var again = generation
-        again.prior = []
-        var generator = Generator(again, tokenizer)
-        let first = lastStep - generation.prior.count + 1
-        return generation.prior.enumerated().map { generator.accept(Int($1), step: first + $0) }
-    }
-
     var result: Completion.Generated? {
         finish.map { .init(tokens: tokens, text: tokenizer == nil ? nil : text, finish: $0, scored: scored) }
+    }
+}
+
+/// What was emitted before a generation goes on, told again, event by event.
+public struct PriorEvents: Sequence, IteratorProtocol, Sendable {
+    private let tokens: [Int32]
+    private var generator: Inference.Generator
+    private let firstStep: Int
+    private var index = 0
+
+    /// - Parameters:
+    ///   - generation: with the tokens as its `prior`.
+    ///   - lastStep: of the session at the last of them.
+    init(of generation: Generation, lastStep: Int, _ tokenizer: (any Tokenizer)?) {
+        tokens = generation.prior
+        var again = generation
+        again.prior = []
+        generator = Inference.Generator(again, tokenizer)
+        firstStep = lastStep - tokens.count + 1
+    }
+
+    public mutating func next() -> GenerationEvent? {
+        guard index < tokens.count else { return nil }
+        defer { index += 1 }
+        return generator.accept(Int(tokens[index]), step: firstStep + index)
     }
 }

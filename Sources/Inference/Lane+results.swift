@@ -109,11 +109,12 @@ extension Lane {
 
     private func send(_ event: GenerationEvent, of operation: Operation) {
         guard let stream = operation.stream else { return }
-        guard operation.commit > 0, let store = sessions.store else { return stream.send(event) }
+        let version = operation.session?.version ?? 0
+        guard operation.commit > 0, let store = sessions.store else { return stream.send(event, version: version) }
         stream.expect()
         store.whenDurable(operation.commit) { error in
-            if let error { stream.end(.failure(.session(.store(error)))) }
-            stream.sendExpected(event)
+            if let error { stream.fail(.session(.store(error))) }
+            stream.sendExpected(event, version: version)
         }
     }
 }

@@ -64,61 +64,104 @@ extension Lane {
     }
 
     func act(_ operation: Operation, _ completion: inout Completion) throws(SessionError) {
-        guard let session = operation.session else { return }
-        switch operation.work.action {
-        case nil, .tellOutput: break
-        case .fork(let ids):
+        guard let action = operation.work.action, let session = operation.session else { return }
+        let (id, serial) = (session.id, session.serial)
+        switch action {
+        case .tellOutput: return
+        case .fork(let wanted):
+            // Their names are in the reply, which is kept in the same turn.
+            let (now, owner) = (sessions.now, SessionID.owner(id))
+            let ids = wanted.map { $0 ?? SessionID.scoped(SessionID.random(), owner: owner) }
+            var told = completion
+            told.forks = ids.map { session.forked(as: $0, at: now) }
             completion.forks = try sessions.fork(
-                session.id, serial: session.serial, into: ids, quota: operation.work.quota,
+                id, serial: serial, into: ids, quota: operation.work.quota, at: now, reply: reply(operation, told),
                 using: operation.reservation)
             operation.awaitCommit(of: completion.forks[0])
         case .checkpoint(let name):
+            let now = sessions.now
+            var told = completion
+            told.checkpoints = [Checkpoint(toBe: name ?? "step-\(session.step)", step: session.step, at: now)]
             let made = try sessions.checkpoint(
-                session.id, serial: session.serial, name: name, operation.fetched, using: operation.reservation)
+                id, serial: serial, name: name, at: now, reply: reply(operation, told), operation.fetched,
+                using: operation.reservation)
             completion.checkpoints = [made.checkpoint]
             operation.awaitCommit(of: made.session)
         case .listCheckpoints:
-            completion.checkpoints = try sessions.checkpoints(
-                session.id, serial: session.serial, operation.fetched)
+            completion.checkpoints = try sessions.checkpoints(id, serial: serial, operation.fetched)
         case .deleteCheckpoint(let name):
-            let record = try sessions.deleteCheckpoint(
-                session.id, serial: session.serial, name: name, operation.fetched)
-            operation.awaitCommit(of: record)
+            operation.awaitCommit(
+                of: try sessions.deleteCheckpoint(id, serial: serial, name: name, operation.fetched))
         case .rewind(let target):
-            let record = try rewind(operation, session, to: target)
+            var keeping: ((SessionRecord) -> StoredReply)?
+            if let idempotency = operation.work.idempotency {
+                keeping = { [completion] record in
+                    var told = completion
+                    (told.session, told.step) = (record, record.step)
+                    operation.reply = idempotency.reply(told)
+                    return StoredReply(key: idempotency.key, digest: idempotency.digest, body: operation.reply!)
+                }
+            }
+            let record = try rewind(operation, session, to: target, reply: keeping)
             (completion.session, completion.step) = (record, record.step)
             operation.awaitCommit(of: record)
+        case .end:
+            // Whoever has ended it already has done what is asked.
+            if let commit = try? sessions.delete(id, serial: serial) {
+                operation.commit = max(operation.commit, commit)
+            }
         }
+        completion.reply = operation.reply
+    }
+
+    /// The reply to a request that may come again, which says `told` of it.
+    private func reply(_ operation: Operation, _ told: Completion) throws(SessionError) -> StoredReply? {
+        guard let idempotency = operation.work.idempotency else { return nil }
+        let body = idempotency.reply(told)
+        guard body.count <= StoredReply.largest else { throw .replyTooLarge(limit: StoredReply.largest) }
+        operation.reply = body
+        return StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
+    }
+
+    /// What is told of an operation when it has made its session, or moved it, at that time.
+    private func completion(of operation: Operation, at time: Double) -> Completion {
+        var told = operation.completion(at: clock())
+        if let session = operation.session {
+            told.session = session.moved(to: operation.step, at: time)
+        } else if let id = operation.sessionID {
+            told.session = SessionRecord(
+                toBe: id, model: served.id, step: operation.step, stateBytes: served.model.state.bytes, at: time,
+                policy: operation.work.policy)
+            told.isNew = true
+        }
+        if operation.work.wantsState { told.state = workspace.states.values(operation.slot) }
+        return told
     }
 
     /// Lets the session stand at a state that it keeps, or in that of a new session at step 0, which needs no keeping.
     private func rewind(
-        _ operation: Operation, _ session: SessionRecord, to target: RewindTarget
+        _ operation: Operation, _ session: SessionRecord, to target: RewindTarget,
+        reply: ((SessionRecord) -> StoredReply)?
     ) throws(SessionError) -> SessionRecord {
         do throws(SessionError) {
             return try sessions.rewind(
-                session.id, serial: session.serial, to: target, operation.fetched, using: operation.reservation)
+                session.id, serial: session.serial, to: target, reply: reply, operation.fetched,
+                using: operation.reservation)
         } catch .noCheckpoint(.step(0), steps: _) {
             workspace.reset(operation.slot)
             return try sessions.save(
                 session.id, serial: session.serial, version: session.version, from: workspace.states,
-                row: operation.slot, step: 0, operation.fetched, using: operation.reservation)
+                row: operation.slot, step: 0, reply: reply?(session.moved(to: 0, at: sessions.now)),
+                operation.fetched, using: operation.reservation)
         }
     }
 
     /// Writes the state to its session. False when that failed, and the operation has ended, or must wait.
     func commit(_ operation: Operation) -> Bool {
-        var reply: StoredReply?
-        if let idempotency = operation.work.idempotency {
-            let body = idempotency.reply(operation.completion(at: clock()))
-            guard body.count <= StoredReply.largest else {
-                end(operation, .failure(.replyTooLarge(limit: StoredReply.largest)))
-                return false
-            }
-            reply = StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
-            operation.reply = body
-        }
         do throws(SessionError) {
+            let now = operation.work.idempotency == nil ? nil : sessions.now
+            var reply: StoredReply?
+            if let now { reply = try self.reply(operation, completion(of: operation, at: now)) }
             if let session = operation.session {
                 // To a session that nobody replays it does not matter how it came there.
                 let isJournaled = session.policy.durability != .none && operation.work.supplied == nil
@@ -129,8 +172,8 @@ extension Lane {
                 operation.fetched.restoration = nil
             } else {
                 switch operation.work.target {
-                case .create(let id): try create(operation, id)
-                case .put(let id): try create(operation, id)
+                case .create(let id): try create(operation, id, at: now, reply)
+                case .put(let id): try create(operation, id, at: now, reply)
                 case .session, .detached: break
                 }
             }
@@ -149,11 +192,13 @@ extension Lane {
         }
     }
 
-    private func create(_ operation: Operation, _ id: String?) throws(SessionError) {
+    private func create(
+        _ operation: Operation, _ id: String?, at now: Double?, _ reply: StoredReply?
+    ) throws(SessionError) {
         operation.session = try sessions.create(
             id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
-            policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota,
-            using: operation.reservation)
+            policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota, at: now,
+            reply: reply, using: operation.reservation)
         operation.isNew = true
     }
 }

@@ -124,6 +124,8 @@ final class Lane {
         let end = clock()
         cost.note(rows: rows, nanoseconds: end - now)
         for run in batch { conclude(run, at: end) }
+        // Works that have ended go with their inputs.
+        batch.removeAll(keepingCapacity: true)
         stepping.removeAll { $0.slot < 0 }
         if rows > steps { sortPrefills() }
         return (steps, end)
@@ -253,8 +255,13 @@ final class Lane {
             switch operation.work.target {
             case .detached: workspace.reset(slot)
             case .create(let id):
-                if let id, (try? sessions.record(id)) != nil { throw .exists(id: id) }
-                workspace.reset(slot)
+                if let id, let record = try? sessions.record(id) {
+                    guard operation.work.idempotency != nil, record.model == served.id else { throw .exists(id: id) }
+                    // This very request may have made it.
+                    try load(operation, id)
+                } else {
+                    workspace.reset(slot)
+                }
             case .session(let id): try load(operation, id)
             case .put(let id): if (try? sessions.record(id)) != nil { try load(operation, id) }
             }
@@ -262,6 +269,9 @@ final class Lane {
             return refuse(operation, error)
         }
         if replay(operation, at: now) { return }
+        if case .create(let id?) = operation.work.target, operation.session != nil {
+            return refuse(operation, .exists(id: id))
+        }
         guard fulfilsCondition(operation) else { return end(operation, .failure(.conditionFailed)) }
         if let supplied = operation.work.supplied {
             workspace.states.set(slot, to: supplied.values)
@@ -283,6 +293,9 @@ final class Lane {
         let work = operation.work
         if let expected = work.expectedStep, expected != operation.step {
             return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
+        }
+        if let expected = work.expectedVersion, expected != operation.session?.version {
+            return end(operation, .failure(.stateReplaced))
         }
         let emitted = work.generation.map { $0.maximumTokens - $0.prior.count } ?? 0
         guard work.input.count + emitted <= Steps.largest - operation.step else {

@@ -148,10 +148,23 @@ public final class Scheduler: @unchecked Sendable {
     public func stream(
         _ work: Work, keeping emitted: GenerationStream.Emitted? = nil, tell: @escaping @Sendable () -> Void = {}
     ) -> GenerationStream {
-        precondition(work.generation != nil, "nothing to stream")
         let stream = GenerationStream(keeping: emitted, tell: tell) { [weak self] in self?.poke() }
-        submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
+        start(work, stream)
         return stream
+    }
+
+    /// A stream that keeps what is emitted, behind what was emitted before, and has not begun.
+    /// - Parameter grow: called with the bytes by which what is kept has grown.
+    public func stream(
+        keeping emitted: GenerationStream.Emitted, grow: @escaping @Sendable (Int) -> Void
+    ) -> GenerationStream {
+        GenerationStream(keeping: emitted, grow: grow) { [weak self] in self?.poke() }
+    }
+
+    /// Starts a work with a generation whose tokens come by `stream`, which has not begun.
+    public func start(_ work: Work, _ stream: GenerationStream) {
+        precondition(work.generation != nil, "nothing to stream")
+        submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
     }
 
     private func cancel(_ operations: [Operation]) {

@@ -10,8 +10,8 @@ public final class ServedModel: Sendable {
 
     /// The events of what was emitted before a generation goes on, told again.
     /// - Parameter lastStep: of the session at the last of them.
-    public func events(of generation: Generation, lastStep: Int) -> [GenerationEvent] {
-        Generator.events(of: generation, lastStep: lastStep, tokenizer)
+    public func events(of generation: Generation, lastStep: Int) -> PriorEvents {
+        PriorEvents(of: generation, lastStep: lastStep, tokenizer)
     }
 
     public init(_ folder: ModelFolder, created: Int) {

@@ -48,6 +48,8 @@ public struct Work: Sendable {
         case rewind(RewindTarget)
         /// Tell the output that it stands at, which moves nothing.
         case tellOutput
+        /// End it.
+        case end
     }
 
     /// How a request is known again, and what is kept of it.
@@ -56,7 +58,7 @@ public struct Work: Sendable {
         public var key: String
         /// Of the whole request.
         public var digest: String
-        /// Makes the reply, which is kept beside the state that the request leads to.
+        /// Makes the reply, which is kept with the session that the request is of, or that it makes.
         public var reply: @Sendable (Completion) -> [UInt8]
 
         public init(key: String, digest: String, reply: @escaping @Sendable (Completion) -> [UInt8]) {
@@ -89,6 +91,8 @@ public struct Work: Sendable {
     public var serial: UInt64?
     /// The step the session must stand at.
     public var expectedStep: Int?
+    /// The version that the session must have: that very state, come to by that very way.
+    public var expectedVersion: UInt64?
     public var condition: Condition?
     /// The state to begin with, instead of the target's.
     public var supplied: SuppliedState?
@@ -194,6 +198,8 @@ public enum InferenceError: Error, Equatable {
     case sessionNotServed(id: String, model: String)
     /// The session is not at the expected step but at `step`.
     case stepMismatch(expected: Int, step: Int)
+    /// The session is at the expected step, but has come there by another way than the work goes on from.
+    case stateReplaced
     /// The state is not what the work's condition says.
     case conditionFailed
     /// Absorbing the input of `step` would have left NaN or infinity in the state or output.
@@ -204,8 +210,6 @@ public enum InferenceError: Error, Equatable {
     case stepLimit(step: Int, limit: Int)
     /// Its key was that of another request.
     case keyReused
-    /// Its reply is too large to be kept.
-    case replyTooLarge(limit: Int)
     /// As many works wait already, on the server or on this session, as `limit`.
     case queueFull(limit: Int)
     case sessionQueueFull(limit: Int)
@@ -219,4 +223,6 @@ public enum InferenceError: Error, Equatable {
     case draining
     /// Whoever asked has gone.
     case cancelled
+    /// Another reader has gone on with the stream.
+    case takenOver
 }

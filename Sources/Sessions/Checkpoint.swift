@@ -12,6 +12,15 @@ public struct Checkpoint: Sendable, Equatable {
     /// Named checkpoints of one session.
     public static let limit = 64
 
+    init(name: String?, step: Int, createdAt: Double, slot: Int) {
+        (self.name, self.step, self.createdAt, self.slot) = (name, step, createdAt, slot)
+    }
+
+    /// A checkpoint as it will be when it is made.
+    public init(toBe name: String, step: Int, at time: Double) {
+        self.init(name: name, step: step, createdAt: time, slot: -1)
+    }
+
     public static func == (left: Self, right: Self) -> Bool {
         (left.name, left.step, left.createdAt) == (right.name, right.step, right.createdAt)
     }

@@ -22,6 +22,7 @@ final class SessionAccounts: @unchecked Sendable {
     private var tombstones: Tombstones
     private var holdings: [String: Holdings] = [:]
     private var ends: [SessionError.GoneReason: Int] = [:]
+    private var endCall: (@Sendable (SessionRecord) -> Void)?
 
     init(
         budget: Int, tombstones: Int, store: SessionStore?, clock: @escaping @Sendable () -> Double,
@@ -52,6 +53,11 @@ final class SessionAccounts: @unchecked Sendable {
         }
         noteRemoval()
     }
+
+    func setEndCall(_ call: @escaping @Sendable (SessionRecord) -> Void) { lock.withLock { endCall = call } }
+
+    /// Tells who wants to know that a session has ended.
+    func tellEnd(_ record: SessionRecord) { lock.withLock { endCall }?(record) }
 
     func noteRemoval() { removed.add(1, ordering: .releasing) }
 

@@ -16,6 +16,8 @@ public enum SessionError: Error, Equatable {
     case noCheckpoint(RewindTarget, steps: [Int])
     /// It has `limit` named checkpoints.
     case tooManyCheckpoints(limit: Int)
+    /// The reply is too large to be kept for the request to come again.
+    case replyTooLarge(limit: Int)
 
     /// The store could not take it, or give it back; the session stands where the store has it.
     case store(StoreError)

@@ -30,6 +30,29 @@ public struct SessionRecord: Sendable, Equatable {
     public var expiresAt: Double { min(lastUsedAt + policy.idle, createdAt + policy.total) }
 }
 
+extension SessionRecord {
+    /// A session of another name that stands where this one does, made at that time; it has no serial yet.
+    public func forked(as id: String, at time: Double) -> SessionRecord {
+        SessionRecord(
+            id: id, model: model, step: step, stateBytes: stateBytes, createdAt: time, lastUsedAt: time, serial: 0,
+            policy: policy)
+    }
+
+    /// A session as it will be when it is made; it has no serial yet.
+    public init(toBe id: String, model: String, step: Int, stateBytes: Int, at time: Double, policy: SessionPolicy) {
+        self.init(
+            id: id, model: model, step: step, stateBytes: stateBytes, createdAt: time, lastUsedAt: time, serial: 0,
+            policy: policy)
+    }
+
+    /// The session as it is when it has moved to `step` at that time.
+    public func moved(to step: Int, at time: Double) -> SessionRecord {
+        var record = self
+        (record.step, record.lastUsedAt) = (step, time)
+        return record
+    }
+}
+
 /// Inputs that moved a session, and how they were combined: what leads from its state before to that after.
 public struct Absorbed: Sendable, Equatable {
     public var input: InputSequence

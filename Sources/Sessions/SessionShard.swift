@@ -218,6 +218,7 @@ final class SessionShard: @unchecked Sendable {
         entries[index] = nil
         freeEntries.append(index)
         accounts.count(entry.record, -1)
+        accounts.tellEnd(entry.record)
         let owner = SessionID.owner(entry.record.id)
         creations[owner]!.noteEnd { entries[$0.index]?.record.serial == $0.serial }
         if creations[owner]!.items.isEmpty { creations[owner] = nil }

@@ -4,12 +4,14 @@ import Threading
 extension SessionTable {
     /// Names the state at which the session stands, so that it can be rewound to it; nil for a name made of its step.
     /// - Parameters:
+    ///   - time: of the checkpoint, seconds since 1970; nil for now.
+    ///   - reply: to the request, if it may come again.
     ///   - fetched: what the store has given for it.
     ///   - reservation: the memory for that.
     /// - Returns: also the session, for its commit.
     public func checkpoint(
-        _ id: String, serial: UInt64, name: String?, _ fetched: Fetched = Fetched(),
-        using reservation: Reservation? = nil
+        _ id: String, serial: UInt64, name: String?, at time: Double? = nil, reply: StoredReply? = nil,
+        _ fetched: Fetched = Fetched(), using reservation: Reservation? = nil
     ) throws(SessionError) -> (checkpoint: Checkpoint, session: SessionRecord) {
         try additions.withLock { () throws(SessionError) in
             try withState(id, serial) { (shard, index) throws(SessionError) in
@@ -22,15 +24,24 @@ extension SessionTable {
                 if known.count >= Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
             }
             spend(reservation)
-            try makeRoom(for: (id, serial)) { Self.checkpointBytes }
+            try makeRoom(for: (id, serial)) { Self.checkpointBytes + (reply?.bytes ?? 0) }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let (record, slot) = (shard[index].record, shard[index].slot)
                 shard[index].slab.share(slot)
                 let checkpoint = Checkpoint(
-                    name: name ?? "step-\(record.step)", step: record.step, createdAt: record.lastUsedAt, slot: slot)
-                shard.changeExtras(index) { $0.checkpoints.append(checkpoint) }
+                    name: name ?? "step-\(record.step)", step: record.step, createdAt: time ?? record.lastUsedAt,
+                    slot: slot)
+                shard.changeExtras(index) { extras in
+                    extras.checkpoints.append(checkpoint)
+                    if let reply { extras.keep(reply) }
+                }
                 let entry = shard[index]
-                queue(shard, index, entry.change(.checkpoint(entry.stored(checkpoint)), from: record))
+                let change = entry.change(.checkpoint(entry.stored(checkpoint)), from: record)
+                if let reply {
+                    queue(shard, index, change, entry.change(.reply(reply), from: record))
+                } else {
+                    queue(shard, index, change)
+                }
                 return (checkpoint, shard[index].record)
             }
         }
@@ -88,25 +99,31 @@ extension SessionTable {
 
     /// Lets the session stand where it once stood. What it leaves is the latest of its recent states, if it keeps any.
     /// - Parameters:
+    ///   - reply: makes the reply to the request of the session as it then is, if it may come again; at most `smallReply`
+    ///     bytes.
     ///   - fetched: what the store has given for it.
     ///   - reservation: the memory for that.
     public func rewind(
-        _ id: String, serial: UInt64, to target: RewindTarget, _ fetched: Fetched = Fetched(),
-        using reservation: Reservation? = nil
+        _ id: String, serial: UInt64, to target: RewindTarget, reply: ((SessionRecord) -> StoredReply)? = nil,
+        _ fetched: Fetched = Fetched(), using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
             let found = try withState(id, serial) { (shard, index) throws(SessionError) in
                 try requireStore(shard[index].record.policy)
                 return try Self.find(target, shard[index], fetched)
             }
+            let replyBytes = reply == nil ? 0 : Self.smallReply
             if case .stored = found {
                 spend(reservation)
                 try makeRoom(for: (id, serial)) { () throws(SessionError) in
                     try withState(id, serial) { (shard, index) throws(SessionError) in
                         let isKept = shard[index].record.policy.recentStates > 0
-                        return shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)
+                        return replyBytes + shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)
                     }
                 }
+            } else if replyBytes > 0 {
+                spend(reservation)
+                try makeRoom(for: (id, serial)) { replyBytes }
             }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let slab = shard[index].slab
@@ -124,7 +141,9 @@ extension SessionTable {
                 shard.touch(index)
                 if !retire(shard, index) { accounts.release(shard[index].slot, of: slab) }
                 shard[index].slot = slot
-                return note(shard, index, step, nil, nil)
+                let kept = reply?(shard[index].record.moved(to: step, at: shard[index].record.lastUsedAt))
+                if let kept { shard.changeExtras(index) { $0.keep(kept) } }
+                return note(shard, index, step, nil, kept)
             }
         }
     }
@@ -153,6 +172,9 @@ extension SessionTable {
         guard let state = try fetched.state(name, of: entry) else { throw try missing(target, entry, fetched) }
         return .stored(state)
     }
+
+    /// What the reply to a rewind takes at most.
+    static let smallReply = 2048
 
     // MARK: Under `additions` and the shard's lock
 

@@ -65,6 +65,12 @@ public final class SessionTable: @unchecked Sendable {
     /// Bytes that states and their overhead may take.
     public var budget: Int { accounts.budget }
 
+    /// Seconds since 1970.
+    public var now: Double { accounts.clock() }
+
+    /// Has `call` called with each session that ends, under locks: it must not ask the table. Set before the first end.
+    public func whenEnded(_ call: @escaping @Sendable (SessionRecord) -> Void) { accounts.setEndCall(call) }
+
     /// Sessions that have ended so far: as long as it stays, none of those at hand has.
     public var removals: Int { accounts.removals }
 
@@ -159,10 +165,12 @@ public final class SessionTable: @unchecked Sendable {
     /// - Parameters:
     ///   - wanted: what the table is to call it; nil for a server-made name.
     ///   - quota: of `owner`, whose it is.
+    ///   - time: of its creation, seconds since 1970; nil for now.
+    ///   - reply: to the request that makes it, if it may come again.
     public func create(
         id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
-        policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil,
-        using reservation: Reservation? = nil
+        policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil, at time: Double? = nil,
+        reply: StoredReply? = nil, using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
             spend(reservation)
@@ -171,22 +179,25 @@ public final class SessionTable: @unchecked Sendable {
             try requireFree(id)
             let stateBytes = states.columns * MemoryLayout<Float>.size
             try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes)
-            let cost = stateBytes + Self.overheadBytes
+            let cost = stateBytes + Self.overheadBytes + (reply?.bytes ?? 0)
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
             try makeRoom { cost }
             let slab = slab(model, stateBytes)
             let slot = slab.take()
             accounts.charge(slab.slotBytes)
             slab.write(slot, from: states, row: row)
-            return insert([id], model, step, policy, slab, slot: slot, at: accounts.clock())[0]
+            return insert([id], model, step, policy, slab, slot: slot, at: time ?? accounts.clock(), reply)[0]
         }
     }
 
     /// Makes sessions that stand where the one called `id` stands, all of them or none; nil for a server-made name.
     /// They share its state's memory until they move. Evicts others as needed.
+    /// - Parameters:
+    ///   - time: of their creation, seconds since 1970; nil for now.
+    ///   - reply: to the request, if it may come again; the parent keeps it.
     public func fork(
-        _ id: String, serial: UInt64, into wanted: [String?], quota: SessionQuota? = nil,
-        using reservation: Reservation? = nil
+        _ id: String, serial: UInt64, into wanted: [String?], quota: SessionQuota? = nil, at time: Double? = nil,
+        reply: StoredReply? = nil, using reservation: Reservation? = nil
     ) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
             spend(reservation)
@@ -200,7 +211,7 @@ public final class SessionTable: @unchecked Sendable {
                 if !seen.insert(id).inserted { throw .exists(id: id) }
             }
             try accounts.require(quota, of: owner, sessions: ids.count, bytes: parent.record.stateBytes)
-            let cost = ids.count * Self.overheadBytes
+            let cost = ids.count * Self.overheadBytes + (reply?.bytes ?? 0)
             let least = cost + parent.record.stateBytes + Self.overheadBytes
             guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
             let slot = try withState(id, serial) { (shard, index) throws(SessionError) in
@@ -214,16 +225,17 @@ public final class SessionTable: @unchecked Sendable {
                 for _ in ids { accounts.release(slot, of: parent.slab) }
                 throw error
             }
-            let (record, now) = (parent.record, accounts.clock())
-            return insert(ids, record.model, record.step, record.policy, parent.slab, slot: slot, at: now)
+            let (record, now) = (parent.record, time ?? accounts.clock())
+            return insert(
+                ids, record.model, record.step, record.policy, parent.slab, slot: slot, at: now, reply, of: record)
         }
     }
 
-    /// Ends the session called `id`.
+    /// Ends the session called `id`, of that serial if there is one.
     /// - Returns: the store's commit after which it cannot come back.
     @discardableResult
-    public func delete(_ id: String) throws(SessionError) -> UInt64 {
-        try with(id) { (shard, index) throws(SessionError) in shard.remove(index, .deleted) }
+    public func delete(_ id: String, serial: UInt64? = nil) throws(SessionError) -> UInt64 {
+        try with(id, serial) { (shard, index) throws(SessionError) in shard.remove(index, .deleted) }
     }
 
     // MARK: Moving
@@ -291,18 +303,19 @@ public final class SessionTable: @unchecked Sendable {
         return shard[index].record
     }
 
-    /// Queues a change of a session that is to be durable, or of what the store has of one that is not.
-    func queue(_ shard: SessionShard, _ index: Int, _ change: StoreChange) {
+    /// Queues changes of a session that is to be durable, all of which come to be or none, or one of what the store has of
+    /// one that is not.
+    func queue(_ shard: SessionShard, _ index: Int, _ changes: StoreChange...) {
         guard let store = accounts.store else { return }
         if shard[index].record.policy.durability == .none {
             // What is being written of it at this moment is no longer all of it.
             shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
             // The store may have a checkpoint of it, written when the session could not leave the memory after all.
-            guard case .checkpointRemoved = change.kind else { return }
+            guard case .checkpointRemoved = changes[0].kind else { return }
         }
-        let commit = store.append([change])
+        let commit = store.append(changes)
         shard[index].lastCommit = commit
-        if change.isAwaited { shard[index].record.commit = commit }
+        if changes.contains(where: \.isAwaited) { shard[index].record.commit = commit }
     }
 
     /// The reply that is kept under the key.
@@ -397,14 +410,17 @@ public final class SessionTable: @unchecked Sendable {
         return slab
     }
 
-    /// Takes in sessions whose one state is in `slot`.
+    /// Takes in sessions whose one state is in `slot`, and keeps the reply to the request that makes them: with the one
+    /// that they are forks of, or with the one that it is.
     private func insert(
         _ ids: [String], _ model: String, _ step: Int, _ policy: SessionPolicy, _ slab: StateSlab, slot: Int,
-        at now: Double
+        at now: Double, _ reply: StoredReply?, of parent: SessionRecord? = nil
     ) -> [SessionRecord] {
         let isDurable = accounts.store != nil && policy.durability != .none
         let state = isDurable ? slab.bytes(slot) : []
         var (records, changes): ([SessionRecord], [StoreChange]) = ([], [])
+        var extras = StoredSession.Extras()
+        if let reply, parent == nil { extras.replies = [reply] }
         for id in ids {
             var record = SessionRecord(
                 id: id, model: model, step: step, stateBytes: slab.slotBytes, createdAt: now, lastUsedAt: now,
@@ -417,17 +433,27 @@ public final class SessionTable: @unchecked Sendable {
                 StoreChange(
                     id: id, serial: record.serial, previous: 0, previousStep: 0, version: record.version,
                     isAwaited: policy.durability == .sync,
-                    kind: .whole(StoredSession(record: record, state: state, extras: StoredSession.Extras()))))
+                    kind: .whole(StoredSession(record: record, state: state, extras: extras))))
         }
         // Nobody finds one before the store knows of it: what is done to it then comes behind.
-        withLocks(of: Set(ids.map(shardIndex)).sorted()[...]) {
+        withLocks(of: Set((ids + (parent.map { [$0.id] } ?? [])).map(shardIndex)).sorted()[...]) {
+            let home = reply == nil ? nil : parent.flatMap { try? shard($0.id).index($0.id, $0.serial) }
+            if let home, let reply, let parent, isDurable {
+                changes.insert(shard(parent.id)[home].change(.reply(reply), from: parent), at: 0)
+            }
             let commit = isDurable ? accounts.store!.append(changes) : 0
             for index in records.indices {
                 if policy.durability == .sync { records[index].commit = commit }
                 let shard = shard(records[index].id)
                 let entry = shard.insert(records[index], slab, slot: slot)
                 shard[entry].lastCommit = commit
+                if let reply, parent == nil { shard.changeExtras(entry) { $0.keep(reply) } }
             }
+            guard let home, let reply, let parent else { return }
+            let keeper = shard(parent.id)
+            keeper.changeExtras(home) { $0.keep(reply) }
+            if isDurable { keeper[home].lastCommit = commit }
+            if isDurable, policy.durability == .sync { keeper[home].record.commit = commit }
         }
         if isCrowded(by: 0) { store?.spill() }
         return records

@@ -92,4 +92,49 @@ struct EndingTests {
             #expect(throws: InferenceError.self) { try result.get() }
         }
     }
+
+    @Test("a work that ends its session does so in its turn: what waits behind it begins the next of the name")
+    func endedInTurn() throws {
+        let harness = EngineHarness([try smallModel()])
+        harness.absorb(3, .create(id: "s"))
+        harness.finish()
+        let old = try harness.sessions.record("s")
+        var last = harness.work(.session("s"), 2)
+        (last.serial, last.action) = (old.serial, .end)
+        var first = harness.work(.put("s"), 4)
+        first.supplied = .init(values: harness.models[0].model.initialState, step: 0)
+        let (end, start) = (harness.submit(last), harness.submit(first))
+        harness.finish()
+        #expect(try end.result?.get().step == 5 && start.result?.get().step == 4)
+        #expect(try harness.step(of: "s") == 4)
+        #expect(try harness.sessions.record("s").serial != old.serial)
+        // One that has ended by other hands is no failure.
+        var again = harness.work(.session("s"), 1)
+        again.action = .end
+        let done = harness.submit(again)
+        harness.finish()
+        #expect(done.error == nil)
+        #expect(throws: SessionError.gone(id: "s", reason: .deleted, lastStep: 5)) { try harness.step(of: "s") }
+    }
+
+    @Test("a work of another version of its session does not move it, though the step is the same") func otherVersion()
+        throws
+    {
+        let harness = EngineHarness([try smallModel()])
+        harness.absorb(3, .create(id: "s"))
+        harness.finish()
+        let version = try harness.sessions.record("s").version
+        var state = harness.work(.put("s"), 0)
+        (state.input, state.supplied) = (.empty, .init(values: harness.models[0].model.initialState, step: 3))
+        harness.submit(state)
+        harness.finish()
+        for (wanted, step) in [(version, nil), (try harness.sessions.record("s").version, 4)] as [(UInt64, Int?)] {
+            var work = harness.work(.session("s"), 1)
+            (work.expectedStep, work.expectedVersion) = (3, wanted)
+            let operation = harness.submit(work)
+            harness.finish()
+            #expect(operation.error == (step == nil ? .stateReplaced : nil))
+            #expect(try harness.step(of: "s") == step ?? 3)
+        }
+    }
 }

@@ -132,7 +132,7 @@ struct OverloadTests {
                 part.generation!.prior = emitted.tokens
                 part.expectedStep = emitted.lastStep
                 #expect(
-                    model.events(of: part.generation!, lastStep: emitted.lastStep)
+                    Array(model.events(of: part.generation!, lastStep: emitted.lastStep))
                         == Array(whole.prefix(emitted.tokens.count)))
                 let (rest, otherEnd) = await server.scheduler.stream(part, keeping: emitted).rest()
                 #expect(rest == Array(whole.dropFirst(emitted.tokens.count)))

@@ -5,6 +5,8 @@ import Testing
 
 @Suite("Server-sent events that go on at Last-Event-ID", .server(LiveModels.letters))
 struct ResumedEventsTests {
+    /// Longer than what waits on the way to a client.
+    private static let long = #"{"text":"abc","max_tokens":5000,"stream":true}"#
     private static let body = #"{"text":"abc","max_tokens":400,"stream":true,"stop":["zzzz"]}"#
 
     private func request(_ id: String, _ body: String = body, after last: Int? = nil) -> HTTPRequest {
@@ -92,5 +94,91 @@ struct ResumedEventsTests {
         _ = try LiveServer.client().stream(request(id)) { _ in false }
         _ = try client.act("step", on: id, #""token":1"#)
         try client.perform(request(id, after: 4)).expectProblem(412, "step-mismatch")
+    }
+
+    @Test("nor does one that has come to the same step by another way, by rewinding or by a state from elsewhere")
+    func sameStep() throws {
+        let client = try LiveServer.client()
+        for way in ["rewind", "state"] {
+            let id = try session()
+            _ = try client.act("prefill", on: id, #""text":"abc""#)
+            #expect(try client.post("/v1/sessions/\(id)/checkpoints", #"{"name":"begin"}"#).status == 201)
+            _ = try LiveServer.client().stream(request(id, Self.long)) { _ in false }
+            // In its turn behind the generation.
+            #expect(try client.get("/v1/sessions/\(id)/state").status == 200)
+            let last = try client.step(of: id)
+            if way == "rewind" {
+                #expect(try client.act("rewind", on: id, #""checkpoint":"begin""#).int("step") == 3)
+                let others = [Int](repeating: 5, count: last - 3)
+                #expect(try client.act("prefill", on: id, "\"tokens\":\(others)").int("step") == last)
+            } else {
+                let other = try session()
+                let tokens = [Int](repeating: 5, count: last)
+                _ = try client.act("prefill", on: other, "\"tokens\":\(tokens)")
+                let state = try client.get("/v1/sessions/\(other)/state").body
+                #expect(try client.request("PUT", "/v1/sessions/\(id)/state", body: state).status == 200)
+            }
+            try client.perform(request(id, Self.long, after: 7)).expectProblem(412, "state-changed")
+            #expect(try client.step(of: id) == last)
+        }
+    }
+
+    @Test("a checkpoint of the session, a fork of it and a look at it are no hindrance") func lookedAt() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        _ = try LiveServer.client().stream(request(id, Self.long)) { _ in false }
+        #expect(try client.post("/v1/sessions/\(id)/checkpoints", "{}").status == 201)
+        #expect(try client.post("/v1/sessions/\(id)/fork", "{}").status == 201)
+        #expect(try client.get("/v1/sessions/\(id)/state").status == 200)
+        #expect(try events(client.perform(request(id, Self.long, after: 4)).text).count == 4999)
+    }
+
+    @Test("of many that go on with one stream at once the last one does, and each of the others is told so")
+    func atOnce() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        _ = try LiveServer.client().stream(request(id, Self.long)) { _ in false }
+        let replies = try client.performAtOnce([HTTPRequest](repeating: request(id, Self.long, after: 4), count: 8))
+        var whole = 0
+        for reply in replies {
+            #expect(reply.status == 200 || reply.status == 409, "\(reply.text.suffix(300))")
+            #expect(!reply.text.contains("client-gone"), "\(reply.text.suffix(300))")
+            if reply.text.contains("event: done") {
+                whole += 1
+                #expect(events(reply.text).count == 4999)
+            } else {
+                #expect(reply.text.contains("urn:scanstep:stream-taken-over"), "\(reply.text.suffix(300))")
+            }
+        }
+        #expect(whole >= 1)
+        #expect(try client.step(of: id) == 5003)
+    }
+
+    @Test("a step that the stream has no event of does not end it") func wrongStep() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        var received: [UInt8] = []
+        var isAsked = false
+        _ = try LiveServer.client().stream(request(id, Self.long)) { piece in
+            received += piece
+            if !isAsked {
+                isAsked = true
+                for last in [2, 99_999, -1] {
+                    let reply = try? client.perform(request(id, Self.long, after: last))
+                    #expect(reply?.status == 409 && reply?.text.contains("stream-not-kept") == true)
+                }
+            }
+            return true
+        }
+        #expect(isAsked && String(decoding: received, as: UTF8.self).contains("event: done"))
+    }
+
+    @Test("the same request by another path is another request") func otherTarget() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        _ = try client.perform(request(id))
+        var other = request(id, after: 300)
+        other.path += "?again"
+        try client.perform(other).expectProblem(409, "stream-not-kept")
     }
 }

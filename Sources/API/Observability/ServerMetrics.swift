@@ -75,6 +75,11 @@ public final class ServerMetrics: @unchecked Sendable {
             Self.write(service.scheduler.statistics, to: &text)
             Self.write(service.sessions.statistics, to: &text)
             text.metric("scanstep_models", .gauge, "Models served.", service.models.count)
+            let kept = service.resumptions.figures
+            text.metric("scanstep_resumable_streams", .gauge, "Streams that Last-Event-ID leads on from.", kept.count)
+            text.metric("scanstep_resumable_bytes", .gauge, "Bytes that are kept of them.", kept.bytes)
+            text.metric(
+                "scanstep_resumable_limit_bytes", .gauge, "Bytes that may be kept of them.", Resumptions.limit)
         }
         ProcessFigures.now().write(to: &text)
         return text.text

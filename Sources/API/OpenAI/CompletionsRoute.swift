@@ -7,42 +7,48 @@ extension Service {
     /// `POST /v1/completions`, as OpenAI has it; `session_id` and `state` are ours.
     @Sendable func complete(_ request: Request) async throws -> Response {
         let asked = try CompletionRequest(try await request.body(), self, request)
-        try refuseIdempotency(of: request, "it belongs to one session; use /v1/sessions/{id}/generate.")
         let reply = CompletionReply(asked, created: Int(clock()))
-        if asked.streams { return try await stream(asked, reply, for: request) }
+        if asked.streams {
+            let events = CompletionEvents(
+                reply: reply, offsets: asked.echoes.map(\.text.unicodeScalars.count),
+                includesUsage: asked.includesUsage)
+            return try await self.reply(GenerationStreams(asked.works, scheduler), events, .events, for: request)
+        }
         var completions: [Completion] = []
         for result in await scheduler.run(asked.works) {
             do throws(InferenceError) { completions.append(try result.get()) } catch { throw Problem(error) }
         }
         return Response(json: reply.write(completions))
     }
+}
 
-    private func stream(
-        _ asked: CompletionRequest, _ reply: CompletionReply, for request: Request
-    ) async throws -> Response {
-        let streams = GenerationStreams(asked.works, scheduler)
-        request.whenClientGone { streams.cancel() }
-        // A refusal before anything else is still a reply with a status of its own.
-        let first: GenerationStreams.Element
-        do throws(InferenceError) { first = try await streams.next()! } catch { throw Problem(error) }
-        return Response(.events) { writer in
-            for event in reply.echoEvents() { try await writer.write(event) }
-            var element: GenerationStreams.Element? = first
-            var offsets = asked.echoes.map(\.text.unicodeScalars.count)
-            while let (index, part) = element {
-                let event = reply.event(part, of: index, &offsets[index])
-                if !event.isEmpty { try await writer.write(event) }
-                do throws(InferenceError) {
-                    element = try await streams.next()
-                } catch {
-                    let error = OpenAIError(Problem(error)).json
-                    try await writer.write(StreamFormat.events.frame(error, event: "error"))
-                    return try await writer.finish()
-                }
-            }
-            if asked.includesUsage { try await writer.write(reply.usageEvent(streams.completions)) }
-            try await writer.write("data: [DONE]\n\n")
-            try await writer.finish()
-        }
+/// Generations as OpenAI's clients are told of them.
+private struct CompletionEvents: GenerationEvents {
+    let reply: CompletionReply
+    /// Of each choice: characters of its text so far.
+    var offsets: [Int]
+    let includesUsage: Bool
+    private var hasOpened = false
+
+    init(reply: CompletionReply, offsets: [Int], includesUsage: Bool) {
+        (self.reply, self.offsets, self.includesUsage) = (reply, offsets, includesUsage)
+    }
+
+    mutating func opening() -> [UInt8]? {
+        if hasOpened { return nil }
+        hasOpened = true
+        return reply.echoEvents().flatMap { $0 }
+    }
+
+    mutating func bytes(of element: GenerationStreams.Element) -> [UInt8] {
+        reply.event(element.element, of: element.index, &offsets[element.index])
+    }
+
+    func ending(_ completions: [Completion]) -> [UInt8] {
+        (includesUsage ? reply.usageEvent(completions) : []) + Array("data: [DONE]\n\n".utf8)
+    }
+
+    func bytes(of problem: Problem) -> [UInt8] {
+        StreamFormat.events.frame(OpenAIError(problem).json, event: "error")
     }
 }

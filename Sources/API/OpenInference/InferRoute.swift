@@ -12,13 +12,27 @@ extension Service {
             let body: [UInt8]
             do throws(HTTPError) { body = try await request.body() } catch { throw Problem(error) }
             let asked = try InferRequest(body, served, self, request)
+            let reply = { @Sendable (completions: [Completion]) in InferReply(asked, completions).response }
+            var works = asked.works
+            if try mayKeepKey(of: request, asked.sequence) {
+                works[0].idempotency = try idempotency(of: request, body) { reply([$0]) }
+            }
             var completions: [Completion] = []
-            for result in await scheduler.run(asked.works) {
+            for result in await scheduler.run(works) {
                 do throws(InferenceError) { completions.append(try result.get()) } catch { throw Problem(error) }
             }
-            if asked.sequence?.ends ?? false { try await end(completions[0]) }
-            return (InferReply(asked, completions).response, completions)
+            return (try Response(completions[0], or: { _ in reply(completions) }), completions)
         }
+    }
+
+    /// Whether there is a session with which a key could be kept. A key is refused where there is none.
+    func mayKeepKey(of request: Request, _ sequence: SequenceParameters?) throws(Problem) -> Bool {
+        guard let sequence else {
+            try request.refuseKey("it is kept with a sequence, and this request belongs to none.")
+            return false
+        }
+        if sequence.ends { try request.refuseKey("it is kept with the sequence, which this request ends.") }
+        return true
     }
 
     /// Runs a request and counts it among its model's.

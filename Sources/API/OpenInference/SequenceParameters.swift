@@ -55,6 +55,8 @@ extension Service {
             )
         }
         let scoped = request.scoped(name)
+        // In the work's own turn: what comes behind it may begin the sequence anew.
+        if sequence.ends { work.action = .end }
         if sequence.starts {
             work.target = .put(scoped)
             work.policy = policy
@@ -82,12 +84,5 @@ extension Service {
             default: throw Problem(error)
             }
         }
-    }
-
-    /// Ends the sequence after its last work.
-    func end(_ completion: Completion) async throws(Problem) {
-        guard let session = completion.session else { return }
-        // Whoever has ended it already has done what is asked.
-        if let commit = try? sessions.delete(session.id) { try await durable(commit) }
     }
 }

@@ -7,6 +7,7 @@ import Recurrent
 private struct TextRequest {
     let work: Work
     let sequence: SequenceParameters?
+    let body: [UInt8]
 }
 
 extension Service {
@@ -15,10 +16,16 @@ extension Service {
         let served = try versioned(request)
         return try await measured(served, request) { () async throws(Problem) in
             let asked = try await textRequest(served, request)
-            let completion = try await run(asked.work)
-            if asked.sequence?.ends ?? false { try await end(completion) }
-            let json = Self.text(completion.generated?.text ?? "", served, ending: completion, asked.sequence)
-            return (Response(json: json), [completion])
+            let reply = { @Sendable (completion: Completion) in
+                Response(
+                    json: Self.text(completion.generated?.text ?? "", served, ending: completion, asked.sequence))
+            }
+            var work = asked.work
+            if try mayKeepKey(of: request, asked.sequence) {
+                work.idempotency = try idempotency(of: request, asked.body, reply: reply)
+            }
+            let completion = try await run(work)
+            return (try Response(completion, or: reply), [completion])
         }
     }
 
@@ -27,45 +34,15 @@ extension Service {
         let served = try versioned(request)
         return try await measured(served, request) { () async throws(Problem) in
             let asked = try await textRequest(served, request)
-            return (try await stream(asked, served, request), [])
-        }
-    }
-
-    private func stream(
-        _ asked: TextRequest, _ served: ServedModel, _ request: Request
-    ) async throws(Problem) -> Response {
-        let stream = scheduler.stream(asked.work)
-        request.whenClientGone { stream.cancel() }
-        // A refusal before the first token is still a reply with a status of its own.
-        let first: GenerationStream.Element
-        do throws(InferenceError) { first = try await stream.next() } catch { throw Problem(error) }
-        return Response(.events) { writer in
-            var element = first
-            while true {
-                switch element {
-                case .event(let event):
-                    if let text = event.text, !text.isEmpty {
-                        try await writer.write(StreamFormat.events.frame(Self.text(text, served)))
-                    }
-                case .finished(let completion):
-                    if asked.sequence?.ends ?? false { try await self.end(completion) }
-                    let last = Self.text("", served, ending: completion, asked.sequence)
-                    try await writer.write(StreamFormat.events.frame(last))
-                    return try await writer.finish()
-                }
-                do throws(InferenceError) {
-                    element = try await stream.next()
-                } catch {
-                    let error = OpenInferenceError(Problem(error)).json
-                    try await writer.write(StreamFormat.events.frame(error, event: "error"))
-                    return try await writer.finish()
-                }
-            }
+            let events = TextEvents(served: served, sequence: asked.sequence)
+            return (
+                try await reply(GenerationStreams(scheduler.stream(asked.work)), events, .events, for: request), []
+            )
         }
     }
 
     /// One reply, or one event of several, of which the last tells how it has ended.
-    private static func text(
+    fileprivate static func text(
         _ text: String, _ served: ServedModel, ending completion: Completion? = nil,
         _ sequence: SequenceParameters? = nil
     ) -> JSONWriter {
@@ -133,6 +110,26 @@ extension Service {
             seed: UInt64(try place("seed").int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
             stop: try place("stop").stop(served))
         if let sequence { try aim(&work, at: sequence, served, request) }
-        return TextRequest(work: work, sequence: sequence)
+        return TextRequest(work: work, sequence: sequence, body: body)
+    }
+}
+
+/// A generation as Triton's generate extension tells of it.
+private struct TextEvents: GenerationEvents {
+    let served: ServedModel
+    let sequence: SequenceParameters?
+
+    func bytes(of element: GenerationStreams.Element) -> [UInt8] {
+        switch element.element {
+        case .event(let event):
+            guard let text = event.text, !text.isEmpty else { return [] }
+            return StreamFormat.events.frame(Service.text(text, served))
+        case .finished(let completion):
+            return StreamFormat.events.frame(Service.text("", served, ending: completion, sequence))
+        }
+    }
+
+    func bytes(of problem: Problem) -> [UInt8] {
+        StreamFormat.events.frame(OpenInferenceError(problem).json, event: "error")
     }
 }

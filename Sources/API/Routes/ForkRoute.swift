@@ -6,17 +6,26 @@ import Sessions
 extension Service {
     /// `POST /v1/sessions/{id}/fork`: makes sessions that stand where this one stands.
     @Sendable func fork(_ request: Request) async throws -> Response {
-        let fields = try await Fields(body: request, allowed: ["count", "ids", "expected_step"])
-        let completion = try await act(.fork(into: try names(fields).map { $0.map(request.scoped) }), fields, request)
-        var json = JSONWriter(capacity: 1024)
-        json.beginObject()
-        json.key("sessions")
-        json.beginArray()
-        for record in completion.forks { Self.write(record, to: &json) }
-        json.endArray()
-        json.endObject()
-        return Response(.created, json: json)
+        let body = try await request.body()
+        let fields = try Fields(bytes: body, allowed: ["count", "ids", "expected_step"])
+        let names = try names(fields)
+        if names.count > Self.mostKeptForks {
+            try request.refuseKey("the reply of \(Self.mostKeptForks) forks at most is kept.")
+        }
+        return try await act(.fork(into: names.map { $0.map(request.scoped) }), fields, body, request) { completion in
+            var json = JSONWriter(capacity: 1024)
+            json.beginObject()
+            json.key("sessions")
+            json.beginArray()
+            for record in completion.forks { Self.write(record, to: &json) }
+            json.endArray()
+            json.endObject()
+            return Response(.created, json: json)
+        }
     }
+
+    /// Forks of one request with an `Idempotency-Key`, whose reply so stays within what is kept.
+    private static let mostKeptForks = 1024
 
     private func names(_ fields: Fields) throws(Problem) -> [String?] {
         let count = try fields.int("count", in: 1...Self.batchLimit)

@@ -32,10 +32,11 @@ extension Service {
             seed: UInt64(try fields.int("seed", in: 0...Int.max) ?? Int.random(in: 0...1 << 53)),
             stop: try fields.stop(served))
         if try fields.streams(request) {
-            try refuseIdempotency(of: request, "a stream has moved its session by each step that it has reported.")
-            return try await stream(work, served, body, for: request)
+            try request.refuseKey("a stream has moved its session by each step that it has reported.")
+            return try await stream(work, served, body, record.id, for: request)
         }
-        let reply = { @Sendable [work] (completion: Completion) in
+        let (seed, scan) = (Int(work.generation!.seed), work.scan)
+        let reply = { @Sendable (completion: Completion) in
             var json = JSONWriter(capacity: 1024)
             json.beginObject()
             json.field("session", record.name)
@@ -43,102 +44,42 @@ extension Service {
             if let text = completion.generated!.text { json.field("text", text) }
             json.key("tokens")
             json.ints(completion.generated!.tokens)
-            Self.writeEnd(completion, work, to: &json)
+            Self.writeEnd(completion, seed, scan, to: &json)
             json.endObject()
-            return json
+            return Response(json: json)
         }
         work.idempotency = try idempotency(of: request, body, reply: reply)
-        return Response(try await run(work), or: reply)
+        return try Response(try await run(work), or: reply)
     }
 
     private func stream(
-        _ work: Work, _ served: ServedModel, _ body: [UInt8], for request: Request
-    ) async throws -> Response {
+        _ work: Work, _ served: ServedModel, _ body: [UInt8], _ session: String, for request: Request
+    ) async throws(Problem) -> Response {
         let format = StreamFormat(request)
-        let start = format == .events ? try await eventsStart(work, served, body, request) : GenerationStart(work: work)
-        let reader = read(start, for: request)
-        // A refusal before the first token is still a reply with a status of its own.
-        let first: GenerationStream.Element
-        do throws(InferenceError) {
-            first = try await reader.stream.next()
-        } catch {
-            throw Problem(error)
-        }
-        return Response(format) { writer in
-            try await Self.write(start.events, format, writer)
-            var element = first
-            while true {
-                switch element {
-                case .event(let event): try await Self.write([event], format, writer)
-                case .finished(let completion):
-                    try await Self.write(completion, start.work, format, writer)
-                    return try await writer.finish()
-                }
-                do throws(InferenceError) {
-                    element = try await reader.stream.next()
-                } catch {
-                    try await writer.write(format.frame(Problem(error).asMember, event: "error"))
-                    return try await writer.finish()
-                }
+        var resumable: ResumableStream?
+        if format == .events {
+            // A client whose connection was cut says what it has seen.
+            let digest = Self.digest(of: request, body)
+            if let last = request.head.fields["last-event-id"] {
+                resumable = try await resumptions.resume(work, digest, last, served, scheduler)
+            } else {
+                resumable = resumptions.begin(work, digest, scheduler)
             }
         }
+        let generation = resumable?.generation ?? work.generation!
+        let streams = GenerationStreams(resumable?.stream ?? scheduler.stream(work))
+        let events = NativeEvents(
+            format: format, seed: Int(generation.seed), scan: work.scan, prior: resumable?.events,
+            seen: resumable?.seen ?? 0)
+        return try await reply(streams, events, format, for: request)
     }
 
-    private func read(_ start: GenerationStart, for request: Request) -> GenerationReader {
-        if let completion = start.completion { return GenerationReader(GenerationStream(endedWith: completion)) }
-        let reader = GenerationReader(scheduler.stream(start.work, keeping: start.emitted))
-        if case .session(let session) = start.work.target { resumptions.keep(start, reader.stream, of: session) }
-        // At once, also while the work is queued or absorbs its input and has nothing to write.
-        request.whenClientGone { [stream = reader.stream] in stream.cancel() }
-        return reader
-    }
-
-    /// Where a stream of events begins: a client whose connection was cut says what it has seen.
-    private func eventsStart(
-        _ work: Work, _ served: ServedModel, _ body: [UInt8], _ request: Request
-    ) async throws(Problem) -> GenerationStart {
-        let digest = Self.digest(of: request, body)
-        var start = GenerationStart(work: work)
-        if let last = request.head.fields["last-event-id"] {
-            start = try await resumptions.resume(
-                request.scoped(request.parameters["id"]), serial: work.serial, digest, last, served)
-        } else {
-            start.emitted = GenerationStream.Emitted()
-        }
-        start.digest = digest
-        return start
-    }
-
-    private static func write(
-        _ events: [GenerationEvent], _ format: StreamFormat, _ writer: borrowing BodyWriter
-    ) async throws {
-        for event in events {
-            var json = JSONWriter()
-            json.beginObject()
-            json.field("token", event.token)
-            if let text = event.text { json.field("text", text) }
-            json.field("step", event.step)
-            json.endObject()
-            try await writer.write(format.frame(json, step: event.step))
-        }
-    }
-
-    private static func write(
-        _ completion: Completion, _ work: Work, _ format: StreamFormat, _ writer: borrowing BodyWriter
-    ) async throws {
-        var json = JSONWriter()
-        json.beginObject()
-        json.field("done", true)
-        json.field("step", completion.step)
-        writeEnd(completion, work, to: &json)
-        json.endObject()
-        try await writer.write(format.frame(json, event: "done", step: completion.step))
-    }
-
-    private static func writeEnd(_ completion: Completion, _ work: Work, to json: inout JSONWriter) {
+    fileprivate static func writeEnd(
+        _ completion: Completion, _ seed: Int, _ scan: ScanMode, to json: inout JSONWriter
+    ) {
         json.field("finish_reason", completion.generated!.finish.rawValue)
-        json.field("seed", Int(work.generation!.seed))
-        json.field("scan", work.scan.rawValue)
+        json.field("seed", seed)
+        json.field("scan", scan.rawValue)
         json.key("usage")
         json.beginObject()
         json.field("input_steps", completion.inputSteps)
@@ -148,11 +89,44 @@ extension Service {
     }
 }
 
-/// Reads a generation; when nobody holds it any more, the generation ends.
-private final class GenerationReader: Sendable {
-    let stream: GenerationStream
+/// A generation as the native API tells of it.
+private struct NativeEvents: GenerationEvents {
+    let format: StreamFormat
+    let seed: Int
+    let scan: ScanMode
+    /// What was emitted before, and the step up to which the client has seen it.
+    var prior: PriorEvents?
+    let seen: Int
 
-    init(_ stream: GenerationStream) { self.stream = stream }
+    mutating func opening() -> [UInt8]? {
+        while let event = prior?.next() { if event.step > seen { return bytes(of: event) } }
+        prior = nil
+        return nil
+    }
 
-    deinit { stream.cancel() }
+    func bytes(of element: GenerationStreams.Element) -> [UInt8] {
+        switch element.element {
+        case .event(let event): return bytes(of: event)
+        case .finished(let completion):
+            var json = JSONWriter()
+            json.beginObject()
+            json.field("done", true)
+            json.field("step", completion.step)
+            Service.writeEnd(completion, seed, scan, to: &json)
+            json.endObject()
+            return format.frame(json, event: "done", step: completion.step)
+        }
+    }
+
+    func bytes(of problem: Problem) -> [UInt8] { format.frame(problem.asMember, event: "error") }
+
+    private func bytes(of event: GenerationEvent) -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("token", event.token)
+        if let text = event.text { json.field("text", text) }
+        json.field("step", event.step)
+        json.endObject()
+        return format.frame(json, step: event.step)
+    }
 }

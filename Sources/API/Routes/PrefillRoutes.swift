@@ -52,15 +52,14 @@ extension Service {
             Self.writeUsage(completion, to: &json)
             Self.writeTimings([completion], to: &json)
             json.endObject()
-            return json
+            return Response(json: json)
         }
         work.idempotency = try idempotency(of: request, body, reply: reply)
-        return Response(try await run(work), or: reply)
+        return try Response(try await run(work), or: reply)
     }
 
     /// `POST /v1/prefill`: absorbs many sequences in one batch, each into a session, a new session or nothing.
     @Sendable func prefill(_ request: Request) async throws -> Response {
-        try refuseIdempotency(of: request, "it belongs to one session; absorb by /v1/sessions/{id}/prefill.")
         let known = PrefillOptions.fields + ["model", "sequences", "stream"]
         let fields = try await Fields(body: request, allowed: known)
         let served = try model(fields.required("model"), request)

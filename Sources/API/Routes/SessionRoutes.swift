@@ -15,9 +15,11 @@ extension Service {
             ]
             + Fields.input
             + OutputOptions.fields
-        let fields = try await Fields(body: request, allowed: known)
+        let body = try await request.body()
+        let fields = try Fields(bytes: body, allowed: known)
         let served = try model(fields.required("model"), request)
         let id = try fields.string("id")
+        if id == nil { try request.refuseKey("it is kept with the session of that name, so give an id.") }
         if let id { try checkSessionID(id, "id") }
         let options = try OutputOptions(fields, served)
         let input = try fields.input(for: served)
@@ -32,19 +34,23 @@ extension Service {
             recentStates: try fields.int("recent_states", in: 0...SessionPolicy.mostRecentStates) ?? 0,
             durability: try fields.durability(sessions) ?? policy.durability)
         work.deadline = try deadline(of: request)
-        let completion = try await run(work)
-        var json = JSONWriter()
-        json.beginObject()
-        Self.writeMembers(of: completion.session!, to: &json)
-        options.writeOutputs(completion, work, served, to: &json)
-        if input != nil {
-            json.field("scan", work.scan.rawValue)
-            Self.writeUsage(completion, to: &json)
+        let hasInput = input != nil
+        let reply = { @Sendable [work] (completion: Completion) in
+            var json = JSONWriter()
+            json.beginObject()
+            Self.writeMembers(of: completion.session!, to: &json)
+            options.writeOutputs(completion, work, served, to: &json)
+            if hasInput {
+                json.field("scan", work.scan.rawValue)
+                Self.writeUsage(completion, to: &json)
+            }
+            json.endObject()
+            var response = Response(.created, json: json)
+            response.fields["location"] = "/v1/sessions/" + completion.session!.name
+            return response
         }
-        json.endObject()
-        var response = Response(.created, json: json)
-        response.fields["location"] = "/v1/sessions/" + completion.session!.name
-        return response
+        work.idempotency = try idempotency(of: request, body, reply: reply)
+        return try Response(try await run(work), or: reply)
     }
 
     /// `GET /v1/sessions?limit&after`

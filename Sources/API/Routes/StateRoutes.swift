@@ -30,7 +30,8 @@ extension Service {
     @Sendable func putState(_ request: Request) async throws -> Response {
         let id = request.parameters["id"]
         try checkSessionID(id, "The session's id")
-        let (served, state) = try suppliedState(try await request.body(), request, at: "The body")
+        let body = try await request.body()
+        let (served, state) = try suppliedState(body, request, at: "The body")
         let scoped = request.scoped(id)
         if let record = try? sessions.record(scoped), record.model != served.id {
             throw Problem(
@@ -43,14 +44,17 @@ extension Service {
         work.policy = policy
         work.condition = try condition(request)
         work.deadline = try deadline(of: request)
-        let completion = try await run(work)
-        var json = JSONWriter()
-        Self.write(completion.session!, to: &json)
-        var response = Response(completion.isNew ? .created : .ok, json: json)
-        if completion.isNew { response.fields["location"] = "/v1/sessions/" + id }
-        let digest = StateFile.digest(completion.state!, step: completion.step, of: served.model, called: served.id)
-        response.fields["etag"] = "\"\(digest)\""
-        return response
+        let reply = { @Sendable (completion: Completion) in
+            var json = JSONWriter()
+            Self.write(completion.session!, to: &json)
+            var response = Response(completion.isNew ? .created : .ok, json: json)
+            if completion.isNew { response.fields["location"] = "/v1/sessions/" + id }
+            let digest = StateFile.digest(completion.state!, step: completion.step, of: served.model, called: served.id)
+            response.fields["etag"] = "\"\(digest)\""
+            return response
+        }
+        work.idempotency = try idempotency(of: request, body, reply: reply)
+        return try Response(try await run(work), or: reply)
     }
 
     private func condition(_ request: Request) throws(Problem) -> Work.Condition? {

@@ -12,15 +12,14 @@ extension Service {
         let reply = { @Sendable [step] (completion: Completion) in
             var json = JSONWriter()
             Self.write(completion, step, to: &json)
-            return json
+            return Response(json: json)
         }
         step.work.idempotency = try idempotency(of: request, body, reply: reply)
-        return Response(try await run(step.work), or: reply)
+        return try Response(try await run(step.work), or: reply)
     }
 
     /// `POST /v1/step`: one input for each of many sessions and supplied states, which share a batch.
     @Sendable func step(_ request: Request) async throws -> Response {
-        try refuseIdempotency(of: request, "it belongs to one session; step each by itself, or give expected_step.")
         let fields = try await Fields(body: request, allowed: ["steps"])
         let known = Self.stepFields + ["session", "state", "return_state"]
         let deadline = try deadline(of: request)

@@ -11,7 +11,6 @@ extension Service {
 
     /// `POST /v1/sessions/{id}/stream`: full duplex. Each line of the body is a step, answered at once by a line.
     @Sendable func streamSession(_ request: Request) async throws -> Response {
-        try refuseIdempotency(of: request, "each line moves the session; give expected_step with it.")
         let record = try session(request.parameters["id"], request).record
         let stream = DuplexStream(
             service: self, request: request, format: StreamFormat(request), id: request.parameters["id"],

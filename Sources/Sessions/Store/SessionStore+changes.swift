@@ -96,7 +96,7 @@ extension SessionStore {
             switch change.kind {
             case .moved: journal.note(change.serial, change.id, row: row)
             case .whole, .removed: journal.cover(change.serial)
-            case .checkpoint, .checkpointRemoved, .left: break
+            case .checkpoint, .checkpointRemoved, .reply, .left: break
             }
             if case .whole = change.kind { table.noteStored(change.id, change.serial, version: change.version) }
         }
@@ -116,6 +116,7 @@ extension SessionStore {
         case .whole(let session): try file.write(session, isOut: false)
         case .checkpoint(let checkpoint): try file.write(checkpoint, of: change.serial)
         case .checkpointRemoved(let name): try file.removeCheckpoint(name, of: change.serial)
+        case .reply(let reply): try file.write(reply, of: change.serial)
         case .left: try file.setOut(change.serial, false)
         case .removed: try file.remove(change.serial)
         }

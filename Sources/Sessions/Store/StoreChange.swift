@@ -7,6 +7,8 @@ struct StoreChange {
         case whole(StoredSession)
         case checkpoint(StoredCheckpoint)
         case checkpointRemoved(String)
+        /// It keeps the reply to a request that has not moved it.
+        case reply(StoredReply)
         /// What the store has of it is how it stands: it has left the memory.
         case left
         case removed
@@ -32,6 +34,7 @@ struct StoreChange {
                     + (session.extras?.checkpoints.reduce(0) { $0 + $1.state.count } ?? 0)
                     + (session.extras?.replies.reduce(0) { $0 + $1.bytes } ?? 0)
             case .checkpoint(let checkpoint): checkpoint.state.count
+            case .reply(let reply): reply.bytes
             case .checkpointRemoved, .left, .removed: 0
             }
         return 128 + id.utf8.count + content
