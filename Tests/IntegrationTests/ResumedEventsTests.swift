@@ -91,9 +91,9 @@ struct ResumedEventsTests {
     @Test("a session that has moved on since does not go on from there") func moved() throws {
         let client = try LiveServer.client()
         let id = try session()
-        _ = try LiveServer.client().stream(request(id)) { _ in false }
+        _ = try LiveServer.client().stream(request(id, Self.long)) { _ in false }
         _ = try client.act("step", on: id, #""token":1"#)
-        try client.perform(request(id, after: 4)).expectProblem(412, "step-mismatch")
+        try client.perform(request(id, Self.long, after: 4)).expectProblem(412, "step-mismatch")
     }
 
     @Test("nor does one that has come to the same step by another way, by rewinding or by a state from elsewhere")
