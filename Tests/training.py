@@ -11,7 +11,9 @@ import contextlib
 import functools
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,7 @@ RECIPES = {
     "copying-gru": ("selective_copy.py", "--batch", "32"),
     "copying-lstm": ("selective_copy.py", "--batch", "32", "--cell", "minLSTM"),
     "surface": ("surface_code.py", "--shots", "8"),
+    "surface-5": ("surface_code.py", "--shots", "8", "--distance", "5"),
     "lorenz": ("lorenz.py", "--batch", "4"),
     "text": ("shakespeare.py", "--batch", "2"),
 }
@@ -237,7 +240,7 @@ def compare(report: Report, client, folder: Path) -> None:
 
 def broken_off(report: Report, folder: Path) -> None:
     """A run at once and one in two parts leave the same weights. The surface code's draws 64 steps at a time."""
-    for recipe, until, steps in (("copying-gru", 2, 4), ("text", 1, 2), ("surface", 63, 66)):
+    for recipe, until, steps in (("copying-gru", 2, 4), ("text", 1, 2), ("surface", 63, 66), ("surface-5", 63, 66)):
         for name, parts in {"whole": [steps], "parts": [until, steps]}.items():
             there = folder / f"{recipe}-{name}"
             for last in parts:
@@ -247,7 +250,7 @@ def broken_off(report: Report, folder: Path) -> None:
 
 
 def best(report: Report, folder: Path) -> None:
-    """The weights that validated best are the model, and it ends when something is not finite."""
+    """The weights that validated best are the model; a run ends when something is not finite, or when asked to."""
     given = runs.arguments("", steps=3).parse_args(["--runs", str(folder / "best"), "--out", str(folder / "best")])
     given.rate = 0.1
     model = Model(Architecture("minGRU", layers=1, width=4, vectors=2, values=1))
@@ -260,6 +263,12 @@ def best(report: Report, folder: Path) -> None:
         run.export()
     kept = load_file(folder / "best" / "model.safetensors")["output.weight"]
     report.check("the second of three", torch.equal(kept, seen[1]) and not torch.equal(kept, seen[2]))
+    run = runs.Run(given, "ended", model, optimizers(model, 0.1, 0.1))
+    for step in run:
+        run.update(model(torch.randn(5, 2, 2)).square().sum())
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+    report.equal("SIGTERM ends a run after its step", (run.step, torch.load(run.path)["step"]), (2, 2))
     for what, act in {
         "validation": lambda: run.validated(float("nan")),
         "gradient": lambda: run.update(model(torch.full((5, 2, 2), torch.inf)).sum()),

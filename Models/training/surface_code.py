@@ -11,7 +11,15 @@ answers at each of its rounds: the readouts go on from the states in between, as
 
 The rates of errors are mixed, and the model is not told which one it meets. They go up in stages, and the rates of the
 optimizers fall to zero at the end of each.
+
+At distance 5 the answers alone teach slowly, for each is the parity of many events. Hints teach faster: a linear map of
+what enters the second half of the layers learns in which of the last four rounds the observable flipped, so that these
+layers have flips to count. The map is no part of the model. Moving averages of the weights are the model, so that a run
+is worth measuring before its rates have fallen.
 """
+
+import contextlib
+import multiprocessing
 
 import bounded
 import numpy
@@ -21,42 +29,104 @@ from minrnn import run as runs
 from minrnn.model import Architecture, Model
 from minrnn.optimizer import optimizers
 from tasks import surface
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 ROUNDS = 25
-STAGES = [
-    (0.6, [0.003, 0.005, 0.008, 0.010]),
-    (0.85, [0.003, 0.005, 0.008, 0.014]),
-    (1.0, [0.004, 0.008, 0.012, 0.018]),
-]
-"""Up to which share of the steps there are errors at which rates. 25 rounds at 0.018 have as many flips as 50 rounds
-at 0.009."""
+SMALL = {
+    "steps": 10_000,
+    "shots": 128,
+    "layers": 3,
+    "width": 64,
+    "remember": 200,
+    "hints": 0.0,
+    "average": 0.0,
+    "validate": 250,
+    "stages": [
+        (0.6, [0.003, 0.005, 0.008, 0.010]),
+        (0.85, [0.003, 0.005, 0.008, 0.014]),
+        (1.0, [0.004, 0.008, 0.012, 0.018]),
+    ],
+}
+LARGE = {
+    "steps": 160_000,
+    "shots": 128,
+    "layers": 4,
+    "width": 96,
+    "remember": 2000,
+    "hints": 0.5,
+    "average": 0.999,
+    "validate": 500,
+    "stages": [(1.0, [0.003, 0.005, 0.008, 0.013])],
+}
+RECIPES = {3: SMALL, 5: LARGE, 7: LARGE}
+"""How a distance is trained.
+
+`stages`: up to which share of the steps there are errors at which rates; 25 rounds at 0.018 have as many flips as 50
+rounds at 0.009. `remember`: the longest memory of the gates at first, in rounds. `hints`: what their loss counts.
+`average`: what a moving average of the weights, which is then the model, keeps of itself in a step. `validate`: after
+how many steps each.
+"""
+RECENT = 4  # Rounds of which there are hints.
 BLOCK = 64  # Steps whose shots are drawn at once.
 VALIDATION_RATES, VALIDATION_SHOTS = [0.003, 0.005, 0.008], 1024
 
 
-class Batches:
-    """`batches[step]`: shots of every rate, (rounds, shots, …) each, the same ones for the same step."""
+def draw(connection, given, rates, block):
+    """Sends the shots of one block after another, each when the one before has been taken."""
+    sources = [surface.Shots(given.distance, ROUNDS, p, [surface.TRAINING, given.seed]) for p in rates]
+    with contextlib.suppress(BrokenPipeError):  # The run was killed.
+        while True:
+            connection.send([source.draw(given.shots // len(rates) * BLOCK, block) for source in sources])
+            block += 1
 
-    def __init__(self, given, rates, device):
-        self.sources = [surface.Shots(given.distance, ROUNDS, p, [surface.TRAINING, given.seed]) for p in rates]
-        self.each, self.device, self.block = given.shots // len(rates), device, None
+
+class Batches:
+    """`batches[step]`, of one step after another: shots of every rate, (rounds, shots, …) each, the same ones for the
+    same step. A process of its own draws them ahead."""
+
+    def __init__(self, given, rates, device, step):
+        self.device, self.block = device, step // BLOCK - 1
+        spawning = multiprocessing.get_context("spawn")
+        self.blocks, far = spawning.Pipe(duplex=False)
+        spawning.Process(target=draw, args=(far, given, rates, step // BLOCK), daemon=True).start()
+        far.close()
 
     def __getitem__(self, step):
         if self.block != step // BLOCK:
             self.block = step // BLOCK
-            drawn = [source.draw(self.each * BLOCK, self.block) for source in self.sources]
-            self.drawn = [[numpy.split(part, BLOCK, axis=1) for part in parts] for parts in drawn]
+            self.drawn = [[numpy.split(part, BLOCK, axis=1) for part in parts] for parts in self.blocks.recv()]
         here = [[part[step % BLOCK] for part in parts] for parts in self.drawn]
         return [torch.from_numpy(numpy.concatenate(parts, axis=1)).to(self.device) for parts in zip(*here)]
 
 
-def losses(model, batch):
-    """Nats of the readouts' and of the rounds' answers."""
+class Beside(nn.Module):
+    """What a run keeps beside its model: the map of the hints, and the moving averages of the weights."""
+
+    def __init__(self, model, given):
+        super().__init__()
+        self.hints = nn.Linear(model.shape.width, RECENT) if given.hints else None
+
+        def mean(before, weight, steps):
+            """Of fewer steps at first."""
+            return torch.lerp(before, weight, max(1 - given.average, 10 / (10 + int(steps))))
+
+        self.average = AveragedModel(model, avg_fn=mean) if given.average else None
+
+
+def losses(model, batch, hints=None):
+    """Nats of the readouts', of the rounds' and, if there is a map for them, of the hints' answers."""
     vectors, readouts, flipped, read = batch
     rounds, states = model.with_states(vectors)
     ends, _ = model.with_states(readouts, states)
     cost = F.binary_cross_entropy_with_logits
-    return cost(ends[..., 0], read), cost(rounds[..., 0], flipped)
+    found = [cost(ends[..., 0], read), cost(rounds[..., 0], flipped)]
+    if hints:
+        padded = F.pad(flipped, (0, 0, RECENT, 0))
+        changes = (padded[1:] - padded[:-1]).abs()
+        recent = [changes[RECENT - 1 - n : len(changes) - n] for n in range(RECENT)]
+        found.append(cost(hints(states[len(states) // 2][0]), torch.stack(recent, dim=-1)))
+    return found
 
 
 def validation(given, device):
@@ -75,32 +145,46 @@ def validate(model, batches):
 
 
 def main():
-    parser = runs.arguments(__doc__, steps=10_000)
-    parser.add_argument("--distance", type=int, choices=(3, 5, 7), default=3, help="default: %(default)s")
-    parser.add_argument("--width", type=bounded.count, default=64, help="default: %(default)s")
-    parser.add_argument("--shots", type=bounded.count, default=128, help="of a step (default: %(default)s)")
+    parser = runs.arguments(__doc__, steps=SMALL["steps"])
+    parser.add_argument("--distance", type=int, choices=RECIPES, default=3, help="default: %(default)s")
+    parser.add_argument("--layers", type=bounded.count, help="default: %(default)s")
+    parser.add_argument("--width", type=bounded.count, help="default: %(default)s")
+    parser.add_argument("--shots", type=bounded.count, help="of a step (default: %(default)s)")
     parser.add_argument("--rate", type=bounded.rate, default=3e-3, help="of AdamW (default: %(default)s)")
     parser.add_argument("--matrix-rate", type=bounded.rate, default=1e-2, help="of Muon (default: %(default)s)")
+    parser.set_defaults(**SMALL)
+    parser.set_defaults(**RECIPES[parser.parse_args().distance])
     given = parser.parse_args()
-    if given.shots % len(STAGES[0][1]):
-        parser.error(f"--shots {given.shots}: not a multiple of the {len(STAGES[0][1])} rates")
+    if given.shots % len(given.stages[0][1]):
+        parser.error(f"--shots {given.shots}: not a multiple of the {len(given.stages[0][1])} rates")
 
     device = runs.device(given.threads)
     torch.manual_seed(given.seed)
-    size = surface.layout(given.distance).size
+    size, wide = surface.layout(given.distance).size, 4 * given.width
     shape = Architecture(
-        "minGRU", layers=3, width=given.width, kernel=4, mlp_width=4 * given.width, vectors=size, probabilities=1
+        "minGRU", layers=given.layers, width=given.width, kernel=4, mlp_width=wide, vectors=size, probabilities=1
     )
-    model = Model(shape, remember=(1.5, 200)).to(device)
-    run = runs.Run(given, f"surface-code-d{given.distance}", model, optimizers(model, given.rate, given.matrix_rate))
-    stages = [(round(share * given.steps), Batches(given, rates, device)) for share, rates in STAGES]
-    validating = list(validation(given, device))
+    model = Model(shape, remember=(1.5, given.remember)).to(device)
+    beside = Beside(model, given).to(device)
+    parts = optimizers(model, given.rate, given.matrix_rate)
+    if beside.hints:
+        parts.append(torch.optim.AdamW(beside.hints.parameters(), lr=given.rate))
+    run = runs.Run(given, f"surface-code-d{given.distance}", model, parts, beside.state_dict())
+    beside.load_state_dict(run.course)
+    run.course = beside.state_dict()  # Its tensors are the modules' own.
+
+    validating, end = list(validation(given, device)), 0
+    trained = beside.average.module if beside.average else model
     for step in run:
-        end, batches = next((end, batches) for end, batches in stages if step < end)
-        ends, rounds = losses(model, batches[step])
-        run.update(ends + 0.25 * rounds, end=end)
-        if (step + 1) % 250 == 0 or step + 1 == given.steps:
-            run.validated(validate(model, validating))
+        if step >= end:
+            share, rates = next(stage for stage in given.stages if step < round(stage[0] * given.steps))
+            end, batches = round(share * given.steps), Batches(given, rates, device, step)
+        ends, rounds, *hints = losses(model, batches[step], beside.hints)
+        run.update(ends + 0.25 * rounds + given.hints * sum(hints), end=end)
+        if beside.average:
+            beside.average.update_parameters(model)
+        if (step + 1) % given.validate == 0 or step + 1 == given.steps:
+            run.validated(validate(trained, validating), trained)
     run.export()
 
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import math
 import pathlib
+import signal
 import sys
 import time
 
@@ -41,8 +42,8 @@ class Run:
     """`for step in run` gives the steps that are left, `run.update(loss)` does one, `run.export()` writes the model.
 
     The state of each step's random numbers comes from the seed and the step alone: a run that was broken off goes on
-    as if it had not been. The weights that validated best are those that are exported. `course` is the recipe's own,
-    and kept with the rest.
+    as if it had not been. SIGTERM ends it after the present step. The weights that validated best are those that are
+    exported. `course` is the recipe's own, and kept with the rest.
     """
 
     def __init__(self, given, name, model, optimizers, course=None, save_seconds=60):
@@ -51,6 +52,7 @@ class Run:
         self.options = {key: str(value) for key, value in vars(given).items() if key not in FREE}
         self.rates = [group["lr"] for part in optimizers for group in part.param_groups]
         self.step, self.seconds, self.best, self.course = 0, 0.0, None, course
+        self.ending = False
         self.path = given.runs / f"{name}.pt"
         if self.path.exists():
             self._go_on(torch.load(self.path, map_location=next(model.parameters()).device))
@@ -74,15 +76,17 @@ class Run:
     def __iter__(self):
         end = min(self.given.until or self.given.steps, self.given.steps)
         with tqdm(total=self.given.steps, initial=self.step, desc=self.name, mininterval=5, smoothing=0.05) as self.bar:
-            while self.step < end:
+            before = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
+            while self.step < end and not self.ending:
                 torch.manual_seed(self.given.seed * 1_000_003 + self.step)
                 began = time.monotonic()
                 yield self.step
                 self.seconds += time.monotonic() - began
                 self.step += 1
                 self.bar.update()
-                if self.step == end or time.monotonic() - self.saved_at > self.save_seconds:
+                if self.step == end or self.ending or time.monotonic() - self.saved_at > self.save_seconds:
                     self.save()
+            signal.signal(signal.SIGTERM, before)
 
     def update(self, loss, clip=1.0, end=None, **shown):
         """One step of the optimizers down the gradient of the loss, at rates that fall to zero until `end`, or the end
@@ -101,13 +105,14 @@ class Run:
         if self.step % 10 == 0:
             self.bar.set_postfix(loss=f"{loss.item():.4f}", **shown, refresh=False)
 
-    def validated(self, score):
-        """Tells the run how good the model is now, less being better; the best weights are kept."""
+    def validated(self, score, model=None):
+        """Tells the run how good the model, or another one of the same shape, is now, less being better; the best
+        weights are kept."""
         if not math.isfinite(score):
             self._broken("the validation")
         tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f}")
         if self.best is None or score <= self.best["score"]:
-            weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            weights = {name: tensor.to(torch.float16) for name, tensor in (model or self.model).state_dict().items()}
             self.best = {"score": score, "step": self.step + 1, "model": weights}
 
     def _broken(self, what):
