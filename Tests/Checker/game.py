@@ -46,7 +46,7 @@ class Game:
         self._chance = random.Random(f"{seed}/{setting.name}")
         self._folder, self._findings = folder / setting.name, findings
         self._folder.mkdir()
-        options = ["--session-memory", str(setting.memory), "--log-level", "warning", "--drain-timeout", "20s"]
+        options = ["--session-memory", f"{setting.memory}B", "--log-level", "warning", "--drain-timeout", "20s"]
         if setting.is_kept_on_disk:
             options += ["--state-dir", str(self._folder / "sessions")]
         keys = {owner: f"key-of-{owner}" for owner in setting.owners if owner}

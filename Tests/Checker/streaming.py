@@ -64,7 +64,7 @@ class Reading:
             if not self.tokens:
                 session.possible = [self._unknown.before]
                 client.refused(session, reply)
-            elif reply.problem != "stream-not-kept":
+            elif reply.problem not in ("stream-not-kept", "stream-taken-over"):
                 client.refused(session, reply)
             return None
         session.used(client.asked)
