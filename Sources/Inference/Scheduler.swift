@@ -206,7 +206,7 @@ public final class Scheduler: @unchecked Sendable {
     }
 
     /// Refuses new works, finishes those under way and ends the thread. With `abandoning`, works under way end at once:
-    /// a stream that nobody reads any more would keep the thread for ever.
+    /// a stream that nobody reads any more would keep the thread from ending.
     public func stop(abandoning: Bool = false) {
         lock.withLock {
             isStopping = true

@@ -65,7 +65,7 @@ struct LimitOptions: ParsableArguments {
             """
             How many bytes a second a body must come with at least, on average since its beginning, once it has \
             taken longer than --body-timeout; a slower one is refused with 408, so that a client that sends byte \
-            by byte cannot hold a connection for ever. Less is for slow links (default: 1KiB).
+            by byte cannot hold a connection without end. Less is for slow links (default: 1KiB).
             """, valueName: "size"))
     var minBodyRate: String?
 

@@ -14,7 +14,7 @@ struct SessionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            How long a session may go unused before it ends, as in 30s or 12h, or none for ever; a request can \
+            How long a session may go unused before it ends, as in 30s or 12h, or none for no limit; a request can \
             say otherwise for its session with idle_seconds (default: 1h).
             """, valueName: "time"))
     var sessionIdle: String?
