@@ -78,6 +78,7 @@ PARTS = [
     Part("kserve", f".venv-kserve/bin/python Tests/clients.py --scanstep {SCANSTEP} --only kserve,kserve-package", ("build", "kserve-python"), soak=True),
     Part("checker", f"{PYTHON} Tests/checker.py --scanstep {SCANSTEP} --operations 500000 --kills 200", ("build", "python"), soak=True, cores=2),
     Part("memory", f"{PYTHON} Tests/soak_memory.py --scanstep {SCANSTEP}", ("build", "python"), soak=True),
+    Part("models", f"{PYTHON} Tests/soak_models.py --scanstep {SCANSTEP}", ("build", "python"), soak=True),
     Part("fuzz-build", FUZZ_BUILD, soak=True, cores=2),
     # Each fuzzer must find a crash that is planted in it.
     Part("fuzz-planted", "Tests/Fuzz/run.sh .build-fuzz 20 planted", ("fuzz-build",), soak=True, cores=2),

@@ -13,6 +13,9 @@ import Threading
 final class Engine {
     /// How long after a step its client is taken to be still there, about to step again.
     static let quietTime: Int64 = 1_000_000_000
+    /// How long a model must have had nothing to do before the memory it computed in is given back. What is taken anew
+    /// after that costs microseconds; sessions that step more often than this never pay them.
+    static let restTime: Int64 = 1_000_000_000
     /// A batch of prefills that delay nobody may take this many times `maxTick`.
     static let calmTicks: Int64 = 10
 
@@ -26,6 +29,8 @@ final class Engine {
         var isContending = false
         /// Whether it had a turn for its steps since time was last given by who has had least.
         var hasStepped = false
+        /// When its last batch ended, if it has had one since it rested.
+        var lastTick: Int64?
 
         init(_ lane: Lane) { self.lane = lane }
     }
@@ -34,7 +39,8 @@ final class Engine {
     typealias Return = Result<Grant, SessionError>
 
     private let limits: Scheduler.Limits
-    private let team: Team
+    /// What batches are computed in, one at a time.
+    private let activations: Activations
     private let sessions: SessionTable
     private let maxTick: Int64
     private let clock: @Sendable () -> Int64
@@ -53,6 +59,12 @@ final class Engine {
     private var lastStep = Int64.min
     /// No deadline is earlier.
     private(set) var earliestDeadline = Int64.max
+    /// No model that has computed may give its memory back earlier.
+    private var earliestRest = Int64.max
+    /// When there is something to do though nothing arrives.
+    var wakeTime: Int64 { min(earliestDeadline, earliestRest) }
+    /// Bytes that all models compute in take at most.
+    var workspaceBytes: Int { activations.heldBytes }
     /// Told of each batch before it is computed.
     var willCompute: (BatchSummary) -> Void = { _ in }
 
@@ -63,7 +75,7 @@ final class Engine {
     ) {
         (self.limits, self.sessions, self.clock, self.comeBack) = (limits, sessions, clock, comeBack)
         maxTick = Int64(limits.maxTick / .nanoseconds(1))
-        team = Team(threads: limits.threads)
+        activations = Activations(team: Team(threads: limits.threads))
         serve(models)
     }
 
@@ -75,7 +87,8 @@ final class Engine {
                 continue
             }
             let lane = Lane(
-                served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), team: team, clock: clock,
+                served, sessions, slots: limits.batchRows.map(LaneSlots.init(rows:)), activations: activations,
+                clock: clock,
                 willCompute: { [unowned self] in willCompute($0) }, wait: { [unowned self] in wait($0, $1) },
                 ended: { [unowned self] in ended($0) })
             lanes[served.id] = lane
@@ -127,6 +140,7 @@ final class Engine {
     func tick() {
         let now = clock()
         if now >= earliestDeadline { sweep(at: now) }
+        if now >= earliestRest { rest(at: now) }
         if hasRetired {
             hasRetired = false
             for lane in lanes.values { dropIfDone(lane) }
@@ -135,7 +149,25 @@ final class Engine {
         let isCalm = lastStep == .min || now - lastStep > Self.quietTime
         let (steps, end) = turn.lane.tick(at: now, prefillTime: isCalm ? maxTick * Self.calmTicks : maxTick)
         turn.time += end - now
+        turn.lastTick = end
+        if earliestRest == .max { earliestRest = end + Self.restTime }
         if steps > 0 { lastStep = end }
+    }
+
+    /// Gives back the memory of models that have had nothing to do for long enough.
+    private func rest(at now: Int64) {
+        earliestRest = .max
+        for turn in turns {
+            guard let lastTick = turn.lastTick else { continue }
+            let end = (turn.lane.operations > 0 ? now : lastTick) + Self.restTime
+            if now < end {
+                earliestRest = min(earliestRest, end)
+            } else {
+                turn.lane.rest()
+                turn.lastTick = nil
+            }
+        }
+        if earliestRest == .max { activations.giveBack() }
     }
 
     /// Ends works that nobody waits for, or whose time is over, wherever they wait.

@@ -72,7 +72,7 @@ final class Lane {
     private(set) var cost: TickCost
 
     init(
-        _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, team: Team,
+        _ served: ServedModel, _ sessions: SessionTable, slots: LaneSlots?, activations: Activations,
         clock: @escaping @Sendable () -> Int64,
         willCompute: @escaping (BatchSummary) -> Void, wait: @escaping (Operation, SessionError) -> Void,
         ended: @escaping (Operation) -> Void
@@ -80,7 +80,8 @@ final class Lane {
         (self.served, self.sessions, self.clock) = (served, sessions, clock)
         (self.willCompute, self.wait, self.ended) = (willCompute, wait, ended)
         self.slots = slots ?? LaneSlots(width: served.model.configuration.width)
-        workspace = Workspace(served.model, rows: self.slots.rows, sequences: self.slots.count, team: team)
+        workspace = Workspace(
+            served.model, rows: self.slots.rows, sequences: self.slots.count, in: activations)
         freeSlots = Array((0..<self.slots.count).reversed())
         // 50 GFLOP/s: less than most machines have, so that the first batches are rather too small.
         cost = TickCost(guess: Double(2 * served.model.multiplyAdds) / 50)
@@ -88,6 +89,14 @@ final class Lane {
 
     func add(_ operation: Operation) {
         if operation.isSingleStep { waitingSteps.append(operation) } else { waitingLong.append(operation) }
+    }
+
+    /// Gives back what states have been in. Only while no operation is under way.
+    func rest() {
+        precondition(operations == 0, "\(operations) operations are under way")
+        // The lowest first again: states that are next to each other share pages.
+        freeSlots = Array((0..<slots.count).reversed())
+        workspace.giveBackStates()
     }
 
     /// Whether there are steps to be taken.
@@ -236,6 +245,7 @@ final class Lane {
     }
 
     private func start(_ operation: Operation, _ slot: Int, at now: Int64) {
+        workspace.touch(sequence: slot)
         operation.slot = slot
         operation.slotTick = ticks
         operation.slotConsumed = operation.consumed

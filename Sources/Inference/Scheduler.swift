@@ -303,8 +303,9 @@ public final class Scheduler: @unchecked Sendable {
     private func wait(
         for engine: Engine, _ arrived: inout [Operation]
     ) -> Signals? {
-        let isRunnable = engine.isRunnable
+        let (isRunnable, wakeTime, workspaceBytes) = (engine.isRunnable, engine.wakeTime, engine.workspaceBytes)
         return lock.withLock {
+            figures.workspaceBytes = workspaceBytes
             while inbox.isEmpty && returned.isEmpty && !isRunnable && !isPoked {
                 if isStopping && works == 0 { return nil }
                 if isAbandoning && !hasAbandoned {
@@ -313,9 +314,9 @@ public final class Scheduler: @unchecked Sendable {
                 }
                 isAsleep = true
                 defer { isAsleep = false }
-                if engine.earliestDeadline == .max {
+                if wakeTime == .max {
                     condition.wait(lock)
-                } else if !condition.wait(lock, untilMonotonic: engine.earliestDeadline) {
+                } else if !condition.wait(lock, untilMonotonic: wakeTime) {
                     break
                 }
             }

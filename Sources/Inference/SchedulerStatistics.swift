@@ -5,6 +5,9 @@ public struct SchedulerStatistics: Sendable {
     /// Works under way or waiting, and bytes of their inputs.
     public internal(set) var works = 0
     public internal(set) var inputBytes = 0
+    /// Bytes that models compute in, at most: activations of batches, which all models share, and states of works that
+    /// are under way. Models that rest have none.
+    public internal(set) var workspaceBytes = 0
     /// Works that were refused because there were too many.
     public internal(set) var refused = 0
     /// Rows of batches: single steps and generated tokens, and inputs of long ones.

@@ -11,10 +11,12 @@ public final class ScanBlocks {
     /// Rows × channels: the first row of each block holds its carry.
     let carry: Matrix
 
-    public init(rows: Int, channels: Int) {
-        decay = Matrix(rows: rows, columns: channels)
-        carry = Matrix(rows: rows, columns: channels)
+    public convenience init(rows: Int, channels: Int) {
+        self.init(
+            decay: Matrix(rows: rows, columns: channels), carry: Matrix(rows: rows, columns: channels))
     }
+
+    public init(decay: Matrix, carry: Matrix) { (self.decay, self.carry) = (decay, carry) }
 }
 
 extension GatedScan {

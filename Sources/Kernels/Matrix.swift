@@ -1,7 +1,7 @@
 /// Float32 values in rows, the unit in which activations and states move between kernels.
 ///
 /// Rows are padded to whole SIMD vectors, so that kernels may read (never trust) a few elements past the columns. The
-/// padding starts as zero. A matrix is not `Sendable`: whoever owns the model's work owns its matrices. The members of a
+/// padding starts as zero, but in memory that matrices share. A matrix is not `Sendable`: whoever owns the model's work owns its matrices. The members of a
 /// team that do this work together each write other elements, and read what another wrote only behind a barrier.
 @safe public final class Matrix {
     /// Rows that hold values.
@@ -10,21 +10,38 @@
     public let columns: Int
     let stride: Int
     let base: UnsafeMutablePointer<Float>
+    /// What it lies in; nil for memory of its own.
+    private let memory: MatrixMemory?
 
     /// A matrix of zeros, `rows` × `columns`.
     public init(rows: Int, columns: Int) {
         precondition(rows > 0 && columns > 0, "matrix of \(rows) × \(columns)")
-        self.rows = rows
-        self.columns = columns
-        // An odd number of cache lines, so that rows of a tile do not compete for the same places of a cache.
-        stride = columns <= 16 ? columns.roundedUp(to: 8) : (columns.roundedUp(to: 16) / 16 | 1) * 16
+        (self.rows, self.columns, stride, memory) = (rows, columns, Self.stride(columns), nil)
         let count = rows * stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: count * 4, alignment: 64)
         unsafe base = memory.bindMemory(to: Float.self, capacity: count)
         unsafe base.initialize(repeating: 0, count: count)
     }
 
-    deinit { unsafe base.deallocate() }
+    /// A matrix in `memory` from the byte `offset` on, a multiple of 64: of whatever lies there.
+    public init(rows: Int, columns: Int, in memory: MatrixMemory, at offset: Int = 0) {
+        precondition(rows > 0 && columns > 0, "matrix of \(rows) × \(columns)")
+        precondition(
+            offset >= 0 && offset % 64 == 0 && offset + Self.bytes(rows: rows, columns: columns) <= memory.bytes,
+            "\(rows) × \(columns) at \(offset) of \(memory.bytes) bytes")
+        (self.rows, self.columns, stride, self.memory) = (rows, columns, Self.stride(columns), memory)
+        unsafe base = (memory.base + offset).bindMemory(to: Float.self, capacity: rows * stride)
+    }
+
+    deinit { if memory == nil { unsafe base.deallocate() } }
+
+    /// An odd number of cache lines, so that rows of a tile do not compete for the same places of a cache.
+    private static func stride(_ columns: Int) -> Int {
+        columns <= 16 ? columns.roundedUp(to: 8) : (columns.roundedUp(to: 16) / 16 | 1) * 16
+    }
+
+    /// What the first `rows` rows of such a matrix take, rounded up to 64 bytes.
+    public static func bytes(rows: Int, columns: Int) -> Int { (rows * stride(columns) * 4).roundedUp(to: 64) }
 
     /// The value at `row`, `column`.
     public subscript(row: Int, column: Int) -> Float {

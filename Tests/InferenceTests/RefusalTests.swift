@@ -178,7 +178,8 @@ struct RefusalTests {
         let sessions = SessionTable(budget: 1 << 20) { 0 }
         var ended: [Operation] = []
         let lane = Lane(
-            model, sessions, slots: LaneSlots(rows: 128), team: Team(threads: 1), clock: { 0 }, willCompute: { _ in },
+            model, sessions, slots: LaneSlots(rows: 128), activations: Activations(team: Team(threads: 1)),
+            clock: { 0 }, willCompute: { _ in },
             wait: { _, _ in }, ended: { ended.append($0) })
         var work = Work(model: model.id, target: .create(id: "s"), input: .tokens(.init(repeating: 1, count: 1000)))
         work.usesCache = false

@@ -8,6 +8,9 @@ extension ServerMetrics {
         text.metric("scanstep_queue_works", .gauge, "Works under way or waiting.", scheduler.works)
         text.metric("scanstep_queue_input_bytes", .gauge, "Bytes of their inputs.", scheduler.inputBytes)
         text.metric(
+            "scanstep_workspace_bytes", .gauge, "Bytes that models compute in; none while they rest.",
+            scheduler.workspaceBytes)
+        text.metric(
             "scanstep_works_refused_total", .counter, "Works refused because others were to be done first.",
             scheduler.refused)
         text.metric("scanstep_queue_seconds", .histogram, "Time from a work's arrival until it was begun.")

@@ -117,6 +117,7 @@ public final class RecurrentModel: Sendable {
     }
 
     private func compute(_ part: Part, _ rows: Int, _ workspace: Workspace) {
+        workspace.touch(rows: rows)
         let multiplyAdds =
             switch part {
             case .blocks: blockMultiplyAdds

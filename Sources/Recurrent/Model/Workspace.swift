@@ -4,63 +4,96 @@ import Threading
 /// The memory a model computes in: states of the sequences that are being absorbed and activations of one batch of
 /// rows.
 ///
-/// Its size is fixed when it is made, so a prefill of a million steps needs no more than one of a hundred. One thread
-/// uses a workspace, with a team or alone; the model itself is immutable and shared.
+/// It has room for a fixed number of rows and sequences, so a prefill of a million steps needs no more than one of a
+/// hundred. Of that room, what has been used takes memory: of the states the rows up to the highest sequence, of the
+/// activations those up to the longest batch. Workspaces may share their activations. One thread uses a workspace, with
+/// a team or alone; the model itself is immutable and shared.
 public final class Workspace {
     /// Sequences × state: row i is the state of sequence i. Whoever schedules decides which session that is.
     public let states: Matrix
+    private let stateMemory: MatrixMemory
     /// Rows of the present batch; each names the sequence it steps.
     public internal(set) var batch = Batch()
     /// Rows a batch may have.
     public let capacity: Int
     /// Outputs that `RecurrentModel.outputs` left: one row each, `outputSize` values.
-    public let outputs: Matrix
+    public var outputs: Matrix { layout.outputs }
 
     /// Multiply-adds below which a batch is not worth waking the team for: some 100 microseconds of one thread. Where
     /// connections need the other cores, members wait for one another longer than they help.
     var worthSharing = 8_000_000
 
     let model: RecurrentModel
-    let team: Team?
+    var team: Team? { activations.team }
     /// One for each member of the team.
-    let scratch: [Scratch]
+    var scratch: [Scratch] { activations.scratch }
     /// What the team is to do with this workspace.
     var part = RecurrentModel.Part.blocks
-    /// What associative scans need, from the first one on.
-    private(set) var blocks: ScanBlocks?
-    /// Before the first block and behind each: one and the same where all widths are equal.
-    let stages: [Stage]
-    let mlpHidden: Matrix?
-    let vectors: Matrix?
+    private let activations: Activations
+    private var layout: ActivationLayout
+    /// Rows of activations that are accounted for since `epoch`, and bytes of states.
+    private var (touchedRows, epoch) = (0, 0)
+    private var stateBytes = 0
 
-    /// Memory for batches of up to `rows` rows over up to `sequences` sequences. Large batches are computed by `team`.
-    public init(_ model: RecurrentModel, rows: Int, sequences: Int, team: Team? = nil) {
-        let configuration = model.configuration
-        (self.model, self.team) = (model, team)
-        scratch = (0..<(team?.count ?? 1)).map { _ in Scratch() }
-        capacity = rows
-        states = Matrix(rows: sequences, columns: model.state.count)
-        var byWidth: [Int: Stage] = [:]
-        stages = configuration.streamWidths.map { width in
-            let stage =
-                byWidth[width]
-                ?? Stage(
-                    rows: rows, width: width,
-                    hiddenWidth: configuration.layerWidths == nil ? configuration.innerWidth : width)
-            byWidth[width] = stage
-            return stage
-        }
-        mlpHidden = configuration.mlp.map { Matrix(rows: rows, columns: $0.width) }
-        outputs = Matrix(rows: rows, columns: configuration.outputSize)
-        switch configuration.input {
-        case .tokens: vectors = nil
-        case .vectors(let size):
-            vectors = configuration.mapsInput ? Matrix(rows: rows, columns: size) : stages[0].stream
+    var stages: [Stage] { layout.stages }
+    var mlpHidden: Matrix? { layout.mlpHidden }
+    var vectors: Matrix? { layout.vectors }
+    /// What associative scans need.
+    var blocks: ScanBlocks { layout.blocks }
+
+    /// Room for batches of up to `rows` rows over up to `sequences` sequences. Large batches are computed by the team of
+    /// `activations`.
+    public init(_ model: RecurrentModel, rows: Int, sequences: Int, in activations: Activations) {
+        (self.model, self.activations, capacity) = (model, activations, rows)
+        stateMemory = MatrixMemory(
+            bytes: Matrix.bytes(rows: sequences, columns: model.state.count), isSparse: true)
+        states = Matrix(rows: sequences, columns: model.state.count, in: stateMemory)
+        let memory = activations.reserve(ActivationLayout.bytes(model.configuration, rows: rows))
+        layout = ActivationLayout(model.configuration, rows: rows, in: memory)
+        epoch = activations.epoch
+    }
+
+    /// The same with activations of its own.
+    public convenience init(_ model: RecurrentModel, rows: Int, sequences: Int, team: Team? = nil) {
+        self.init(model, rows: rows, sequences: sequences, in: Activations(team: team))
+    }
+
+    deinit { activations.note(states: -stateBytes) }
+
+    /// Begins a new batch.
+    public func clear() {
+        batch.clear()
+        if let memory = activations.memory, memory !== layout.memory {
+            layout = ActivationLayout(model.configuration, rows: capacity, in: memory)
+            touchedRows = 0
         }
     }
 
-    /// Begins a new batch.
-    public func clear() { batch.clear() }
+    /// Accounts for batches of so many rows.
+    func touch(rows: Int) {
+        if epoch != activations.epoch { (touchedRows, epoch) = (0, activations.epoch) }
+        guard rows > touchedRows else { return }
+        activations.note(
+            activations: layout.bytes(touchedBy: rows) - (touchedRows > 0 ? layout.bytes(touchedBy: touchedRows) : 0))
+        touchedRows = rows
+    }
+
+    /// Accounts for the state of `sequence`, which is about to be written.
+    public func touch(sequence: Int) {
+        let end = Matrix.bytes(rows: sequence + 1, columns: states.columns)
+        guard end > stateBytes else { return }
+        let bytes = (end + MatrixMemory.page - 1) / MatrixMemory.page * MatrixMemory.page
+        activations.note(states: bytes - stateBytes)
+        stateBytes = bytes
+    }
+
+    /// Gives the memory of all states back to the system; none may be in use.
+    public func giveBackStates() {
+        guard stateBytes > 0 else { return }
+        stateMemory.giveBack()
+        activations.note(states: -stateBytes)
+        stateBytes = 0
+    }
 
     /// Adds a row that steps `sequence` by `token`, which must be in the vocabulary. The rows of one sequence follow
     /// each other, in order of time.
@@ -86,31 +119,15 @@ public final class Workspace {
     /// Has the rows of the sequence that was added last scanned associatively. `firstStep` is the number of inputs that
     /// it had absorbed before them; but for a sequence's last rows, a batch ends at a multiple of
     /// `RecurrentModel.scanBlock`.
-    public func useAssociativeScan(firstStep: Int) {
-        if blocks == nil { blocks = ScanBlocks(rows: capacity, channels: stages.map(\.hidden.columns).max()!) }
-        batch.useAssociativeScan(firstStep: firstStep)
-    }
+    public func useAssociativeScan(firstStep: Int) { batch.useAssociativeScan(firstStep: firstStep) }
 
     /// Whether what the last block left of `row`, of the batch that was just absorbed, is finite.
     public func isFinite(row: Int) -> Bool { stages.last!.stream.isFinite(row) }
 
     /// Puts `sequence` to the model's initial state.
-    public func reset(_ sequence: Int) { states.set(sequence, to: model.initialState) }
-}
-
-/// The memory of activations as wide as the residual stream at one place, rows × width.
-final class Stage {
-    let stream: Matrix
-    let a: Matrix
-    let b: Matrix
-    /// Hidden states of the block that ends here.
-    let hidden: Matrix
-
-    init(rows: Int, width: Int, hiddenWidth: Int) {
-        stream = Matrix(rows: rows, columns: width)
-        a = Matrix(rows: rows, columns: width)
-        b = Matrix(rows: rows, columns: width)
-        hidden = Matrix(rows: rows, columns: hiddenWidth)
+    public func reset(_ sequence: Int) {
+        touch(sequence: sequence)
+        states.set(sequence, to: model.initialState)
     }
 }
 
