@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package,
-tritonclient, KServe's and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`; and has
-it prove converted checkpoints.
+tritonclient, KServe's and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`, and
+its models' fingerprints with their files; and has it prove converted checkpoints.
 
 Each has a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
 """
@@ -51,7 +51,7 @@ def kserve_package(binary: Path, report: Report) -> None:
 
 GROUPS = {"http": http, "tls": tls, "bare": bare, "kserve-package": kserve_package} | {
     name: lambda binary, report, name=name: client(name).run(binary, report)
-    for name in ("keys", "tokenizers", "triton", "kserve", "schemathesis", "converter")
+    for name in ("keys", "identity", "tokenizers", "triton", "kserve", "schemathesis", "converter")
 }
 
 

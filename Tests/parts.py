@@ -58,7 +58,7 @@ PARTS = [
     Part("curl", f"PYTHON={PYTHON} Tests/curl.sh {SCANSTEP} {MODELS}", ("build", "python")),
     *(
         Part(f"clients-{groups.partition(',')[0]}", f"{CLIENTS} --only {groups}", ("build", "python"))
-        for groups in ("schemathesis", "converter", "http,tls,keys,bare", "tokenizers", "triton,kserve")
+        for groups in ("schemathesis", "converter", "http,tls,keys,bare,identity", "tokenizers", "triton,kserve")
     ),
     Part("leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 4000", ("build", "python")),
     Part("training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP}", ("build", "python")),

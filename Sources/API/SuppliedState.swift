@@ -5,31 +5,60 @@ import JSON
 import Recurrent
 
 extension Service {
-    /// Takes a state file apart: the model it is of, and what to go on from.
+    /// Takes a state file apart: the model it is of, and what to go on from. Where `wanted` is given the state must be of
+    /// that model; where not, one that has the state's identity is chosen, best one of the same name.
     func suppliedState(
-        _ bytes: [UInt8], _ request: Request, at place: String = "The state"
+        _ bytes: [UInt8], _ request: Request, at place: String = "The state", of wanted: ServedModel? = nil
     ) throws(Problem) -> (served: ServedModel, state: Work.SuppliedState) {
+        let visible = models.filter { request.maySee($0) }
         do throws(StateFileError) {
             let file = try StateFile(parsing: bytes)
-            guard
-                let served = models.first(where: {
-                    $0.model.fingerprint == file.fingerprint && request.maySee($0)
-                })
-            else {
-                throw .otherModel(name: file.model, fingerprint: file.fingerprint)
+            let fitting = (wanted.map { [$0] } ?? visible).filter { $0.model.identity == file.identity }
+            guard let served = fitting.first(where: { $0.id == file.model }) ?? fitting.first else {
+                throw .otherModel(name: file.model, identity: file.identity)
             }
             return (served, Work.SuppliedState(values: try file.values(for: served.model), step: file.step))
         } catch {
             switch error {
             case .corrupt(let reason):
                 throw Problem(.unprocessableContent, "state-corrupt", "\(place) is no state file: \(reason).")
-            case .otherModel(let name, let fingerprint):
-                throw Problem(
-                    .conflict, "state-model-mismatch",
-                    "\(place) is of model \"\(name)\" with another fingerprint than any model here, or other weights."
-                ).with("fingerprint", fingerprint)
+            case .otherModel(let name, let identity):
+                // The model to compare it with: the one wanted, that of its name, or one with its tensors.
+                let served =
+                    wanted ?? visible.first { $0.id == name }
+                    ?? visible.first { $0.model.identity.tensors == identity.tensors }
+                throw Problem.stateMismatch(place, name, identity, served)
             }
         }
+    }
+}
+
+extension Problem {
+    /// A state, at `place`, of a model called `name` does not fit `served`, or no model at all.
+    fileprivate static func stateMismatch(
+        _ place: String, _ name: String, _ identity: ModelIdentity, _ served: ServedModel?
+    ) -> Problem {
+        guard let served, let difference = identity.difference(from: served.model.identity) else {
+            return Problem(
+                .conflict, "state-model-mismatch",
+                "\(place) is of model \"\(name)\": no model of that name is served, and none with its tensors."
+            ).with("fingerprint", identity.fingerprint)
+        }
+        return Problem(
+            .conflict, "state-model-mismatch",
+            "\(place) is of model \"\(name)\"; compared with model \"\(served.id)\" as it is served, it has \(difference)."
+        ).with("fingerprint", identity.fingerprint).with(differences: identity.differences(from: served.model.identity))
+    }
+
+    /// With the names of the parts of an identity that differ.
+    func with(differences: [String]) -> Problem {
+        var json = JSONWriter()
+        json.beginArray()
+        for part in differences { json.string(part) }
+        json.endArray()
+        var problem = self
+        problem.members.append(("differences", .json(json)))
+        return problem
     }
 }
 

@@ -28,7 +28,8 @@ public struct ModelFolder: Sendable {
         let architecture = try Architecture(of: file, in: path)
         remark = architecture.remark
         model = try RecurrentModel(
-            architecture.configuration, architecture.tensors, file: architecture.file, weights: weights, scan: scan)
+            architecture.configuration, architecture.tensors, file: architecture.file, layout: architecture.layoutName,
+            weights: weights, scan: scan)
         tokenizer = try Self.tokenizer(in: path, for: model.configuration.input)
     }
 
@@ -38,6 +39,8 @@ public struct ModelFolder: Sendable {
         let tensors: ModelTensors
         /// Behind the prefix of the names.
         let file: TensorFile
+        /// Of a published layout; nil for the native one.
+        var layoutName: String?
         var remark: String?
 
         init(of file: TensorFile, in path: String) throws(CheckpointError) {
@@ -67,7 +70,7 @@ public struct ModelFolder: Sendable {
             guard let (layout, file) = found else {
                 throw .unknownLayout(tensors: file.names, isForeign: isForeign)
             }
-            self.file = file
+            (self.file, layoutName) = (file, layout.name)
             configuration = try layout.configuration(of: file, hints)
             tensors = try layout.tensors(of: file, configuration)
             guard isForeign, let root else { return }

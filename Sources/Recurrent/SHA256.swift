@@ -21,6 +21,13 @@ import COpenSSL
 
     public func update(_ text: String) { update(Array(text.utf8)) }
 
+    /// The digest of a text, as 64 hexadecimal digits.
+    public static func hexadecimal(of text: String) -> String {
+        let sha = SHA256()
+        sha.update(text)
+        return sha.hexadecimal()
+    }
+
     /// The digest of everything so far, as 64 hexadecimal digits.
     public consuming func hexadecimal() -> String {
         let digits = Array("0123456789abcdef".utf8)

@@ -75,12 +75,54 @@ struct StateTests {
         try client.create("l", of: "letters", #","tokens":[1]"#)
         let letters = try export("l", client).body
         try put("v", letters, client).expectProblem(409, "state-model-mismatch")
+        #expect(try client.step(of: "v") == 0)
         let folder = TemporaryFolder()
         LiveModels.both(folder)
-        let server = try ServerProcess(serving: folder, ["--weights", "int8"])
-        try put("l", letters, server.client()).expectProblem(409, "state-model-mismatch")
+        for (options, differences, words) in [
+            (["--weights", "int8"], #"["weights"]"#, "it has weights kept as f32 instead of int8."),
+            (["--scan", "associative"], #"["scan"]"#, "it has scan exact instead of associative."),
+            (
+                ["--scan", "associative", "--weights", "f16"], #"["scan","weights"]"#,
+                "it has scan exact instead of associative and weights kept as f32 instead of f16."
+            ),
+        ] {
+            let server = try ServerProcess(serving: folder, options)
+            let reply = try put("l", letters, server.client())
+            try reply.expectProblem(409, "state-model-mismatch", mentioning: words)
+            #expect(try reply.raw("differences") == differences)
+            #expect(server.terminate() == 0)
+        }
+    }
+
+    @Test("a state fits every model that has its identity, whatever its name, and names what differs from others")
+    func twins() throws {
+        let folder = TemporaryFolder()
+        LiveModels.both(folder)
+        var random = RandomModel()
+        random.kernel = 3
+        random.vocabularySize = LiveModels.characters.count
+        random.write(to: folder, name: "a-twin", characters: LiveModels.characters)
+        random.seed = 2
+        random.write(to: folder, name: "other", characters: LiveModels.characters)
+        let server = try ServerProcess(serving: folder)
+        let client = server.client()
+        let begun = try client.post(
+            "/v1/prefill", #"{"model":"letters","sequences":[{"tokens":[1,2],"return_state":true}]}"#)
+        let state = try #require(RawJSON.member("state", of: RawJSON.elements(try begun.raw("results"))[0]))
+        func goOn(_ model: String) throws -> HTTPReply {
+            try client.post("/v1/prefill", #"{"model":"\#(model)","sequences":[{"tokens":[3],"state":\#(state)}]}"#)
+        }
+        for model in ["letters", "a-twin"] {
+            let reply = try goOn(model)
+            #expect(reply.status == 200, "\(model): \(reply.text)")
+        }
+        let refused = try goOn("other")
+        try refused.expectProblem(409, "state-model-mismatch", mentioning: "it has other tensors.")
+        #expect(try refused.raw("differences") == #"["tensors"]"#)
+        let completion = try client.post(
+            "/v1/completions", #"{"model":"a-twin","prompt":"a","max_tokens":1,"state":\#(state)}"#)
+        #expect(completion.status == 200, "\(completion.text)")
         #expect(server.terminate() == 0)
-        #expect(try client.step(of: "v") == 0)
     }
 
     @Test("conditions are kept: the state replaced is the state that was seen") func conditions() throws {

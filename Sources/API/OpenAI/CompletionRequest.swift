@@ -133,13 +133,7 @@ struct CompletionRequest {
             let session = try fields.string("session_id")
             if let bytes = try fields.stateFile() {
                 guard session == nil else { throw .invalid("Give session_id or state, not both.", "state") }
-                let (owner, state) = try service.suppliedState(bytes, request, at: "state")
-                guard owner.id == served.id else {
-                    throw Problem(
-                        .conflict, "state-model-mismatch",
-                        "The state is of model \"\(owner.id)\", the request is for model \"\(served.id)\".")
-                }
-                supplied = state
+                supplied = try service.suppliedState(bytes, request, at: "state", of: served).state
             } else if let session {
                 let (record, owner) = try service.session(session, request)
                 guard owner.id == served.id else {

@@ -176,12 +176,7 @@ struct InferRequest {
                 }
                 file = [UInt8](data)
             }
-            let (owner, state) = try service.suppliedState(file, request, at: place)
-            guard owner === served else {
-                throw Problem(
-                    .conflict, "state-model-mismatch", "\(place) is of model \"\(owner.id)\", not of \"\(served.id)\".")
-            }
-            states.append(state)
+            states.append(try service.suppliedState(file, request, at: place, of: served).state)
         }
         return states
     }

@@ -167,13 +167,7 @@ extension Service {
         if case .session = target {
             throw .invalid("Give \(sequence.place)session or \(sequence.place)state, not both.")
         }
-        let (owner, state) = try suppliedState(file, request, at: sequence.place + "state")
-        guard owner === served else {
-            throw Problem(
-                .conflict, "state-model-mismatch",
-                "\(sequence.place)state is of model \"\(owner.id)\", not of model \"\(served.id)\".")
-        }
-        return state
+        return try suppliedState(file, request, at: sequence.place + "state", of: served).state
     }
 
     private static func write(

@@ -16,6 +16,12 @@ struct TensorFile: Sendable {
         names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }
 
+    /// The tensors whose type is served, in ascending order of the bytes of their names.
+    var stored: [Tensor] {
+        tensors.values.map { (key: Array($0.name.utf8), tensor: $0) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.tensor)
+    }
+
     init(path: String) throws(CheckpointError) {
         self.path = path
         let map = try MappedFile(path: path)

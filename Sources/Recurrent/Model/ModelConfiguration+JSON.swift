@@ -9,6 +9,8 @@ extension ModelConfiguration {
     static let cells: [(String, GatedScan.Cell)] = [
         ("minGRU", .minGRU), ("minLSTM", .minLSTM), ("minLSTM-unnormalised", .minLSTMUnnormalised),
     ]
+    static let candidates: [(String, GatedScan.Candidate)] = [("log-space", .logSpace), ("vanilla", .vanilla)]
+    static let norms: [(String, Norm.Kind)] = [("rms", .rms), ("layer", .layer)]
     private static let orders: [(String, BlockOrder)] = [
         BlockOrder.paper, .minGRUPyTorch, .highway, .stacked,
     ].map { ($0.rawValue, $0) }
@@ -49,7 +51,7 @@ extension ModelConfiguration {
         ]
         try known(root, fields, "the configuration")
         cell = try choice(root["cell"], "cell", Self.cells)
-        candidate = try choice(root["candidate"], "candidate", [("log-space", .logSpace), ("vanilla", .vanilla)])
+        candidate = try choice(root["candidate"], "candidate", Self.candidates)
         order = try choice(root["order"], "order", Self.orders)
         layers = try size(root["layers"], "layers")
         guard layers <= 1024 else { throw refuse("layers must be at most 1024") }
@@ -59,7 +61,7 @@ extension ModelConfiguration {
         norm = nil
         if let shape = root["norm"], !shape.isNull {
             try known(shape, ["kind", "epsilon"], "norm")
-            let kind: Norm.Kind = try choice(shape["kind"], "norm.kind", [("rms", .rms), ("layer", .layer)])
+            let kind = try choice(shape["kind"], "norm.kind", Self.norms)
             guard let epsilon = shape["epsilon"]?.float, epsilon.isFinite, epsilon > 0 else {
                 throw refuse("norm.epsilon must be a positive number")
             }

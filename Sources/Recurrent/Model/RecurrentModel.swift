@@ -6,7 +6,7 @@ import Threading
 /// `advance` is the only way to move a state, one row for a step, many for a prefill. A row's arithmetic does not
 /// depend on the rows around it, so any cut of the same inputs into batches ends in the same bytes.
 public final class RecurrentModel: Sendable {
-    /// Raised whenever the same weights and inputs may give other bytes than before; part of the fingerprint.
+    /// Raised whenever the same weights and inputs may give other bytes than before; part of the identity.
     public static let numericsVersion = 2
 
     public let configuration: ModelConfiguration
@@ -15,8 +15,10 @@ public final class RecurrentModel: Sendable {
     public let initialState: [Float]
     /// Number of stored weights.
     public let parameters: Int
-    /// Hexadecimal SHA-256 over the numerics version, the architecture and every byte of the weights' file.
-    public let fingerprint: String
+    /// What the model's numbers depend on; a state belongs to it.
+    public let identity: ModelIdentity
+    /// The identity as one digest.
+    public var fingerprint: String { identity.fingerprint }
 
     /// How the weights of all products are kept.
     public let weights: WeightType
@@ -37,10 +39,10 @@ public final class RecurrentModel: Sendable {
     private let output: PackedMatrix?
 
     /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file,
-    /// and are float32 elsewhere.
+    /// and are float32 elsewhere. `published` names the layout of a published checkpoint; nil for the native one.
     init(
-        _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, weights wanted: WeightType?,
-        scan: ScanMode
+        _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, layout published: String?,
+        weights wanted: WeightType?, scan: ScanMode
     ) throws(CheckpointError) {
         let known = tensors.names
         for name in file.names where !known.contains(name) {
@@ -74,7 +76,7 @@ public final class RecurrentModel: Sendable {
         var parameters = 0
         for name in file.shortNames { parameters += try file.optional(name)?.count ?? 0 }
         self.parameters = parameters
-        fingerprint = Fingerprint.of(configuration, file, weights, scan)
+        identity = ModelIdentity(configuration, layout: published, file: file, weights: weights, scan: scan)
     }
 
     /// Absorbs the rows of the workspace's batch: the states of their sequences move by one step per row.

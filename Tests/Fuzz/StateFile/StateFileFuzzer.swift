@@ -26,10 +26,13 @@ extension [UInt8] {
 /// The file with the right fingerprint and the right digest, which one who means harm can compute as well.
 private func forged(_ bytes: [UInt8]) -> [UInt8] {
     var bytes = bytes
-    bytes.put(model.fingerprint, behind: "\"fingerprint\":\"")
+    for (name, digest) in [
+        ("fingerprint", model.fingerprint), ("architecture", model.identity.architecture),
+        ("tensors", model.identity.tensors),
+    ] { bytes.put(digest, behind: "\"\(name)\":\"") }
     guard let header = try? SafetensorsHeader(count: bytes.count, read: { Array(bytes[$0]) }) else { return bytes }
     let sha = SHA256()
-    for name in ["format", "format_version", "model", "fingerprint", "step"] {
+    for name in ["format", "format_version", "model"] + ModelIdentity.parts + ["fingerprint", "step"] {
         sha.update((header.metadata[name] ?? "") + "\n")
     }
     sha.update(Array(bytes[(header.entries.values.map(\.bytes.lowerBound).min() ?? bytes.count)...]))
