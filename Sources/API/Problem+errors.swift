@@ -108,10 +108,10 @@ extension Problem {
             self = Problem(
                 .insufficientStorage, "state-dir-full",
                 "There is no space left for sessions on disk; the session stands where it is there.")
-        case .store(.otherModel(let name)):
+        case .store(.otherModel(let misfit)):
             self = Problem(
                 .conflict, "state-model-mismatch",
-                "The session's state is of model \"\(name)\" with other weights than here.")
+                misfit.sentence + " To make the session anew, create it with \"replace\": true.")
         case .store(.behind(let limit)):
             self = Problem(
                 .serviceUnavailable, "state-dir-behind",
@@ -156,5 +156,13 @@ extension Problem {
         var problem = with("retry_after_ms", milliseconds)
         problem.fields["retry-after"] = String(max(1, (milliseconds + 999) / 1000))
         return problem
+    }
+}
+
+extension Misfit {
+    /// Says it of a session.
+    var sentence: String {
+        guard let difference else { return "The session is of model \"\(model)\", which is not served here." }
+        return "The session is of model \"\(model)\"; compared with that model as it is served, it has \(difference)."
     }
 }

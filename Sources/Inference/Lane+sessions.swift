@@ -198,7 +198,7 @@ extension Lane {
         operation.session = try sessions.create(
             id: id, model: served.id, from: workspace.states, row: operation.slot, step: operation.step,
             policy: operation.work.policy, owner: operation.work.owner, quota: operation.work.quota, at: now,
-            reply: reply, using: operation.reservation)
+            reply: reply, replacing: operation.work.replaces, using: operation.reservation)
         operation.isNew = true
     }
 }

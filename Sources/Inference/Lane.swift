@@ -265,7 +265,7 @@ final class Lane {
             switch operation.work.target {
             case .detached: workspace.reset(slot)
             case .create(let id):
-                if let id, let record = try? sessions.record(id) {
+                if let id, !operation.work.replaces, let record = try? sessions.record(id) {
                     guard operation.work.idempotency != nil, record.model == served.id else { throw .exists(id: id) }
                     // This very request may have made it.
                     try load(operation, id)
@@ -273,7 +273,8 @@ final class Lane {
                     workspace.reset(slot)
                 }
             case .session(let id): try load(operation, id)
-            case .put(let id): if (try? sessions.record(id)) != nil { try load(operation, id) }
+            case .put(let id):
+                if !operation.work.replaces, (try? sessions.record(id)) != nil { try load(operation, id) }
             }
         } catch {
             return refuse(operation, error)

@@ -94,6 +94,8 @@ public struct Work: Sendable {
     /// The version that the session must have: that very state, come to by that very way.
     public var expectedVersion: UInt64?
     public var condition: Condition?
+    /// Whether the session that it makes takes the place of one of that name.
+    public var replaces = false
     /// The state to begin with, instead of the target's.
     public var supplied: SuppliedState?
     /// Whether the state that it ends with is wanted.

@@ -82,10 +82,13 @@ final class SessionAccounts: @unchecked Sendable {
         }
     }
 
-    /// Refuses sessions for which the owner's quota has no room.
-    func require(_ quota: SessionQuota?, of owner: String, sessions: Int, bytes: Int) throws(SessionError) {
+    /// Refuses sessions for which the owner's quota has no room, where `old` makes room.
+    func require(
+        _ quota: SessionQuota?, of owner: String, sessions: Int, bytes: Int, insteadOf old: SessionRecord? = nil
+    ) throws(SessionError) {
         guard let quota else { return }
-        let held = holdings(of: owner)
+        var held = holdings(of: owner)
+        if let old { (held.sessions, held.bytes) = (held.sessions - 1, held.bytes - old.stateBytes) }
         guard held.sessions + sessions <= quota.sessions ?? .max, held.bytes + sessions * bytes <= quota.bytes ?? .max
         else { throw .quotaFull(quota) }
     }

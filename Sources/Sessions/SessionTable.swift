@@ -167,21 +167,25 @@ public final class SessionTable: @unchecked Sendable {
     ///   - quota: of `owner`, whose it is.
     ///   - time: of its creation, seconds since 1970; nil for now.
     ///   - reply: to the request that makes it, if it may come again.
+    ///   - replacing: whether it takes the place of a session of that name, which ends.
     public func create(
         id wanted: String?, model: String, from states: Matrix, row: Int, step: Int,
         policy: SessionPolicy = SessionPolicy(), owner: String = "", quota: SessionQuota? = nil, at time: Double? = nil,
-        reply: StoredReply? = nil, using reservation: Reservation? = nil
+        reply: StoredReply? = nil, replacing: Bool = false, using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
             spend(reservation)
             try requireStore(policy)
             let id = wanted ?? SessionID.scoped(SessionID.random(), owner: owner)
-            try requireFree(id)
+            let old = replacing ? try? record(id) : nil
+            if !replacing { try requireFree(id) }
             let stateBytes = states.columns * MemoryLayout<Float>.size
-            try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes)
+            try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes, insteadOf: old)
             let cost = stateBytes + Self.overheadBytes + (reply?.bytes ?? 0)
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
             try makeRoom { cost }
+            // Nothing can fail any more.
+            if old != nil { _ = try? delete(id) }
             let slab = slab(model, stateBytes)
             let slot = slab.take()
             accounts.charge(slab.slotBytes)

@@ -25,7 +25,7 @@ struct AwaitingTests {
         init(_ folder: TemporaryFolder) throws {
             model = try smallModel()
             store = try SessionStore(
-                folder: folder.path, fingerprints: [model.id: model.model.fingerprint], clock: monotonicNanoseconds)
+                folder: folder.path, identities: [model.id: model.model.identity.text], clock: monotonicNanoseconds)
             sessions = try SessionTable(budget: 1 << 20, store: store) { 0 }
             engine = Engine(
                 [model], sessions: sessions, limits: .init(), clock: { [answers] in answers.time.withLock { $0 } },

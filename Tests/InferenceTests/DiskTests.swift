@@ -200,9 +200,11 @@ struct DiskTests {
         try await server.create("a", .sync, [1, 2])
         server.stop()
         server = try DurableServer(try smallModel(cell: "minLSTM"), in: folder.path)
-        await #expect(throws: InferenceError.session(.store(.otherModel(name: "tokens")))) {
+        let misfit = Misfit(model: "tokens", difference: "another architecture and other tensors")
+        await #expect(throws: InferenceError.session(.store(.otherModel(misfit)))) {
             try await server.absorb("a", [1])
         }
+        #expect(try server.store.misfit(server.sessions.record("a")) == misfit)
         try await server.create("b", .sync, [1])
         server.stop()
         server = try DurableServer(model, in: folder.path)
@@ -299,7 +301,7 @@ struct DiskTests {
             parts: [Absorbed(inputs[kind], .exact)]
         ).encode(into: &row)
         let file = try StoreFile(
-            path: folder.path + "/sessions.sqlite", fingerprints: Fingerprints([:]), limit: nil, vfs: nil)
+            path: folder.path + "/sessions.sqlite", identities: Identities([:]), limit: nil, vfs: nil)
         try file.writeJournal(row: 1000, row)
         file.close()
         server = try DurableServer(model, in: folder.path)

@@ -20,7 +20,7 @@ final class DurableServer: Sendable {
     ) throws(StoreError) {
         self.model = model
         store = try SessionStore(
-            folder: folder, fingerprints: [model.id: model.model.fingerprint], options: options,
+            folder: folder, identities: [model.id: model.model.identity.text], options: options,
             clock: monotonicNanoseconds)
         sessions = try SessionTable(budget: budget, store: store, clock: clock)
         scheduler = Scheduler([model], sessions: sessions, clock: monotonicNanoseconds)

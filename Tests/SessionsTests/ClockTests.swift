@@ -73,7 +73,7 @@ struct ClockTests {
         func open() throws -> SessionTable {
             var options = SessionStore.Options()
             options.notice = { _ in notices.withLock { $0 += 1 } }
-            let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], options: options, clock: { 0 })
+            let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options, clock: { 0 })
             return try SessionTable(
                 budget: 1 << 20, store: store, clock: { clocks.wall }, steady: { clocks.steady })
         }

@@ -20,7 +20,7 @@ struct DamageTests {
     ) throws -> SessionTable {
         var options = SessionStore.Options()
         options.notice = { notices.add($0) }
-        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], options: options, clock: { 0 })
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options, clock: { 0 })
         return try SessionTable(budget: 1 << 20, store: store, clock: { clock })
     }
 

@@ -10,7 +10,7 @@ struct LeavingTests {
     @Test("one whose checkpoints change while it is written does not leave the memory with the old ones")
     func checkpoints() throws {
         let folder = TemporaryFolder()
-        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         defer { store.stop() }
         let matrix = Matrix(rows: 1, columns: 4)
@@ -32,7 +32,7 @@ struct LeavingTests {
 
     @Test("one that is deleted while it is written is known to have ended") func deletedWhileWritten() throws {
         let folder = TemporaryFolder()
-        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         defer { store.stop() }
         let matrix = Matrix(rows: 1, columns: 4)
@@ -46,7 +46,7 @@ struct LeavingTests {
     @Test("a checkpoint that is deleted after it was written, of a session that could not leave, does not come back")
     func deletedCheckpoint() throws {
         let folder = TemporaryFolder()
-        var store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        var store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         var table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         let matrix = Matrix(rows: 1, columns: 4)
         let session = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1)
@@ -55,7 +55,7 @@ struct LeavingTests {
         try store.file.write(try #require(table.coldest(10, of: .idle, upTo: .max).dirty.first), isOut: true)
         _ = try table.deleteCheckpoint("a", serial: session.serial, name: "gone")
         store.stop()
-        store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         #expect(try store.file.checkpoints(of: table.record("a")).map(\.name) == ["kept"])
         store.stop()
@@ -63,7 +63,7 @@ struct LeavingTests {
 
     @Test("one of which the store has missed a change is written whole before it leaves") func missed() throws {
         let folder = TemporaryFolder()
-        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         defer { store.stop() }
         let policy = SessionPolicy(durability: .async)
@@ -82,7 +82,7 @@ struct LeavingTests {
     @Test("one that is deleted while its siblings are being made does not come back") func deletedWhileForked() throws {
         let folder = TemporaryFolder()
         let policy = SessionPolicy(durability: .sync)
-        var store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        var store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         var table = try SessionTable(budget: 64 << 20, store: store, clock: { 0 })
         let matrix = Matrix(rows: 1, columns: 4)
         let parent = try table.create(id: "parent", model: "m", from: matrix, row: 0, step: 1, policy: policy)
@@ -94,7 +94,7 @@ struct LeavingTests {
             deleting.join()
         }
         store.stop()
-        store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], clock: { 0 })
+        store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
         table = try SessionTable(budget: 64 << 20, store: store, clock: { 0 })
         #expect(table.count == 1 + 20 * 999)
         for round in 0..<20 {

@@ -13,7 +13,7 @@ struct StoreQueueTests {
         var options = SessionStore.Options()
         options.queueLimit = 4000
         // On a clock that stands still nothing is due that nobody waits for.
-        let store = try SessionStore(folder: folder.path, fingerprints: ["m": "f"], options: options, clock: { 0 })
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options, clock: { 0 })
         let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
         let matrix = Matrix(rows: 1, columns: 100)
         func create(_ id: String, _ durability: Durability) throws -> SessionRecord {

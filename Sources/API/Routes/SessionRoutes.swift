@@ -11,7 +11,7 @@ extension Service {
         let known =
             [
                 "model", "id", "score", "scan", "cache", "idle_seconds", "lifetime_seconds", "recent_states",
-                "durability",
+                "durability", "replace",
             ]
             + Fields.input
             + OutputOptions.fields
@@ -21,9 +21,13 @@ extension Service {
         let id = try fields.string("id")
         if id == nil { try request.refuseKey("it is kept with the session of that name, so give an id.") }
         if let id { try checkSessionID(id, "id") }
+        let replaces = try fields.bool("replace")
+        guard id != nil || !replaces else { throw Problem.invalid("replace needs the id of what is to be replaced.") }
+        if replaces { try request.refuseKey("sent again, it would replace what has moved since.") }
         let options = try OutputOptions(fields, served)
         let input = try fields.input(for: served)
         var work = request.work(served, .create(id: id.map(request.scoped)), input ?? .empty)
+        work.replaces = replaces
         work.outputs = input == nil ? .none : .last
         work.score = try fields.score(served, input)
         work.scan = try fields.scan(served)
@@ -68,7 +72,8 @@ extension Service {
         }
         var json = JSONWriter()
         json.beginObject()
-        json.list(page.records) { record, json in Self.write(record, to: &json) }
+        let models = models
+        json.list(page.records) { record, json in Self.write(record, obstacle(record, models), to: &json) }
         json.field("has_more", page.more)
         json.key("last_id")
         if let last = page.records.last { json.string(last.name) } else { json.null() }
@@ -83,8 +88,16 @@ extension Service {
         }
         try await durable(record.commit)
         var json = JSONWriter()
-        Self.write(record, to: &json)
+        Self.write(record, obstacle(record, models), to: &json)
         return Response(json: json)
+    }
+
+    /// Why the session cannot go on here, in words; nil where it can.
+    private func obstacle(_ record: SessionRecord, _ models: [ServedModel]) -> String? {
+        guard models.contains(where: { $0.id == record.model }) else {
+            return Misfit(model: record.model, difference: nil).sentence
+        }
+        return sessions.store?.misfit(record)?.sentence
     }
 
     /// `DELETE /v1/sessions/{id}`: 202 where the disk does not take that yet; the session is gone in both cases.
@@ -119,13 +132,14 @@ extension Service {
         guard SessionID.isValid(id) else { throw .invalid("\(name) must be \(SessionID.rule).") }
     }
 
-    static func write(_ record: SessionRecord, to json: inout JSONWriter) {
+    /// - Parameter obstacle: why the session cannot go on here; nil where it can.
+    static func write(_ record: SessionRecord, _ obstacle: String? = nil, to json: inout JSONWriter) {
         json.beginObject()
-        writeMembers(of: record, to: &json)
+        writeMembers(of: record, obstacle, to: &json)
         json.endObject()
     }
 
-    static func writeMembers(of record: SessionRecord, to json: inout JSONWriter) {
+    static func writeMembers(of record: SessionRecord, _ obstacle: String? = nil, to json: inout JSONWriter) {
         json.field("id", record.name)
         json.field("object", "session")
         json.field("model", record.model)
@@ -136,6 +150,8 @@ extension Service {
         json.field("recent_states", record.policy.recentStates)
         json.field("durability", record.policy.durability.rawValue)
         json.field("tier", record.isInMemory ? "memory" : "disk")
+        json.field("usable", obstacle == nil)
+        if let obstacle { json.field("obstacle", obstacle) }
         json.key("expires_at")
         if record.expiresAt < .infinity { json.string(timestamp(record.expiresAt)) } else { json.null() }
     }

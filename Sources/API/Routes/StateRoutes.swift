@@ -33,7 +33,8 @@ extension Service {
         let body = try await request.body()
         let (served, state) = try suppliedState(body, request, at: "The body")
         let scoped = request.scoped(id)
-        if let record = try? sessions.record(scoped), record.model != served.id {
+        let replaces = try request.replaces()
+        if !replaces, let record = try? sessions.record(scoped), record.model != served.id {
             throw Problem(
                 .conflict, "state-model-mismatch",
                 "Session \"\(id)\" is of model \"\(record.model)\", the body is a state of model \"\(served.id)\".")
@@ -43,6 +44,11 @@ extension Service {
         work.wantsState = true
         work.policy = policy
         work.condition = try condition(request)
+        work.replaces = replaces
+        guard !replaces || work.condition == nil else {
+            throw Problem.invalid("Give replace or one of If-Match and If-None-Match, not both.")
+        }
+        if replaces { try request.refuseKey("sent again, it would replace what has moved since.") }
         work.deadline = try deadline(of: request)
         let reply = { @Sendable (completion: Completion) in
             var json = JSONWriter()
@@ -78,6 +84,15 @@ private enum EntityTags {
 }
 
 extension Request {
+    /// Whether the query says `replace=true`.
+    fileprivate func replaces() throws(Problem) -> Bool {
+        switch head.query("replace") {
+        case nil, "false"?: return false
+        case "true"?: return true
+        default: throw .invalid("replace must be true or false.")
+        }
+    }
+
     fileprivate func entityTags(_ name: String) throws(Problem) -> EntityTags? {
         guard head.fields.contains(name) else { return nil }
         var tags: Set<String> = []

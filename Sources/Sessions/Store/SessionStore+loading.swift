@@ -21,8 +21,9 @@ extension SessionStore {
         table.neverAgain(serial: try file.largestSerial(), version: 0)
         var found: [(record: SessionRecord, storedVersion: UInt64)] = []
         var (ids, lost, damaged): ([UInt64: String], [SessionRecord], [(serial: Int, id: String)]) = ([:], [], [])
+        var (misfits, texts): ([Misfit: Int], [String: String]) = ([:], [:])
         try file.sessions { (row) throws(StoreError) in
-            guard case .session(let stored, _, let isOut) = row else {
+            guard case .session(let stored, let identity, let isOut) = row else {
                 if case .damaged(let serial, let id) = row { damaged.append((serial, id)) }
                 return
             }
@@ -39,7 +40,15 @@ extension SessionStore {
                 ids[record.serial] = record.id
             }
             found.append((record, stored.version))
+            if let misfit = identities.misfit(record.model, identity: identity) {
+                misfits[misfit, default: 0] += 1
+                // One text for all that share it.
+                let text = texts[identity] ?? identity
+                texts[identity] = text
+                note(misfit: record.serial, identity: text)
+            }
         }
+        if !misfits.isEmpty { options.notice(Self.notice(of: misfits)) }
         let time = TimeAtStart(table.accounts.clock(), lastUse: found.map(\.record.lastUsedAt).max())
         if let notice = time.notice { options.notice(notice) }
         for (record, storedVersion) in found {
@@ -55,6 +64,19 @@ extension SessionStore {
         for record in lost { table.bury(lost: record) }
         guard !lost.isEmpty else { return }
         try file.transaction { () throws(StoreError) in for record in lost { try file.remove(record.serial) } }
+    }
+
+    /// Kinds of sessions that one notice names.
+    private static let namedMisfits = 10
+
+    private static func notice(of misfits: [Misfit: Int]) -> String {
+        let kinds = misfits.sorted { ($1.value, $0.key.model) < ($0.value, $1.key.model) }.map { misfit, count in
+            "\(count) of model \(misfit.model) (\(misfit.difference ?? "not served"))"
+        }
+        let others = kinds.count > namedMisfits ? ", and \(kinds.count - namedMisfits) kinds more" : ""
+        return "stored sessions that no served model fits: \(misfits.values.reduce(0, +)): "
+            + kinds.prefix(namedMisfits).joined(separator: ", ") + others
+            + "; they stay until they expire or are deleted or replaced"
     }
 
     /// Leaves damaged rows where they are, for who can mend them, and has their sessions answered as gone.

@@ -60,7 +60,9 @@ public final class SessionStore: @unchecked Sendable {
     /// Moves that the journal has of sessions that are not in memory. By serial.
     private var pending: [UInt64: [JournalRecord]] = [:]
     private var thread: Thread?
-    private let fingerprints: Fingerprints
+    let identities: Identities
+    /// By serial, identities of sessions that fitted no model at the start.
+    private var misfits: [UInt64: String] = [:]
 
     // The thread's own, in the other files of `SessionStore`.
     unowned var table: SessionTable!
@@ -77,20 +79,30 @@ public final class SessionStore: @unchecked Sendable {
 
     /// Opens the database in `folder`, which is made if it is not there.
     /// - Parameters:
-    ///   - fingerprints: of the models that are served, by id.
+    ///   - identities: of the models that are served, by id.
     ///   - clock: nanoseconds on the machine's monotonic clock.
     public init(
-        folder: String, fingerprints: [String: String], options: Options = Options(),
+        folder: String, identities: [String: String], options: Options = Options(),
         clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
-        (self.options, self.clock, self.fingerprints) = (options, clock, Fingerprints(fingerprints))
+        (self.options, self.clock, self.identities) = (options, clock, Identities(identities))
         try makeFolder(folder)
         file = try StoreFile(
-            path: folder + "/sessions.sqlite", fingerprints: self.fingerprints, limit: options.limit, vfs: options.vfs)
+            path: folder + "/sessions.sqlite", identities: self.identities, limit: options.limit, vfs: options.vfs)
+    }
+
+    /// Takes note of the identity of a session that fits no model that is served at the start. Kept until the server
+    /// ends: as many as there were then.
+    func note(misfit serial: UInt64, identity: String) { lock.withLock { misfits[serial] = identity } }
+
+    /// Why the session fits no model that is served; nil where one fits it.
+    public func misfit(_ record: SessionRecord) -> Misfit? {
+        let identity = lock.withLock { misfits[record.serial] }
+        return identity.flatMap { identities.misfit(record.model, identity: $0) }
     }
 
     /// Knows more models.
-    public func add(fingerprints more: [String: String]) { fingerprints.add(more) }
+    public func add(identities more: [String: String]) { identities.add(more) }
 
     /// Reads what sessions there are into the table and begins to write.
     func start(_ table: SessionTable) throws(StoreError) {

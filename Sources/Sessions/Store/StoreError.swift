@@ -8,8 +8,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
     case damaged(what: String)
     /// It is of another program, or of a version of this one that is not known here.
     case foreign(what: String)
-    /// It is a state of a model with other weights, or of one that is not here.
-    case otherModel(name: String)
+    /// It is a state that fits no model that is served.
+    case otherModel(Misfit)
     /// The disk is slower than what is to be written: `limit` bytes wait already.
     case behind(limit: Int)
     /// The system refused; `what` is what it said.
@@ -21,7 +21,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
         case .inUse: "another process is using it"
         case .damaged(let what): "it is damaged: \(what)"
         case .foreign(let what): what
-        case .otherModel(let name): "it is of a model \"\(name)\" that is not served here, or of one with other weights"
+        case .otherModel(let misfit): "it is a state of a model \"\(misfit.model)\" that is not served here"
         case .behind(let limit): "more than \(limit) bytes wait to be written"
         case .failed(let what): what
         }

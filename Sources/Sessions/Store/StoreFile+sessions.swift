@@ -16,7 +16,7 @@ extension StoreFile {
     /// the session brings. `isOut` says that it may move in memory without the store's knowing.
     func write(_ session: StoredSession, isOut: Bool) throws(StoreError) {
         let (record, policy) = (session.record, session.record.policy)
-        let identity = fingerprints[record.model] ?? ""
+        let identity = identities[record.model] ?? ""
         try database.run(
             """
             INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -87,7 +87,7 @@ extension StoreFile {
             """
         ).rows([.int(Int(record.serial))]) { (row) throws(StoreError) in
             let (step, state) = (row.int(1), row.bytes(4))
-            guard row.text(2) == fingerprints[record.model] else { throw .otherModel(name: record.model) }
+            if let misfit = identities.misfit(record.model, identity: row.text(2)) { throw .otherModel(misfit) }
             guard let version = StoredNumber.counter(row.int(0)),
                 row.bytes(3) == Self.digest(record.serial, version, step, state), state.count == record.stateBytes
             else { throw .damaged(what: "the state of session \"\(record.id)\" has changed") }

@@ -12,17 +12,17 @@ final class StoreFile {
 
     let database: Database
     /// By model id.
-    let fingerprints: Fingerprints
+    let identities: Identities
     private let path: String
     /// The file that was opened, by which its removal is noticed; nil where the file is not the system's own.
     private var identity: FileIdentity?
 
     /// Opens the database in a folder, which is made if it is not there, as its only user.
     /// - Parameters:
-    ///   - fingerprints: of the models that are served, by id.
+    ///   - identities: of the models that are served, by id.
     ///   - limit: bytes that the database may have; nil for what the disk has.
-    init(path: String, fingerprints: Fingerprints, limit: Int?, vfs: String?) throws(StoreError) {
-        (self.path, self.fingerprints) = (path, fingerprints)
+    init(path: String, identities: Identities, limit: Int?, vfs: String?) throws(StoreError) {
+        (self.path, self.identities) = (path, identities)
         database = try Database(path: path, vfs: vfs)
         do throws(StoreError) {
             try open(limit)

@@ -57,7 +57,7 @@ final class Back {
             }
             options.notice = { [log] in log.warning("\($0)") }
             let store = try SessionStore(
-                folder: folder, fingerprints: ModelLoader.fingerprints(models), options: options,
+                folder: folder, identities: ModelLoader.identities(models), options: options,
                 clock: { MonotonicInstant.now.nanoseconds })
             let table = try SessionTable(
                 budget: settings.memory, store: store, clock: secondsSince1970, steady: steadySeconds)

@@ -71,8 +71,8 @@ struct ModelLoader {
         return model
     }
 
-    static func fingerprints(_ models: [ServedModel]) -> [String: String] {
-        Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.fingerprint) })
+    static func identities(_ models: [ServedModel]) -> [String: String] {
+        Dictionary(uniqueKeysWithValues: models.map { ($0.id, $0.model.identity.text) })
     }
 
     private static func stamp(_ path: String) -> [String] {

@@ -120,7 +120,7 @@ final class Repository: ModelRepository, @unchecked Sendable {
     private func serve(_ models: [ServedModel]) -> [String] {
         guard let served else { return [] }
         let (accepted, refused) = served.catalog.replace(by: models)
-        served.store?.add(fingerprints: ModelLoader.fingerprints(accepted))
+        served.store?.add(identities: ModelLoader.identities(accepted))
         served.scheduler.serve(accepted)
         return refused
     }
