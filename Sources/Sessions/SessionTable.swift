@@ -442,10 +442,12 @@ public final class SessionTable: @unchecked Sendable {
         // Nobody finds one before the store knows of it: what is done to it then comes behind.
         withLocks(of: Set((ids + (parent.map { [$0.id] } ?? [])).map(shardIndex)).sorted()[...]) {
             let home = reply == nil ? nil : parent.flatMap { try? shard($0.id).index($0.id, $0.serial) }
-            if let home, let reply, let parent, isDurable {
+            // It may have left the memory since it was looked at.
+            let isOnDisk = home.map { shard(parent!.id)[$0].slot < 0 } ?? false
+            if let home, let reply, let parent, isDurable || isOnDisk {
                 changes.insert(shard(parent.id)[home].change(.reply(reply), from: parent), at: 0)
             }
-            let commit = isDurable ? accounts.store!.append(changes) : 0
+            let commit = changes.isEmpty ? 0 : accounts.store!.append(changes)
             for index in records.indices {
                 if policy.durability == .sync { records[index].commit = commit }
                 let shard = shard(records[index].id)
@@ -455,9 +457,15 @@ public final class SessionTable: @unchecked Sendable {
             }
             guard let home, let reply, let parent else { return }
             let keeper = shard(parent.id)
-            keeper.changeExtras(home) { $0.keep(reply) }
-            if isDurable { keeper[home].lastCommit = commit }
+            if isDurable || isOnDisk { keeper[home].lastCommit = commit }
             if isDurable, policy.durability == .sync { keeper[home].record.commit = commit }
+            if isOnDisk {
+                keeper[home].hasStoredExtras = true
+            } else {
+                keeper.changeExtras(home) { $0.keep(reply) }
+                // What is being written of it at this moment is no longer all of it.
+                if !isDurable { keeper[home].record.version = latestVersion.add(1, ordering: .relaxed).newValue }
+            }
         }
         if isCrowded(by: 0) { store?.spill() }
         return records

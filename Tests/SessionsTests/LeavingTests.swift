@@ -61,6 +61,22 @@ struct LeavingTests {
         store.stop()
     }
 
+    @Test("one that keeps the reply to a fork while it is written does not leave the memory without it")
+    func forkedWhileWritten() throws {
+        let folder = TemporaryFolder()
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
+        let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        defer { store.stop() }
+        let matrix = Matrix(rows: 1, columns: 4)
+        let session = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 1)
+        let copy = try #require(table.coldest(10, of: .idle, upTo: .max).dirty.first)
+        let reply = StoredReply(key: "k", digest: "d", body: [1])
+        _ = try table.fork("a", serial: session.serial, into: ["b"], reply: reply)
+        table.noteStored("a", session.serial, version: copy.record.version)
+        #expect(!table.leaveMemory(copy.record, if: .idle, upTo: .max))
+        #expect(try table.reply("a", serial: session.serial, key: "k") == reply)
+    }
+
     @Test("one of which the store has missed a change is written whole before it leaves") func missed() throws {
         let folder = TemporaryFolder()
         let store = try SessionStore(folder: folder.path, identities: ["m": "f"], clock: { 0 })
