@@ -119,7 +119,9 @@ struct StateFileTests {
 
     @Test("the digest covers all parts: one changed without it is found") func digest() throws {
         let model = try model(layers: 1)
-        for (name, value) in zip(ModelIdentity.parts, ["3", "fast", "f8", model.identity.tensors, String(repeating: "a", count: 64)]) {
+        for (name, value) in zip(
+            ModelIdentity.parts, ["3", "fast", "f8", model.identity.tensors, String(repeating: "a", count: 64)])
+        {
             let parts = zip(ModelIdentity.parts, model.identity.values)
             let forged = try #require(ModelIdentity(values: parts.map { $0.0 == name ? value : $0.1 }))
             let bytes = try forge(
