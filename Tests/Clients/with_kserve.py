@@ -27,7 +27,7 @@ def run(binary: Path, report: Report) -> None:
             (f"/v2/models/{TOKENS}/ready", {"name": TOKENS, "ready": True}),
         ):
             reply = client.get(path)
-            report.equal(path, (reply.status_code, reply.text), (200, json.dumps(wanted, separators=(",", ":"))))
+            report.equal(path, (reply.status_code, reply.text), (200, json.dumps(wanted, separators=(",", ":")) + "\n"))
         target = f"/v2/models/{TOKENS}/infer"
         tensor = {"name": "tokens", "shape": [2, 4], "datatype": "INT64", "data": ROWS}
         asked = {"id": "a", "model_name": TOKENS, "inputs": [tensor]}
