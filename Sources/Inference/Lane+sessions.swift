@@ -123,7 +123,7 @@ extension Lane {
         return StoredReply(key: idempotency.key, digest: idempotency.digest, body: body)
     }
 
-    /// What is told of an operation when it has made its session, or moved it, at that time.
+    /// What the reply says of an operation that has made its session, or moved it, at that time.
     private func completion(of operation: Operation, at time: Double) -> Completion {
         var told = operation.completion(at: clock())
         if let session = operation.session {

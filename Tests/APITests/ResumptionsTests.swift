@@ -9,7 +9,7 @@ import Testing
 
 @Suite("What is kept of streams that may be gone on with")
 struct ResumptionsTests {
-    /// A scheduler over sessions whose ends `resumptions` is told of, on a clock that stands still.
+    /// A scheduler on a clock that stands still; `resumptions` is notified when one of its sessions ends.
     private final class Setting: Sendable {
         let resumptions: Resumptions
         let sessions: SessionTable

@@ -85,7 +85,7 @@ struct ObservabilityTests {
         for id in ["a", "b"] { try client.create(id, of: "letters", #","text":"ab""#) }
         let lines = [#"{"token":1}"#, #"{"token":2}"#, #"{"token":99}"#, ""].joined(separator: "\n")
         #expect(try client.post("/v1/sessions/a/stream", lines).text.contains(#""steps":2,"errors":1"#))
-        // It stays open for a second at least: it is told of when it is idle.
+        // It stays open for a second at least, and a keep-alive line comes while it is idle.
         let socket = try RawSocket(port: server.port)
         try socket.send(
             "POST /v1/sessions/b/stream?keep_alive_seconds=1 HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")

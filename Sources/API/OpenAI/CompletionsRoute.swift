@@ -22,7 +22,7 @@ extension Service {
     }
 }
 
-/// Generations as OpenAI's clients are told of them.
+/// The events by which OpenAI's clients read generations.
 private struct CompletionEvents: GenerationEvents {
     let reply: CompletionReply
     /// Of each choice: characters of its text so far.
