@@ -2,28 +2,49 @@ import Foundation
 
 /// Collects what a child process writes into a pipe, on a thread of its own that ends with the pipe.
 final class PipeReader: @unchecked Sendable {
-    // Unchecked: `bytes` and `isAtEnd` are touched only with `condition` locked.
+    // Unchecked: `bytes` and `isAtEnd` are touched, and the pipe is read, only with `condition` locked.
     private let condition = NSCondition()
+    private let file: FileHandle
     private var bytes: [UInt8] = []
     private var isAtEnd = false
 
     init(_ pipe: Pipe) {
-        let file = pipe.fileHandleForReading
+        file = pipe.fileHandleForReading
         Thread.detachNewThread { [self] in
             while true {
-                let piece = file.availableData
+                _ = isReadable(milliseconds: -1)
                 condition.lock()
-                bytes += piece
-                isAtEnd = piece.isEmpty
+                readWritten()
                 condition.broadcast()
+                let ends = isAtEnd
                 condition.unlock()
-                if piece.isEmpty { return }
+                if ends { return }
             }
         }
     }
 
-    /// All text so far.
-    var text: String { condition.withLock { String(decoding: bytes, as: UTF8.self) } }
+    /// All text that was written before the call.
+    var text: String {
+        condition.withLock {
+            readWritten()
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    /// Reads what is in the pipe, without waiting for more.
+    private func readWritten() {
+        while !isAtEnd, isReadable(milliseconds: 0) {
+            let piece = file.availableData
+            bytes += piece
+            isAtEnd = piece.isEmpty
+        }
+    }
+
+    /// Whether the pipe has something to read, or its end, before the time is over; -1 waits without limit.
+    private func isReadable(milliseconds: Int32) -> Bool {
+        var state = pollfd(fd: file.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&state, 1, milliseconds) > 0
+    }
 
     /// The first whole line that has `text` in it, as soon as it is there; nil if the pipe ends or time runs out.
     func line(with text: String, seconds: Double) -> String? {
