@@ -36,7 +36,7 @@ public struct RequestParser {
             let line = origin + draft.end
             let feed = input.bytes[(origin + searched)...].firstIndex(of: .lf)
             let lineEnd = feed ?? input.bytes.count
-            try checkSize(of: line..<lineEnd, head: lineEnd - origin, input.bytes)
+            try checkSize(of: line..<lineEnd, head: (feed.map { $0 + 1 } ?? lineEnd) - origin, input.bytes)
             guard let feed else {
                 searched = input.count
                 return nil

@@ -27,4 +27,15 @@ struct RequestParserTests {
         let tokens = Set("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
         for byte in UInt8.min ... .max { #expect(byte.isToken == tokens.contains(byte)) }
     }
+
+    @Test("A head may be as long as its limit, to the byte")
+    func longestHead() throws {
+        let text = Array("GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n".utf8)
+        var limits = HTTPLimits()
+        (limits.targetBytes, limits.headBytes) = (10, text.count)
+        #expect(try RequestParser.parse(text, limits: limits)?.length == text.count)
+        limits.headBytes -= 1
+        let error = #expect(throws: HTTPError.self) { try RequestParser.parse(text, limits: limits) }
+        #expect(error?.slug == "head-too-large")
+    }
 }
