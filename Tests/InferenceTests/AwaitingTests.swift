@@ -21,8 +21,11 @@ struct AwaitingTests {
         let sessions: SessionTable
         private let answers = Answers()
         private(set) var engine: Engine!
+        /// It goes with its last reference, and a store without its folder takes no more moves.
+        private let folder: TemporaryFolder
 
         init(_ folder: TemporaryFolder) throws {
+            self.folder = folder
             model = try smallModel()
             store = try SessionStore(
                 folder: folder.path, identities: [model.id: model.model.identity.text], clock: monotonicNanoseconds)
