@@ -30,6 +30,13 @@ struct KeyRingTests {
         #expect(slow.take(at: 0) == nil && abs((slow.take(at: 0) ?? 0) - 2) < 1e-6 && slow.take(at: 2) == nil)
     }
 
+    @Test("what a rate leaves unused is kept for two seconds, however long the rest") func rest() {
+        var bucket = TokenBucket(rate: 10)
+        #expect(bucket.take(at: 0) == nil)
+        for _ in 0..<20 { #expect(bucket.take(at: 1000) == nil) }
+        #expect(bucket.take(at: 1000) != nil)
+    }
+
     @Test("what was used of a rate stays used when keys are read again") func takeOver() {
         var limits = APIKey.Limits()
         limits.requestsPerSecond = 1

@@ -40,6 +40,17 @@ struct LimitTests {
         #expect(census.leave(.none) == 0 && census.acceptedSoFar == 6 && census.refusedSoFar == 3)
     }
 
+    @Test("an address whose connections have left may come again") func addressAgain() {
+        var limits = HTTPLimits()
+        limits.connectionsPerAddress = 1
+        let census = Census(limits)
+        let peer = PeerAddress(family: .four, high: 0x7f00_0001_0000_0000, low: 0, port: 1)
+        for _ in 0..<3 {
+            #expect(census.enter(peer) == .welcome)
+            #expect(census.leave(peer) == 0)
+        }
+    }
+
     @Test("a connection makes so many requests, and the last says so") func requests() throws {
         var limits = HTTPLimits()
         limits.requestsPerConnection = 3

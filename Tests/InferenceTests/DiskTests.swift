@@ -311,4 +311,21 @@ struct DiskTests {
         #expect(try await server.absorb("b", [1]).step == 2)
         server.stop()
     }
+
+    @Test("as many replies come back from disk as a session keeps in memory") func replies() async throws {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        var server = try DurableServer(model, in: folder.path)
+        try await server.create("a", .sync)
+        func step(_ key: Int) -> Work {
+            var step = Work(model: model.id, target: .session("a"), input: .tokens([1]))
+            step.idempotency = Work.Idempotency(key: "k\(key)", digest: "d") { Array("step \($0.step)".utf8) }
+            return step
+        }
+        for key in 0...StoredReply.limit { _ = try await server.scheduler.run(step(key)) }
+        server.stop()
+        server = try DurableServer(model, in: folder.path)
+        for key in 1...StoredReply.limit { #expect(try await server.scheduler.run(step(key)).isReplayed) }
+        #expect(try await !server.scheduler.run(step(0)).isReplayed)
+        server.stop()
+    }
 }

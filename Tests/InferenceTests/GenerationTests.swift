@@ -118,4 +118,11 @@ struct GenerationTests {
             }
         }
     }
+
+    @Test("of a character that is not finished when the tokens run out a mark remains") func unfinished() {
+        var generator = Generator(generation(2), ByteTokenizer())
+        #expect(generator.accept(0x61, step: 1).text == "a")
+        #expect(generator.accept(0xE2, step: 2).text == "\u{FFFD}")
+        #expect(generator.result?.text == "a\u{FFFD}" && generator.finish == .length)
+    }
 }

@@ -170,4 +170,41 @@ struct KeyTests {
         #expect(run.status == 1 && run.output.isEmpty)
         #expect(run.errors.contains("cannot use --api-keys"), "\(run.errors)")
     }
+
+    @Test("under one Idempotency-Key two callers make two sessions, though of one name") func keyedCreation() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let file = folder.path + "/keys.json"
+        let callers = [asking(try add("ada", file)), asking(try add("bob", file))]
+        let server = try ServerProcess(serving: folder, ["--api-keys", file])
+        let client = server.client()
+        for who in callers {
+            for isReplayed in [false, true] {
+                let reply = try client.post(
+                    "/v1/sessions", #"{"model":"letters","id":"s","text":"abc"}"#,
+                    headers: who + [("Idempotency-Key", "k")])
+                #expect(reply.status == 201 && (reply.headers["idempotent-replayed"] != nil) == isReplayed)
+            }
+            #expect(try client.post("/v1/sessions/s/step", #"{"token":1}"#, headers: who).int("step") == 4)
+        }
+        #expect(server.terminate() == 0)
+    }
+
+    @Test("a key that has lost a model does not go on with sessions of it") func lostModel() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let file = folder.path + "/keys.json"
+        let ada = asking(try add("ada", file))
+        let server = try ServerProcess(serving: folder, ["--api-keys", file])
+        let client = server.client()
+        #expect(
+            try client.post("/v1/sessions", #"{"model":"letters","id":"s","text":"abc"}"#, headers: ada).status == 201)
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let changed = text.replacingOccurrences(of: #""name":"ada""#, with: #""name":"ada","models":["vectors"]"#)
+        try changed.write(toFile: file, atomically: true, encoding: .utf8)
+        server.send(signal: SIGHUP)
+        #expect(server.waitForError("API keys read again"))
+        try client.post("/v1/sessions/s/step", #"{"token":1}"#, headers: ada).expectProblem(403, "model-forbidden")
+        #expect(server.terminate() == 0)
+    }
 }

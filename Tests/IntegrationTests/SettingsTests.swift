@@ -28,6 +28,24 @@ struct SettingsTests {
         #expect(server.errorText.contains(/"target":"\/v1\/sessions",.*"status":507/))
     }
 
+    @Test("times and sizes count in their units") func units() throws {
+        let folder = TemporaryFolder()
+        LiveModels.letters(folder)
+        let server = try ServerProcess(serving: folder, ["--session-idle", "90m", "--max-body", "1MiB"])
+        let client = server.client()
+        let made = try client.create("a", of: "letters")
+        let format = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        let (used, end) = (try format.parse(made.string("last_used_at")), try format.parse(made.string("expires_at")))
+        #expect(abs(end.timeIntervalSince(used) - 5400) < 0.01)
+        let body = #"{"model":"letters"}"#
+        func post(_ count: Int) throws -> HTTPReply {
+            try client.post("/v1/sessions", body + String(repeating: " ", count: count - body.utf8.count))
+        }
+        #expect(try post(1 << 20).status == 201)
+        try post((1 << 20) + 1).expectProblem(413, "body-too-large")
+        #expect(server.terminate() == 0)
+    }
+
     @Test("options win over environment variables") func precedence() throws {
         let folder = TemporaryFolder()
         LiveModels.letters(folder)

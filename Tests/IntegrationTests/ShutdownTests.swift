@@ -96,6 +96,15 @@ struct ShutdownTests {
         #expect(server.terminate(seconds: 30) == 0)
     }
 
+    @Test("a second SIGTERM ends the server at once, whatever runs") func twice() throws {
+        let folder = folder()
+        let (server, socket) = try streaming(["--drain-timeout", "1h"], in: folder)
+        server.send(signal: SIGTERM)
+        #expect(server.waitForError("draining"))
+        #expect(server.terminate(seconds: 20) == 128 + SIGTERM)
+        withExtendedLifetime(socket) {}
+    }
+
     @Test("SIGINT ends the server the same way") func interrupt() throws {
         let folder = folder()
         let server = try ServerProcess(serving: folder)

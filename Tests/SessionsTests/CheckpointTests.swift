@@ -188,4 +188,16 @@ struct CheckpointTests {
         try table.delete("a")
         #expect(table.usedMemory == 0)
     }
+
+    @Test("a fork begins without the replies that its parent keeps") func forkedReplies() throws {
+        let table = SessionTable(budget: 1 << 20) { 0 }
+        let session = try make(table, "a")
+        try move(table, session, to: 1, reply: StoredReply(key: "k", digest: "d", body: [1]))
+        let reply = StoredReply(key: "f", digest: "d", body: [2])
+        let fork = try table.fork("a", serial: session.serial, into: ["b"], reply: reply)[0]
+        for key in ["k", "f"] {
+            #expect(try table.reply("a", serial: session.serial, key: key) != nil)
+            #expect(try table.reply("b", serial: fork.serial, key: key) == nil)
+        }
+    }
 }

@@ -115,6 +115,24 @@ struct DamageTests {
         #expect(throws: SessionError.unknown(id: "b")) { try table.record("b") }
         stop(table)
     }
+
+    @Test("a new session does not take the place of a damaged one, though numbers before it are free")
+    func numbers() throws {
+        let folder = try folder()
+        let whole = try open(folder)
+        try whole.delete("b")
+        stop(whole)
+        try change(folder, "UPDATE sessions SET step = -5 WHERE id = 'c'")
+        for id in ["d", "e"] {
+            let notices = Notices()
+            let table = try open(folder, notices)
+            #expect(notices.all.count == 1 && notices.all.allSatisfy { $0.contains("\"c\"") })
+            _ = try table.create(
+                id: id, model: "m", from: Matrix(rows: 1, columns: 4), row: 0, step: 0,
+                policy: .init(durability: .async))
+            stop(table)
+        }
+    }
 }
 
 /// Ends the store of a table, which must outlive that.

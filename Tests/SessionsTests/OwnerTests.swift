@@ -63,4 +63,16 @@ struct OwnerTests {
         for id in ["ada/a", fork[0].id, "bob/a"] { try table.delete(id) }
         #expect(table.accounts.holdings(of: "ada") == .init() && table.accounts.holdings(of: "bob") == .init())
     }
+
+    @Test("each session of a fork into several counts with its state for the quota") func forkQuota() throws {
+        let table = table()
+        let quota = SessionQuota(bytes: 48)
+        let first = try table.create(id: "ada/a", model: "m", from: matrix, row: 0, step: 0, owner: "ada", quota: quota)
+        func fork(_ count: Int) throws -> Int {
+            let ids = [String?](repeating: nil, count: count)
+            return try table.fork(first.id, serial: first.serial, into: ids, quota: quota).count
+        }
+        #expect(throws: SessionError.quotaFull(quota)) { try fork(3) }
+        #expect(try fork(2) == 2)
+    }
 }

@@ -1,5 +1,6 @@
 import Kernels
 import Recurrent
+import Synchronization
 import TestSupport
 import Testing
 
@@ -39,6 +40,31 @@ struct StoreQueueTests {
         #expect(try move(free).step == 2)
         store.stop()
         #expect(store.queuedBytes == 0)
+        withExtendedLifetime(table) {}
+    }
+
+    @Test("a move that somebody waits for is written at once, though one before it could wait", .timeLimit(.minutes(1)))
+    func urgency() async throws {
+        final class Looks: Sendable { let count = Atomic<Int>(0) }
+        let (folder, looks) = (TemporaryFolder(), Looks())
+        var options = SessionStore.Options()
+        options.flushInterval = .seconds(3600)
+        // On a clock that is far ahead of the machine's nothing comes due.
+        let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options) {
+            looks.count.add(1, ordering: .relaxed)
+            return 1 << 60
+        }
+        let table = try SessionTable(budget: 1 << 20, store: store, clock: { 0 })
+        let matrix = Matrix(rows: 1, columns: 4)
+        for durability in [Durability.async, .sync] {
+            // The second look at the clock is that of the store's thread before it goes to sleep.
+            while durability == .sync, looks.count.load(ordering: .relaxed) < 2 { await Task.yield() }
+            let session = try table.create(
+                id: durability.rawValue, model: "m", from: matrix, row: 0, step: 0,
+                policy: .init(durability: durability))
+            try await store.durable(session.commit)
+        }
+        store.stop()
         withExtendedLifetime(table) {}
     }
 }
