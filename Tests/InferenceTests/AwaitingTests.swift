@@ -74,6 +74,9 @@ struct AwaitingTests {
         waiting.engine.tick()
         let used = waiting.sessions.usedMemory
         #expect(first.error == nil && waiting.engine.earliestDeadline <= 1_100)
+        // Who has been looked at without effect is still waited for.
+        waiting.engine.sweep()
+        #expect(waiting.engine.earliestDeadline == 1_100)
         waiting.pass(200)
         waiting.engine.tick()
         #expect(first.error == .deadlinePassed)
