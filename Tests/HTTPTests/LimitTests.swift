@@ -81,6 +81,21 @@ struct LimitTests {
         }
     }
 
+    @Test("a body that drips faster than it must is taken, though it takes longer than one part may")
+    func fastEnough() throws {
+        var limits = HTTPLimits()
+        // One byte at a time comes at more than 4 KiB a second and less than 4 MiB.
+        (limits.bodyTime, limits.bodyRate) = (.milliseconds(200), 4096)
+        try withServer(limits: limits) { _, port in
+            let client = try RawClient(port)
+            try client.send("POST /count HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+            let begun = ContinuousClock.now
+            while ContinuousClock.now - begun < .milliseconds(300), !client.hasInput { try client.send("1\r\nx\r\n") }
+            try client.send("0\r\n\r\n")
+            #expect(try client.reply().status == 200)
+        }
+    }
+
     @Test("addresses are written as people write them") func addresses() {
         #expect(PeerAddress(family: .four, high: 0x7f00_0001_0000_0000, low: 0, port: 1).text == "127.0.0.1")
         #expect(
