@@ -225,8 +225,12 @@ final class Engine {
     private func wait(_ operation: Operation, _ error: SessionError) {
         awaiting[ObjectIdentifier(operation)] = operation
         if let deadline = operation.work.deadline { earliestDeadline = min(earliestDeadline, deadline) }
+        // Who waits holds nothing that others could wait for, and asks for all of it again.
+        sessions.giveBack(operation.reservation)
+        operation.fetched = Fetched()
+        operation.needs.add(error, hasSession: operation.session != nil)
         let serial = operation.session?.serial ?? operation.work.serial ?? operation.heldSerial
-        sessions.ask(for: error, operation.session?.id ?? operation.sessionID, serial: serial) { [comeBack] in
+        sessions.ask(for: operation.needs, operation.session?.id ?? operation.sessionID, serial: serial) { [comeBack] in
             comeBack(operation, $0)
         }
     }

@@ -23,6 +23,7 @@ extension Lane {
             leader.cuts.insert(common)
             (operation.leader, operation.cut, operation.mayFollow) = (leader, common, false)
             giveSlotBack(operation)
+            letGo(operation)
             following.append(operation)
             return false
         }

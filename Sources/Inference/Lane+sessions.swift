@@ -19,11 +19,16 @@ extension Lane {
         switch error {
         case .onDisk, .extraOnDisk, .makingRoom:
             giveSlotBack(operation)
-            // It has been placed, or is not the session as it stands any more.
-            operation.fetched.restoration = nil
             wait(operation, error)
         default: end(operation, .failure(.session(error)))
         }
+    }
+
+    /// Gives back what the store has granted an operation that now goes on without it.
+    func letGo(_ operation: Operation) {
+        guard operation.reservation.isGranted else { return }
+        sessions.giveBack(operation.reservation)
+        (operation.fetched, operation.needs) = (Fetched(), Needs())
     }
 
     /// Whether its session has done it before, or another under the same key: then it ends here, or waits for what the
@@ -149,6 +154,7 @@ extension Lane {
                 using: operation.reservation)
         } catch .noCheckpoint(.step(0), steps: _) {
             workspace.reset(operation.slot)
+            operation.needs = operation.needs.moving(keeping: reply == nil ? 0 : SessionTable.smallReply)
             return try sessions.save(
                 session.id, serial: session.serial, version: session.version, from: workspace.states,
                 row: operation.slot, step: 0, reply: reply?(session.moved(to: 0, at: sessions.now)),
@@ -158,9 +164,9 @@ extension Lane {
 
     /// Writes the state to its session. False when that failed, and the operation has ended, or must wait.
     func commit(_ operation: Operation) -> Bool {
+        var reply: StoredReply?
         do throws(SessionError) {
             let now = operation.work.idempotency == nil ? nil : sessions.now
-            var reply: StoredReply?
             if let now { reply = try self.reply(operation, completion(of: operation, at: now)) }
             if let session = operation.session {
                 // To a session that nobody replays it does not matter how it came there.
@@ -185,6 +191,8 @@ extension Lane {
             case .onDisk, .extraOnDisk, .makingRoom:
                 operation.parkedState = workspace.states.values(operation.slot)
                 operation.isUnsaved = true
+                // What it has needed until now it needs no more.
+                operation.needs = operation.session == nil ? Needs() : Needs().moving(keeping: reply?.bytes ?? 0)
             default: break
             }
             refuse(operation, error)

@@ -206,11 +206,11 @@ final class Lane {
             if goesOn { waitingLong.append(operation) }
             return goesOn
         }
-        while !waitingSteps.isEmpty, let slot = freeSlots.popLast() { start(waitingSteps.removeFirst(), slot, at: now) }
+        while !waitingSteps.isEmpty, let slot = freeSlots.popLast() { enter(waitingSteps.removeFirst(), slot, at: now) }
         // Only those that wait now: who gives a slot up for one of them is behind them.
         for _ in 0..<waitingLong.count {
             guard let slot = longSlot() else { break }
-            start(waitingLong.removeFirst(), slot, at: now)
+            enter(waitingLong.removeFirst(), slot, at: now)
         }
     }
 
@@ -242,6 +242,12 @@ final class Lane {
         longSlots -= 1
         defer { operation.slot = -1 }
         return operation.slot
+    }
+
+    private func enter(_ operation: Operation, _ slot: Int, at now: Int64) {
+        start(operation, slot, at: now)
+        // A step moves its session in this very tick. What takes longer must not keep others from the memory.
+        if operation.slot >= 0, !operation.isSingleStep { letGo(operation) }
     }
 
     private func start(_ operation: Operation, _ slot: Int, at now: Int64) {

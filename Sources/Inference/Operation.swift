@@ -33,6 +33,8 @@ final class Operation: @unchecked Sendable {
     var session: SessionRecord?
     /// The serial of the session that it keeps from being idle.
     var heldSerial: UInt64?
+    /// What it cannot go on without of what the store has, as far as it has found out.
+    var needs = Needs()
     /// What the store has given it for its session, and the memory for that.
     var fetched = Fetched()
     let reservation = Reservation()

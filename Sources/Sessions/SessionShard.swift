@@ -12,6 +12,10 @@ final class SessionShard: @unchecked Sendable {
         var slot: Int
         /// Operations on it that are under way or waiting: as long as there are any it is not idle.
         var holds = 0
+        /// Grants of the store for operations on it: as long as there are any it does not leave the memory.
+        var pins = 0
+        /// Whether it is being forced out of the memory: then it does not move.
+        var isLeaving = false
         /// Its last use; the least of all sessions is the first to make room.
         var use: UInt64
         var extras: SessionExtras?
@@ -27,6 +31,8 @@ final class SessionShard: @unchecked Sendable {
         /// The last commit that is of it.
         var lastCommit: UInt64 = 0
 
+        /// Whether it can be used and moved as it is.
+        var isHere: Bool { slot >= 0 && !isLeaving }
         /// Whether the store knows of it.
         var isStored: Bool { storedVersion > 0 || lastCommit > 0 }
 
@@ -168,6 +174,7 @@ final class SessionShard: @unchecked Sendable {
             for state in extras.recent { accounts.release(state.slot, of: entry.slab) }
         }
         (self[index].slot, self[index].record.isInMemory, self[index].extras) = (-1, false, nil)
+        self[index].isLeaving = false
         self[index].departures &+= 1
     }
 

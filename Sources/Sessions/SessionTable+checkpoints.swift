@@ -23,8 +23,8 @@ extension SessionTable {
                 if known.contains(name) { throw .checkpointExists(name: name) }
                 if known.count >= Checkpoint.limit { throw .tooManyCheckpoints(limit: Checkpoint.limit) }
             }
-            spend(reservation)
-            try makeRoom(for: (id, serial)) { Self.checkpointBytes + (reply?.bytes ?? 0) }
+            let reserved = spend(reservation)
+            try makeRoom(for: (id, serial), reserved: reserved) { Self.checkpointBytes + (reply?.bytes ?? 0) }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let (record, slot) = (shard[index].record, shard[index].slot)
                 shard[index].slab.share(slot)
@@ -114,16 +114,16 @@ extension SessionTable {
             }
             let replyBytes = reply == nil ? 0 : Self.smallReply
             if case .stored = found {
-                spend(reservation)
-                try makeRoom(for: (id, serial)) { () throws(SessionError) in
+                let reserved = spend(reservation)
+                try makeRoom(for: (id, serial), reserved: reserved) { () throws(SessionError) in
                     try withState(id, serial) { (shard, index) throws(SessionError) in
                         let isKept = shard[index].record.policy.recentStates > 0
                         return replyBytes + shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)
                     }
                 }
             } else if replyBytes > 0 {
-                spend(reservation)
-                try makeRoom(for: (id, serial)) { replyBytes }
+                let reserved = spend(reservation)
+                try makeRoom(for: (id, serial), reserved: reserved) { replyBytes }
             }
             return try withState(id, serial) { (shard, index) throws(SessionError) in
                 let slab = shard[index].slab
@@ -174,7 +174,7 @@ extension SessionTable {
     }
 
     /// What the reply to a rewind takes at most.
-    static let smallReply = 2048
+    public static let smallReply = 2048
 
     // MARK: Under `additions` and the shard's lock
 

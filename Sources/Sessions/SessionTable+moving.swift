@@ -21,7 +21,7 @@ extension SessionTable {
                 throw .store(.failed(what: "the move before was not taken"))
             }
             try requireStore(shard[index].record.policy)
-            guard shard[index].slot >= 0 else {
+            guard shard[index].isHere else {
                 guard let restoration = fetched.restoration, fits(restoration, shard[index]) else { throw .onDisk }
                 return nil
             }
@@ -35,10 +35,12 @@ extension SessionTable {
         }
         if let moved { return moved }
         return try additions.withLock { () throws(SessionError) in
-            spend(reservation)
-            try withState(id, serial, fetched.restoration) { (_, _) throws(SessionError) in }
-            try makeRoomToMove(id, serial, reply)
-            return try withState(id, serial, fetched.restoration) { (shard, index) throws(SessionError) in
+            let reserved = spend(reservation)
+            let placed = try with(id, serial) { (shard, index) throws(SessionError) in
+                fetched.restoration.map { place($0, shard, index) } ?? 0
+            }
+            try makeRoomToMove(id, serial, reply, reserved: reserved - placed)
+            return try withState(id, serial) { (shard, index) throws(SessionError) in
                 guard version ?? shard[index].record.version == shard[index].record.version else {
                     throw .store(.failed(what: "the move before was not taken"))
                 }
@@ -114,9 +116,11 @@ extension SessionTable {
         if accounts.usedBytes > budget { store?.spill() }
     }
 
-    /// Gives back what an operation that has ended has left of its memory.
+    /// Gives back what an operation has left of what it was granted: when it has ended, waits again, or goes on without.
     public func giveBack(_ reservation: Reservation) {
-        if reservation.bytes > 0 { accounts.charge(-reservation.bytes) }
-        reservation.bytes = 0
+        guard reservation.isGranted else { return }
+        spend(reservation)
+        store?.noteGivenBack(reservation.session)
+        (reservation.session, reservation.isGranted) = (nil, false)
     }
 }

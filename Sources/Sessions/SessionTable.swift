@@ -144,14 +144,15 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> SessionRecord {
         func copy(_ shard: SessionShard, _ index: Int) throws(SessionError) -> SessionRecord {
             guard shard[index].record.model == model else { throw .unknown(id: id) }
-            guard shard[index].slot >= 0 else { throw .onDisk }
+            guard shard[index].isHere else { throw .onDisk }
             shard.touch(index)
             shard[index].slab.read(shard[index].slot, into: states, row: row)
             return shard[index].record
         }
         guard let restoration = fetched.restoration else { return try with(id, serial, copy) }
         return try additions.withLock { () throws(SessionError) in
-            spend(reservation)
+            // What else is reserved stays so until the session moves.
+            spend(reservation, upTo: restoration.record.stateBytes)
             return try with(id, serial) { (shard, index) throws(SessionError) in
                 place(restoration, shard, index)
                 return try copy(shard, index)
@@ -174,7 +175,7 @@ public final class SessionTable: @unchecked Sendable {
         reply: StoredReply? = nil, replacing: Bool = false, using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
-            spend(reservation)
+            let reserved = spend(reservation)
             try requireStore(policy)
             let id = wanted ?? SessionID.scoped(SessionID.random(), owner: owner)
             let old = replacing ? try? record(id) : nil
@@ -183,7 +184,7 @@ public final class SessionTable: @unchecked Sendable {
             try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes, insteadOf: old)
             let cost = stateBytes + Self.overheadBytes + (reply?.bytes ?? 0)
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
-            try makeRoom { cost }
+            try makeRoom(reserved: reserved) { cost }
             // Nothing can fail any more.
             if old != nil { _ = try? delete(id) }
             let slab = slab(model, stateBytes)
@@ -204,7 +205,7 @@ public final class SessionTable: @unchecked Sendable {
         reply: StoredReply? = nil, using reservation: Reservation? = nil
     ) throws(SessionError) -> [SessionRecord] {
         try additions.withLock { () throws(SessionError) in
-            spend(reservation)
+            let reserved = spend(reservation)
             let parent = try withState(id, serial) { (shard, index) throws(SessionError) in shard[index] }
             try requireStore(parent.record.policy)
             let owner = SessionID.owner(id)
@@ -224,7 +225,7 @@ public final class SessionTable: @unchecked Sendable {
                 return shard[index].slot
             }
             do throws(SessionError) {
-                try makeRoom(for: (id, serial)) { cost }
+                try makeRoom(for: (id, serial), reserved: reserved) { cost }
             } catch {
                 for _ in ids { accounts.release(slot, of: parent.slab) }
                 throw error
@@ -262,15 +263,12 @@ public final class SessionTable: @unchecked Sendable {
         return try shard.lock.withLock { () throws(SessionError) in try body(shard, try shard.index(id, serial)) }
     }
 
-    /// The same, for what needs the session's state: it must be in memory, or is placed there by a restoration, for
-    /// which there is room under `additions`.
+    /// The same, for what needs the session's state: it must be in memory.
     func withState<R>(
-        _ id: String, _ serial: UInt64? = nil, _ restoration: Restoration? = nil,
-        _ body: (SessionShard, Int) throws(SessionError) -> R
+        _ id: String, _ serial: UInt64? = nil, _ body: (SessionShard, Int) throws(SessionError) -> R
     ) throws(SessionError) -> R {
         try with(id, serial) { (shard, index) throws(SessionError) in
-            if let restoration { place(restoration, shard, index) }
-            guard shard[index].slot >= 0 else { throw .onDisk }
+            guard shard[index].isHere else { throw .onDisk }
             return try body(shard, index)
         }
     }

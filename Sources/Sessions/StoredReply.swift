@@ -16,5 +16,5 @@ public struct StoredReply: Sendable, Equatable {
     }
 
     /// What it counts of the memory for sessions.
-    var bytes: Int { body.count + key.utf8.count + digest.utf8.count + 64 }
+    public var bytes: Int { body.count + key.utf8.count + digest.utf8.count + 64 }
 }

@@ -28,6 +28,8 @@ class Setting:
     """The most that are made one after the other."""
     ends: bool = True
     """Whether the server is killed and ended; else one process does it all, and nothing may grow."""
+    fits: bool = False
+    """Whether there is room for each session by itself: then none is refused for want of memory, however many move."""
 
 
 @dataclass

@@ -222,7 +222,7 @@ class Client(threading.Thread):
         """A refusal must be one that may be; a session that is gone must be one that may be gone."""
         if reply.status in (404, 410) and reply.problem in ("session-not-found", "session-gone"):
             self.gone(session, reply)
-        if reply.problem not in BUSY:
+        if reply.problem not in BUSY or reply.problem == "session-store-full" and self.arena.setting.fits:
             raise Wrong("a refusal that must not be", f"{reply}")
         self.arena.findings.refused(f"{reply.status} {reply.problem}")
 

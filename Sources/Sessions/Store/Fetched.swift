@@ -13,21 +13,24 @@ public struct Fetched: Sendable {
     /// Takes what a grant brings, and its memory.
     /// - Returns: a session whose inputs are to be absorbed before it is taken.
     public mutating func take(_ grant: Grant, _ reservation: Reservation) -> Restoration? {
-        reservation.bytes += grant.bytes
-        switch grant.content {
-        case .nothing: break
-        case .restoration(let restoration): return restoration
-        case .checkpoints(let list, let departures):
-            note(departures)
-            checkpoints = list
-        case .checkpoint(let name, let checkpoint, let departures):
-            note(departures)
-            states[name] = .some(checkpoint)
-        case .reply(let key, let reply, let departures):
-            note(departures)
-            replies[key] = .some(reply)
+        precondition(!reservation.isGranted, "a second grant beside one that has not come back")
+        (reservation.bytes, reservation.session, reservation.isGranted) = (grant.bytes, grant.session, true)
+        var restoration: Restoration?
+        for content in grant.contents {
+            switch content {
+            case .restoration(let found): restoration = found
+            case .checkpoints(let list, let departures):
+                note(departures)
+                checkpoints = list
+            case .checkpoint(let name, let checkpoint, let departures):
+                note(departures)
+                states[name] = .some(checkpoint)
+            case .reply(let key, let reply, let departures):
+                note(departures)
+                replies[key] = .some(reply)
+            }
         }
-        return nil
+        return restoration
     }
 
     private mutating func note(_ departures: Departures) {

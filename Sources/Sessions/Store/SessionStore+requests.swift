@@ -1,103 +1,90 @@
 import DequeModule
 import Kernels
 import Recurrent
+import Synchronization
 
 /// What an operation asks of the store: memory, and what the store has of its session.
 ///
 /// Memory is reserved before anything is read, so that what comes back has its place. Requests are served in the order
 /// in which they came; one that cannot have its memory yet keeps the later ones waiting, so each gets its turn.
+///
+/// Each request is for all that its operation needs, and who waits holds nothing; who has a grant goes on without
+/// waiting again until it has given that back. So the first in line waits only for grants that are sure to come
+/// back and for changes that are about to be written, and is refused at once where there are neither.
 extension SessionStore {
-    /// Something that an operation cannot go on without.
+    /// What an operation cannot go on without.
     struct Request {
-        enum Need {
-            /// So many bytes of memory.
-            case room(Int)
-            /// The session's state, and the memory for it.
-            case state
-            /// Something that the session has beside its state, and the memory for it.
-            case extra(StoredExtra)
-        }
-
-        let need: Need
+        let needs: Needs
         /// The session that the operation works on, if there is one yet.
-        let session: (id: String, serial: UInt64)?
+        let session: SessionKey?
         let then: @Sendable (Result<Grant, SessionError>) -> Void
-        /// Since when it has been the first in line, in nanoseconds on the store's clock.
-        var firstSince: Int64?
     }
-
-    /// Nanoseconds for which the first in line may wait where no session can leave the memory, and after which the store
-    /// looks again.
-    private static let (patience, interval) = (Int64(200_000_000), Duration.milliseconds(10))
 
     /// Serves as many of the requests as can have their memory at once.
     /// - Parameter isLast: those that cannot are refused.
     func serve(_ requests: [Request], isLast: Bool) {
         waiting += requests
+        // Before anything is tried: what comes back from now on is noticed.
+        hasWaiting.store(!waiting.isEmpty, ordering: .sequentiallyConsistent)
         var granted: [Granted] = []
         while let request = waiting.first {
             do throws(SessionError) {
-                let (record, bytes) = try demand(request)
-                guard try reserve(bytes, for: request) else { break }
-                granted.append(Granted(request: request, record: record, bytes: bytes))
+                let hasGrants = grants.load(ordering: .sequentiallyConsistent) > 0
+                if let found = try reserve(for: request, byForce: !hasGrants) {
+                    noteGrant(request.session)
+                    granted.append(found)
+                } else if !isLast, hasGrants || hasChanges {
+                    break
+                } else {
+                    let needed = try demand(request).bytes
+                    request.then(.failure(.storeFull(needed: needed, budget: table.budget)))
+                }
             } catch {
                 request.then(.failure(error))
             }
             waiting.removeFirst()
         }
         answer(granted)
-        guard !waiting.isEmpty else { return }
-        if isLast {
-            while let request = waiting.popFirst() { request.then(.failure(full(request))) }
-        } else {
-            let now = clock()
-            let since = waiting[0].firstSince ?? now
-            waiting[0].firstSince = since
-            if now - since >= Self.patience {
-                let request = waiting.removeFirst()
-                request.then(.failure(full(request)))
-            }
-        }
-        if !waiting.isEmpty { tryAgain(in: Self.interval) }
+        hasWaiting.store(!waiting.isEmpty, ordering: .sequentiallyConsistent)
+        // Sessions whose changes are not written yet cannot leave the memory.
+        if !waiting.isEmpty { hurry() }
     }
 
     /// The session that a request is about and the bytes that it needs.
     private func demand(_ request: Request) throws(SessionError) -> (record: SessionRecord?, bytes: Int) {
-        if case .room(let bytes) = request.need { return (nil, bytes) }
-        let (id, serial) = request.session!
-        let record = try table.record(id, serial: serial)
-        guard case .extra(let extra) = request.need else {
-            return (record, record.isInMemory ? 0 : record.stateBytes)
-        }
+        guard request.needs.state, let session = request.session else { return (nil, request.needs.room) }
+        let demand = try table.demand(of: request.needs, session)
+        var extras = 0
         do throws(StoreError) {
-            return (record, try file.bytes(of: extra, of: record))
+            for extra in request.needs.extras { extras += try file.bytes(of: extra, of: demand.record) }
         } catch {
             throw .store(error)
         }
+        // What was read gives its memory to what is made of it.
+        return (demand.record, demand.state + max(demand.room, extras))
     }
 
-    private func full(_ request: Request) -> SessionError {
-        .storeFull(needed: (try? demand(request).bytes) ?? 0, budget: table.budget)
-    }
-
-    /// Takes so many bytes of the memory for a request, for which sessions move to disk if they must: first those that
-    /// no operation works on. False while there is no room.
-    private func reserve(_ bytes: Int, for request: Request) throws(SessionError) -> Bool {
+    /// Takes what a request needs of the memory, for which sessions move to disk if they must: those that no operation
+    /// works on, and by force those that one works on, which then fetches them back. Nil while there is no room.
+    private func reserve(for request: Request, byForce: Bool) throws(SessionError) -> Granted? {
+        let (record, bytes) = try demand(request)
         guard bytes <= table.budget else { throw .storeFull(needed: bytes, budget: table.budget) }
         var failure: SessionError?
         if table.isCrowded(by: bytes) { failure = spill(.idle, toHave: bytes) }
-        if table.reserve(bytes) { return true }
-        if failure == nil || failure?.isFull == true {
+        if table.reserve(bytes) { return Granted(request: request, record: record, bytes: bytes) }
+        if byForce, failure == nil || failure?.isFull == true {
             failure = spill(.allBut(Set(request.session.map { [$0.serial] } ?? [])), toHave: bytes)
-            if table.reserve(bytes) { return true }
+            if table.reserve(bytes) { return Granted(request: request, record: record, bytes: bytes) }
         }
-        if let session = request.session, failure == nil || failure?.isFull == true {
+        if byForce, let session = request.session, failure == nil || failure?.isFull == true {
             failure = shed(session.id, session.serial)
-            while table.dropRecent(of: session), table.lacks(bytes) {}
-            if table.reserve(bytes) { return true }
+            while table.dropRecent(of: (session.id, session.serial)), table.lacks(bytes) {}
+            // It may no longer share its state with what it has left behind.
+            let (record, bytes) = try demand(request)
+            if table.reserve(bytes) { return Granted(request: request, record: record, bytes: bytes) }
         }
         if let failure, !failure.isFull { throw failure }
-        return false
+        return nil
     }
 
     // MARK: Answers
@@ -111,44 +98,55 @@ extension SessionStore {
     /// Reads what was asked for and passes it on.
     private func answer(_ granted: [Granted]) {
         guard !granted.isEmpty else { return }
-        func read() throws(StoreError) -> [Result<Grant.Content, StoreError>] {
-            var results: [Result<Grant.Content, StoreError>] = []
+        func read() throws(StoreError) -> [Result<[Grant.Content], StoreError>] {
+            var results: [Result<[Grant.Content], StoreError>] = []
             for item in granted {
-                let result = Result { () throws(StoreError) in try content(item) }
-                if case .success(.restoration) = result, item.record!.policy.durability == .none {
+                let result = Result { () throws(StoreError) in try contents(item) }
+                if case .success(let contents) = result, contents.contains(where: \.isRestoration),
+                    item.record!.policy.durability == .none
+                {
                     try file.setOut(item.record!.serial, true)
                 }
                 results.append(result)
             }
             return results
         }
-        let results: [Result<Grant.Content, StoreError>]
+        let results: [Result<[Grant.Content], StoreError>]
         do throws(StoreError) {
             // Before a session moves in memory the database must know that it may.
-            let isMarked = granted.contains { $0.request.isForState && $0.record!.policy.durability == .none }
+            let isMarked = granted.contains { $0.record.map { $0.policy.durability == .none } ?? false }
             results = isMarked ? try file.transaction(read) : try read()
         } catch {
             noteFailure(error)
             results = granted.map { _ in .failure(error) }
         }
         for (item, result) in zip(granted, results) {
-            if case .failure = result { table.release(reserved: item.bytes) }
-            item.request.then(result.map { Grant(bytes: item.bytes, content: $0) }.mapError { .store($0) })
+            switch result {
+            case .success(let contents):
+                item.request.then(
+                    .success(Grant(bytes: item.bytes, session: item.request.session, contents: contents)))
+            case .failure(let error):
+                table.release(reserved: item.bytes)
+                noteGivenBack(item.request.session)
+                item.request.then(.failure(.store(error)))
+            }
         }
     }
 
-    private func content(_ item: Granted) throws(StoreError) -> Grant.Content {
-        switch item.request.need {
-        case .room: return .nothing
-        case .state: return item.record!.isInMemory ? .nothing : .restoration(try restoration(of: item.record!))
-        case .extra(let extra):
-            let (record, departures) = (item.record!, table.departures(item.record!))
+    private func contents(_ item: Granted) throws(StoreError) -> [Grant.Content] {
+        guard let record = item.record else { return [] }
+        let departures = table.departures(record)
+        var contents: [Grant.Content] = []
+        for extra in item.request.needs.extras {
             switch extra {
-            case .checkpoints: return .checkpoints(try file.checkpoints(of: record), departures)
-            case .checkpoint(let name): return .checkpoint(name, try file.checkpoint(name, of: record), departures)
-            case .reply(let key): return .reply(key, try file.reply(key, of: record), departures)
+            case .checkpoints: contents.append(.checkpoints(try file.checkpoints(of: record), departures))
+            case .checkpoint(let name):
+                contents.append(.checkpoint(name, try file.checkpoint(name, of: record), departures))
+            case .reply(let key): contents.append(.reply(key, try file.reply(key, of: record), departures))
             }
         }
+        if !record.isInMemory { contents.append(.restoration(try restoration(of: record))) }
+        return contents
     }
 
     private func restoration(of record: SessionRecord) throws(StoreError) -> Restoration {
@@ -173,8 +171,8 @@ extension SessionStore {
     }
 }
 
-extension SessionStore.Request {
-    fileprivate var isForState: Bool { if case .state = need { true } else { false } }
+extension Grant.Content {
+    fileprivate var isRestoration: Bool { if case .restoration = self { true } else { false } }
 }
 
 extension SessionError {

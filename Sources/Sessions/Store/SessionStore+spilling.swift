@@ -17,12 +17,18 @@ extension SessionStore {
             if cold.dirty.isEmpty && cold.clean.isEmpty {
                 return .storeFull(needed: bytes, budget: table.budget)
             }
-            if let error = write(cold.dirty) { return .store(error) }
-            // What moves all the time may stay all the time.
+            let records = cold.dirty.map(\.record) + cold.clean
+            if let error = write(cold.dirty) {
+                if !isIdle { for record in records { table.stay(record) } }
+                return .store(error)
+            }
             var hasLeft = false
-            for record in cold.dirty.map(\.record) + cold.clean {
-                if !isIdle, !table.lacks(bytes) { break }
-                if table.leaveMemory(record, if: leaving, upTo: settled) { hasLeft = true }
+            for record in records {
+                if isIdle || table.lacks(bytes), table.leaveMemory(record, if: leaving, upTo: settled) {
+                    hasLeft = true
+                } else if !isIdle {
+                    table.stay(record)
+                }
             }
             guard hasLeft else { return .storeFull(needed: bytes, budget: table.budget) }
         }

@@ -1,4 +1,5 @@
 import DequeModule
+import Synchronization
 import Threading
 
 /// The tier behind the memory: sessions on disk, in the order in which they moved.
@@ -37,6 +38,8 @@ public final class SessionStore: @unchecked Sendable {
         var due: Int64?
         var isUrgent = false
         var mustSpill = false
+        /// Whether there may be room for those who wait.
+        var mustServe = false
         var isStopping = false
     }
 
@@ -75,6 +78,9 @@ public final class SessionStore: @unchecked Sendable {
     var retries: [StoreChange] = []
     /// Requests that wait until there is memory for them, in order.
     var waiting = Deque<Request>()
+    /// Grants that have not come back, and whether anybody waits for that.
+    let grants = Atomic<Int>(0)
+    let hasWaiting = Atomic<Bool>(false)
     var isFailing = false
 
     /// Opens the database in `folder`, which is made if it is not there.
@@ -178,11 +184,30 @@ public final class SessionStore: @unchecked Sendable {
 
     /// Asks for memory, or for something of a session that is on disk; `then` is called by the store's thread.
     func ask(
-        _ need: Request.Need, of session: (id: String, serial: UInt64)?,
+        _ needs: Needs, of session: SessionKey?,
         then: @escaping @Sendable (Result<Grant, SessionError>) -> Void
     ) {
-        request { $0.requests.append(Request(need: need, session: session, then: then)) }
+        request { $0.requests.append(Request(needs: needs, session: session, then: then)) }
     }
+
+    /// Counts a grant. The session that it is for does not leave the memory until it comes back.
+    func noteGrant(_ session: SessionKey?) {
+        if let session { table.pin(session, 1) }
+        grants.add(1, ordering: .sequentiallyConsistent)
+    }
+
+    /// A grant has come back, with its memory: there may be room for those who wait.
+    func noteGivenBack(_ session: SessionKey?) {
+        if let session { table.pin(session, -1) }
+        grants.subtract(1, ordering: .sequentiallyConsistent)
+        if hasWaiting.load(ordering: .sequentiallyConsistent) { request { $0.mustServe = true } }
+    }
+
+    /// Whether changes wait to be written.
+    var hasChanges: Bool { lock.withLock { !queue.changes.isEmpty } }
+
+    /// Has what waits to be written, written at once.
+    func hurry() { lock.withLock { if !queue.changes.isEmpty { queue.isUrgent = true } } }
 
     /// Has the coldest sessions moved to disk if there is little room left.
     func spill() {
@@ -210,7 +235,9 @@ public final class SessionStore: @unchecked Sendable {
         lock.withLock {
             while true {
                 let isDue = queue.due.map { clock() >= $0 } ?? false
-                if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || !queue.requests.isEmpty {
+                if queue.isUrgent || isDue || queue.isStopping || queue.mustSpill || queue.mustServe
+                    || !queue.requests.isEmpty
+                {
                     if queue.isStopping, queue.changes.isEmpty, queue.requests.isEmpty, waiting.isEmpty {
                         return nil
                     }

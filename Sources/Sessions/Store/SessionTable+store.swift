@@ -61,28 +61,41 @@ extension SessionTable {
     }
 
     /// Asks the store for what an operation on a session, or one that makes a session, cannot go on without. `then` is
-    /// called by the store's thread.
-    /// - Parameter error: `onDisk`, `extraOnDisk` or `makingRoom`, by which the operation was refused.
+    /// called by the store's thread. The operation has no grant: see `giveBack`.
     public func ask(
-        for error: SessionError, _ id: String?, serial: UInt64?,
+        for needs: Needs, _ id: String?, serial: UInt64?,
         then: @escaping @Sendable (Result<Grant, SessionError>) -> Void
     ) {
-        let need: SessionStore.Request.Need
-        switch error {
-        case .makingRoom(let bytes): need = .room(bytes)
-        case .extraOnDisk(let extra): need = .extra(extra)
-        default: need = .state
-        }
         do throws(SessionError) {
-            var session: (id: String, serial: UInt64)?
-            if let id, let serial { session = (id, serial) }
-            if session == nil, let id {
-                if case .room = need {} else { session = (id, try record(id).serial) }
+            var session: SessionKey?
+            if let id, let serial {
+                session = SessionKey(id: id, serial: serial)
+            } else if let id, needs.state {
+                session = SessionKey(id: id, serial: try record(id).serial)
             }
-            store!.ask(need, of: session, then: then)
+            store!.ask(needs, of: session, then: then)
         } catch {
             then(.failure(error))
         }
+    }
+
+    /// The session as it stands, the bytes that it takes to have its state in the memory, and those that are needed
+    /// beside that.
+    func demand(
+        of needs: Needs, _ session: SessionKey
+    ) throws(SessionError) -> (record: SessionRecord, state: Int, room: Int) {
+        try with(session.id, session.serial) { (shard, index) throws(SessionError) in
+            let entry = shard[index]
+            return (
+                entry.record, entry.slot < 0 ? entry.slab.slotBytes : 0,
+                needs.move.map { Self.roomToMove(entry, keeping: $0) } ?? needs.room
+            )
+        }
+    }
+
+    /// Keeps the session from leaving the memory, or lets it, by one more or less of those who want that.
+    func pin(_ session: SessionKey, _ change: Int) {
+        try? with(session.id, session.serial) { (shard, index) throws(SessionError) in shard[index].pins += change }
     }
 
     /// How often the session has left the memory.
@@ -97,9 +110,11 @@ extension SessionTable {
 
     /// Puts a session whose inputs have all been absorbed into the memory, under `additions` and its shard's lock. A
     /// session that is there already, or has changed meanwhile, stays as it is.
-    func place(_ restoration: Restoration, _ shard: SessionShard, _ index: Int) {
+    /// - Returns: bytes of memory that it has taken.
+    @discardableResult
+    func place(_ restoration: Restoration, _ shard: SessionShard, _ index: Int) -> Int {
         precondition(restoration.inputs.isEmpty, "\(restoration.inputs.count) inputs to be absorbed")
-        guard shard[index].slot < 0, fits(restoration, shard[index]) else { return }
+        guard shard[index].slot < 0, fits(restoration, shard[index]) else { return 0 }
         let slab = shard[index].slab
         let slot = slab.take()
         accounts.charge(slab.slotBytes)
@@ -108,6 +123,7 @@ extension SessionTable {
         shard[index].storedVersion = restoration.storedVersion
         store?.setPending(restoration.record.serial, nil)
         if isCrowded(by: 0) { store?.spill() }
+        return slab.slotBytes
     }
 
     /// Takes what the session has beside its state out of the memory, if it stands as the store has it.
@@ -164,19 +180,24 @@ extension SessionTable {
     enum Leaving {
         /// Sessions that nobody is at work on.
         case idle
-        /// All but those of these serials. What is at work on one fetches it back before it goes on.
+        /// All but those of these serials, and those that something was granted for. What is at work on one fetches it
+        /// back before it goes on.
         case allBut(Set<UInt64>)
 
+        var isForced: Bool { if case .allBut = self { true } else { false } }
+
         func includes(_ entry: SessionShard.Entry) -> Bool {
+            guard entry.pins == 0 else { return false }
             switch self {
-            case .idle: entry.holds == 0
-            case .allBut(let serials): !serials.contains(entry.record.serial)
+            case .idle: return entry.holds == 0
+            case .allBut(let serials): return !serials.contains(entry.record.serial)
             }
         }
     }
 
     /// The sessions used least recently, of those that may leave: those that the store has not as they stand, with
-    /// their states, and those that it has.
+    /// their states, and those that it has. Those that are forced to leave do not move until they have left or `stay`:
+    /// what moves all the time would otherwise stay all the time.
     func coldest(
         _ limit: Int, of leaving: Leaving, upTo commit: UInt64
     ) -> (dirty: [StoredSession], clean: [SessionRecord]) {
@@ -195,6 +216,7 @@ extension SessionTable {
             try? with(item.id, item.serial) { (shard, index) throws(SessionError) in
                 let entry = shard[index]
                 guard entry.slot >= 0, leaving.includes(entry), entry.lastCommit <= commit else { return }
+                if leaving.isForced { shard[index].isLeaving = true }
                 // What moves without the store's knowing is marked so there, and must be written to be unmarked.
                 if entry.storedVersion == entry.record.version, entry.record.policy.durability != .none {
                     clean.append(entry.record)
@@ -204,6 +226,11 @@ extension SessionTable {
             }
         }
         return (dirty, clean)
+    }
+
+    /// Lets a session that was to leave the memory move again.
+    func stay(_ record: SessionRecord) {
+        try? with(record.id, record.serial) { (shard, index) throws(SessionError) in shard[index].isLeaving = false }
     }
 
     /// Takes a session out of the memory if it stands as the store has it, with all that was queued of it among the
