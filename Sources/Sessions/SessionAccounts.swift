@@ -13,6 +13,8 @@ final class SessionAccounts: @unchecked Sendable {
     let steady: @Sendable () -> Double
     /// The tier behind the memory; nil where there is none.
     let store: SessionStore?
+    /// The clock that stored times are on. Set once, before there is a session.
+    var storeClock = StoreClock(offset: 0, shift: 0)
     /// More than any machine has, and little enough that sums of such numbers are numbers.
     private static let largestBudget = 1 << 60
     private let used = Atomic<Int>(0)

@@ -11,7 +11,7 @@ public struct SessionRecord: Sendable, Equatable {
     public internal(set) var step: Int
     public let stateBytes: Int
     /// Seconds since 1970, UTC.
-    public let createdAt: Double
+    public internal(set) var createdAt: Double
     public internal(set) var lastUsedAt: Double
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64

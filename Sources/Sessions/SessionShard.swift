@@ -277,15 +277,21 @@ extension SessionShard.Entry {
             version: record.version, isAwaited: isAwaited ?? (record.policy.durability == .sync), kind: kind)
     }
 
-    /// The session with a copy of its state, and of what it has beside it if that is wanted.
-    func stored(withExtras: Bool) -> StoredSession {
+    /// The session with a copy of its state, and of what it has beside it if that is wanted; its times are on the
+    /// store's clock.
+    func stored(withExtras: Bool, on clock: StoreClock) -> StoredSession {
         var stored = StoredSession(record: record, state: slab.bytes(slot))
+        stored.record.createdAt = clock.time(record.createdAt, steady: born)
+        stored.record.lastUsedAt = lastUse(on: clock)
         if withExtras {
             let checkpoints = (extras?.checkpoints ?? []).map(stored(_:))
             stored.extras = StoredSession.Extras(checkpoints: checkpoints, replies: extras?.replies ?? [])
         }
         return stored
     }
+
+    /// Its last use, on the store's clock.
+    func lastUse(on clock: StoreClock) -> Double { clock.time(record.lastUsedAt, steady: restsSince) }
 
     func stored(_ checkpoint: Checkpoint) -> StoredCheckpoint {
         StoredCheckpoint(

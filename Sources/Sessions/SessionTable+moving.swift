@@ -62,9 +62,11 @@ extension SessionTable {
         guard accounts.store != nil, before.policy.durability != .none else { return shard[index].record }
         let entry = shard[index]
         if let absorbed, JournalRecord.bytes(absorbed) <= entry.slab.slotBytes {
-            queue(shard, index, entry.change(.moved(absorbed, reply, time: entry.record.lastUsedAt), from: before))
+            let time = entry.lastUse(on: accounts.storeClock)
+            queue(shard, index, entry.change(.moved(absorbed, reply, time: time), from: before))
         } else {
-            queue(shard, index, entry.change(.whole(entry.stored(withExtras: reply != nil)), from: before))
+            let stored = entry.stored(withExtras: reply != nil, on: accounts.storeClock)
+            queue(shard, index, entry.change(.whole(stored), from: before))
         }
         return shard[index].record
     }

@@ -313,11 +313,14 @@ public final class SessionTable: @unchecked Sendable {
             record.version = latestVersion.add(1, ordering: .relaxed).newValue
             records.append(record)
             guard isDurable else { continue }
+            var stored = record
+            stored.createdAt = accounts.storeClock.time(now, steady: accounts.steady())
+            stored.lastUsedAt = stored.createdAt
             changes.append(
                 StoreChange(
                     id: id, serial: record.serial, previous: 0, previousStep: 0, version: record.version,
                     isAwaited: policy.durability == .sync,
-                    kind: .whole(StoredSession(record: record, state: state, extras: extras))))
+                    kind: .whole(StoredSession(record: stored, state: state, extras: extras))))
         }
         // Nobody finds one before the store knows of it: what is done to it then comes behind.
         withLocks(of: Set((ids + (parent.map { [$0.id] } ?? [])).map(shardIndex)).sorted()[...]) {

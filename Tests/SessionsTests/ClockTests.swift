@@ -14,6 +14,7 @@ struct ClockTests {
         var steady: Double { times.withLock { $0.steady } }
         func pass(_ seconds: Double) { times.withLock { $0 = ($0.wall + seconds, $0.steady + seconds) } }
         func set(by seconds: Double) { times.withLock { $0.wall += seconds } }
+        func restart() { times.withLock { $0.steady = 3 } }
     }
 
     private let matrix = Matrix(rows: 1, columns: 4)
@@ -94,6 +95,183 @@ struct ClockTests {
         clocks.pass(1.5)
         #expect(throws: SessionError.gone(id: "first", reason: .expired, lastStep: 1)) { try table.record("first") }
         #expect(table.count == 1)
+    }
+
+    /// What the processes of one machine have in common.
+    private struct Machine {
+        let clocks = Clocks()
+        let folder = TemporaryFolder()
+        let notices = Notices()
+        var boot = "first"
+
+        final class Notices: Sendable {
+            private let texts = Mutex<[String]>([])
+            func add(_ text: String) { texts.withLock { $0.append(text) } }
+            func take() -> [String] {
+                texts.withLock { texts in
+                    defer { texts.removeAll() }
+                    return texts
+                }
+            }
+        }
+
+        func open() throws -> SessionTable {
+            var options = SessionStore.Options()
+            options.boot = boot
+            options.notice = { [notices] in notices.add($0) }
+            let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options, clock: { 0 })
+            return try SessionTable(
+                budget: 1 << 20, store: store, clock: { [clocks] in clocks.wall }, steady: { [clocks] in clocks.steady })
+        }
+
+        /// The machine is started anew.
+        mutating func boot(_ name: String) {
+            boot = name
+            clocks.restart()
+        }
+    }
+
+    /// Makes a session that the disk has when this returns.
+    private func makeDurable(_ table: SessionTable, _ id: String) async throws {
+        let policy = SessionPolicy(idle: 60, durability: .sync)
+        let made = try table.create(id: id, model: "m", from: matrix, row: 0, step: 1, policy: policy)
+        try await table.store!.durable(made.commit)
+    }
+
+    @Test(
+        "a clock that is set while sessions are kept ends none at the next start, and the log says so",
+        arguments: [7200.0, -7200, 1.7e9, 3e7], [true, false])
+    func setWhileAlive(jump: Double, isNewBoot: Bool) async throws {
+        var machine = Machine()
+        var table = try machine.open()
+        try await makeDurable(table, "before")
+        machine.clocks.pass(1)
+        machine.clocks.set(by: jump)
+        try await makeDurable(table, "after")
+        let told = machine.notices.take()
+        #expect(told.count == 1 && told[0].contains(jump > 0 ? "ahead" : "back"), "\(told)")
+        // A whole state and a move that were written after the jump are on the same clock as what was written before.
+        for step in 2...3 {
+            let record = try table.record("before")
+            _ = try table.save("before", serial: record.serial, from: matrix, row: 0, step: step)
+        }
+        machine.clocks.pass(10)
+        for round in 1...3 {
+            stop(table)
+            if isNewBoot { machine.boot("boot \(round)") }
+            machine.clocks.pass(5)
+            table = try machine.open()
+            #expect(table.count == 2)
+            let now = machine.clocks.wall
+            for id in ["before", "after"] { #expect(try abs(now - table.record(id).lastUsedAt - Double(10 + 5 * round)) < 1) }
+        }
+        #expect(machine.notices.take() == [])
+        machine.clocks.pass(34)
+        #expect(table.count == 2)
+        machine.clocks.pass(2)
+        #expect(table.count == 0)
+        stop(table)
+    }
+
+    @Test("a clock that is set ahead and back again while sessions are kept leaves all as it was") func aheadAndBack()
+        async throws
+    {
+        var machine = Machine()
+        var table = try machine.open()
+        try await makeDurable(table, "a")
+        machine.clocks.set(by: 31_536_000)
+        try await makeDurable(table, "b")
+        machine.clocks.set(by: -31_536_000)
+        try await makeDurable(table, "c")
+        #expect(machine.notices.take().count == 2)
+        stop(table)
+        machine.boot("second")
+        machine.clocks.pass(30)
+        table = try machine.open()
+        #expect(table.count == 3 && machine.notices.take() == [])
+        machine.clocks.pass(31)
+        #expect(table.count == 0)
+        stop(table)
+    }
+
+    @Test(
+        "what the steady clock of the same start of the machine says counts, whatever the wall clock was set to",
+        arguments: [82_800.0, -82_800, 1e8, -1e8])
+    func sameBoot(jump: Double) async throws {
+        let machine = Machine()
+        var table = try machine.open()
+        try await makeDurable(table, "a")
+        stop(table)
+        machine.clocks.set(by: jump)
+        machine.clocks.pass(20)
+        table = try machine.open()
+        #expect(table.count == 1)
+        #expect(machine.notices.take().count == 1)
+        machine.clocks.pass(39)
+        #expect(table.count == 1)
+        machine.clocks.pass(2)
+        #expect(table.count == 0)
+        stop(table)
+    }
+
+    @Test("two days without a server count where the machine ran on, and not where the clock alone says so")
+    func longRest() async throws {
+        for isNewBoot in [false, true] {
+            var machine = Machine()
+            var table = try machine.open()
+            try await makeDurable(table, "a")
+            stop(table)
+            if isNewBoot { machine.boot("second") }
+            machine.clocks.pass(2 * 86_400)
+            table = try machine.open()
+            #expect(table.count == (isNewBoot ? 1 : 0))
+            stop(table)
+        }
+    }
+
+    @Test("times of sessions come back as they were where no clock was set") func exact() async throws {
+        let machine = Machine()
+        var table = try machine.open()
+        machine.clocks.pass(0.123_456_7)
+        try await makeDurable(table, "a")
+        let before = try table.record("a")
+        stop(table)
+        machine.clocks.pass(3.3)
+        table = try machine.open()
+        let after = try table.record("a")
+        #expect(after.createdAt == before.createdAt && after.lastUsedAt == before.lastUsedAt)
+        stop(table)
+    }
+
+    @Test("a damaged row of the clock gives sessions their idle times anew, and the log says so") func damaged() async throws {
+        var machine = Machine()
+        var table = try machine.open()
+        try await makeDurable(table, "a")
+        stop(table)
+        let database = try Database(path: machine.folder.path + "/sessions.sqlite")
+        try database.execute("UPDATE clock SET shift = 5000")
+        database.close()
+        machine.boot("second")
+        table = try machine.open()
+        #expect(table.count == 1 && machine.notices.take().count == 1)
+        stop(table)
+    }
+
+    @Test("a database of the format before is taken over") func formatBefore() async throws {
+        var machine = Machine()
+        var table = try machine.open()
+        try await makeDurable(table, "a")
+        stop(table)
+        let database = try Database(path: machine.folder.path + "/sessions.sqlite")
+        try database.execute("DROP TABLE clock; PRAGMA user_version = 2;")
+        database.close()
+        machine.boot("second")
+        for _ in 0..<2 {
+            table = try machine.open()
+            #expect(try table.record("a").step == 1)
+            stop(table)
+        }
+        #expect(machine.notices.take() == [])
     }
 }
 

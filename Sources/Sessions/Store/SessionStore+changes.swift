@@ -8,6 +8,7 @@ extension SessionStore {
     private static let coverLimit = 64
 
     func write(_ work: Queue) {
+        noteClock()
         writeChanges(work.changes)
         serve(work.requests, isLast: work.isStopping)
         if work.mustSpill { _ = spill(.idle, toHave: 0) }

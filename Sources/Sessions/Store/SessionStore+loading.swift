@@ -49,12 +49,9 @@ extension SessionStore {
             }
         }
         if !misfits.isEmpty { options.notice(Self.notice(of: misfits)) }
-        let time = TimeAtStart(table.accounts.clock(), lastUse: found.map(\.record.lastUsedAt).max())
-        if let notice = time.notice { options.notice(notice) }
+        try startClock(lastUse: found.map(\.record.lastUsedAt).max())
         for (record, storedVersion) in found {
-            table.adopt(
-                record, storedVersion: storedVersion, hasStoredExtras: withExtras.contains(record.serial),
-                at: time.seconds)
+            table.adopt(record, storedVersion: storedVersion, hasStoredExtras: withExtras.contains(record.serial))
         }
         for (row, bytes, serials) in rows {
             journal.note(row: row, bytes: bytes)

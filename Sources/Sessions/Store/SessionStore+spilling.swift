@@ -81,6 +81,7 @@ extension SessionStore {
 
     /// Writes what only the memory has, at the end.
     func saveAll() {
+        noteClock()
         // What is to be tried again, and what leaving sessions and the last operations have queued.
         writeChanges([])
         while let rest = takeRest() { writeChanges(rest) }

@@ -23,6 +23,8 @@ public final class SessionStore: @unchecked Sendable {
         public var limit: Int?
         /// The system that SQLite sees; nil for the real one. For tests.
         public var vfs: String?
+        /// What names this start of the machine, whose steady clock the table has; empty where that is not known.
+        public var boot = ""
         /// Called when the disk begins to fail, and with nil when it takes things again.
         public var report: @Sendable (StoreError?) -> Void = { _ in }
         /// Called with what an operator should know of the database.
@@ -82,6 +84,8 @@ public final class SessionStore: @unchecked Sendable {
     let grants = Atomic<Int>(0)
     let hasWaiting = Atomic<Bool>(false)
     var isFailing = false
+    /// The clock as the database has it.
+    var storedClock = StoredClock()
 
     /// Opens the database in `folder`, which is made if it is not there.
     /// - Parameters:

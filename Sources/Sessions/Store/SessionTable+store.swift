@@ -31,10 +31,15 @@ extension SessionTable {
     }
 
     /// Takes in a session that is on disk, at the start.
-    /// - Parameter time: seconds since 1970 that count as now for its age.
-    func adopt(_ record: SessionRecord, storedVersion: UInt64, hasStoredExtras: Bool, at time: Double) {
+    /// - Parameter stored: its times are on the store's clock.
+    func adopt(_ stored: SessionRecord, storedVersion: UInt64, hasStoredExtras: Bool) {
+        var record = stored
         neverAgain(serial: record.serial, version: record.version)
+        let (clock, now) = (accounts.storeClock, accounts.steady())
+        let time = now + clock.offset
         let rest = (use: max(0, time - record.lastUsedAt), creation: max(0, time - record.createdAt))
+        record.createdAt += Double(clock.shift)
+        record.lastUsedAt += Double(clock.shift)
         additions.withLock {
             let slab = slab(record.model, record.stateBytes)
             let shard = shard(record.id)
@@ -146,7 +151,7 @@ extension SessionTable {
     func snapshot(_ id: String, _ serial: UInt64, upTo commit: UInt64) -> StoredSession? {
         let found: StoredSession?? = try? with(id, serial) { (shard, index) throws(SessionError) in
             guard shard[index].slot >= 0, shard[index].lastCommit <= commit else { return nil }
-            return shard[index].stored(withExtras: true)
+            return shard[index].stored(withExtras: true, on: accounts.storeClock)
         }
         return found ?? nil
     }
@@ -221,7 +226,7 @@ extension SessionTable {
                 if entry.storedVersion == entry.record.version, entry.record.policy.durability != .none {
                     clean.append(entry.record)
                 } else {
-                    dirty.append(entry.stored(withExtras: true))
+                    dirty.append(entry.stored(withExtras: true, on: accounts.storeClock))
                 }
             }
         }
@@ -260,7 +265,7 @@ extension SessionTable {
                     guard let entry, entry.slot >= 0 else { continue }
                     let isJournaled = entry.record.policy.durability != .none
                     if !isJournaled || store?.behind[entry.record.serial] != nil {
-                        chunkOfSessions.append(entry.stored(withExtras: true))
+                        chunkOfSessions.append(entry.stored(withExtras: true, on: accounts.storeClock))
                     }
                     if chunkOfSessions.count == chunk {
                         body(chunkOfSessions)

@@ -8,7 +8,7 @@ import Recurrent
 /// not be taken for a session: see `StoreFile+sessions.swift` and `StoreFile+extras.swift`.
 final class StoreFile {
     private static let applicationID = 0x5363_616E
-    private static let schemaVersion = 2
+    private static let schemaVersion = 3
 
     let database: Database
     /// By model id.
@@ -48,6 +48,8 @@ final class StoreFile {
             try database.execute(Self.schema)
         } else if id != Self.applicationID {
             throw .foreign(what: "it has a database of another program")
+        } else if try database.int("PRAGMA user_version") == 2 {
+            try database.execute(Self.changesSince2)
         }
         let version = try database.int("PRAGMA user_version")
         guard version == Self.schemaVersion else {
@@ -78,7 +80,18 @@ final class StoreFile {
         CREATE TABLE replies (
             number INTEGER PRIMARY KEY, serial INTEGER NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL,
             digest BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (serial, key));
+        """ + clockTable
+
+    /// One row: see `StoredClock`.
+    private static let clockTable = """
+
+        CREATE TABLE clock (
+            id INTEGER PRIMARY KEY, shift INTEGER NOT NULL, boot TEXT NOT NULL, offset REAL NOT NULL,
+            digest BLOB NOT NULL);
         """
+
+    /// What makes a database of format 2 one of format 3.
+    private static let changesSince2 = "PRAGMA user_version = \(schemaVersion);" + clockTable
 
     /// Does all of `body` or nothing, and has it on the disk when it returns.
     func transaction<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
@@ -99,6 +112,32 @@ final class StoreFile {
     private func requireFile() throws(StoreError) {
         guard let identity, FileIdentity(path) != identity else { return }
         throw .failed(what: "\(path) was removed or replaced while the server was using it")
+    }
+
+    // MARK: The clock
+
+    func write(_ clock: StoredClock) throws(StoreError) {
+        try database.run(
+            "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", .int(clock.shift), .text(clock.boot),
+            .real(clock.offset), .bytes(Self.digest(of: clock)))
+    }
+
+    /// The clock that the database's times are on; nil where the row of it is damaged.
+    func clock() throws(StoreError) -> StoredClock? {
+        var found: StoredClock? = StoredClock()
+        try database.statement("SELECT shift, boot, offset, digest FROM clock").rows([]) { (row) throws(StoreError) in
+            let clock = StoredClock(shift: row.int(0), boot: row.text(1), offset: row.real(2))
+            found = row.bytes(3) == Self.digest(of: clock) ? clock : nil
+        }
+        return found
+    }
+
+    private static func digest(of clock: StoredClock) -> [UInt8] {
+        var digest = RowDigest()
+        digest.add(clock.shift)
+        digest.add(clock.boot)
+        digest.add(clock.offset)
+        return digest.bytes()
     }
 
     // MARK: The journal

@@ -1,5 +1,6 @@
 import API
 import EventLoop
+import FoundationEssentials
 import Inference
 import Logging
 import Recurrent
@@ -56,6 +57,7 @@ final class Back {
                 }
             }
             options.notice = { [log] in log.warning("\($0)") }
+            options.boot = bootName()
             let store = try SessionStore(
                 folder: folder, identities: ModelLoader.identities(models), options: options,
                 clock: { MonotonicInstant.now.nanoseconds })
@@ -76,6 +78,12 @@ final class Back {
         service.sessions.store?.stop()
         return count
     }
+}
+
+/// What names this start of the machine; empty where the system does not tell.
+private func bootName() -> String {
+    guard let bytes = FileManager.default.contents(atPath: "/proc/sys/kernel/random/boot_id") else { return "" }
+    return String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
 }
 
 /// Seconds that only pass, whatever the wall clock is set to.
