@@ -138,6 +138,6 @@ struct StateFolderTests {
             try client.request("DELETE", "/v1/sessions/second").expectProblem(410, "session-gone")
             try client.get("/v1/sessions/second").expectProblem(410, "session-gone")
         }
-        #expect(server.errorText.contains("was removed or replaced"))
+        #expect(server.errorText.contains("was removed, replaced or cut short"))
     }
 }

@@ -110,7 +110,8 @@ struct DamageTests {
         if replaced { try Data().write(to: URL(fileURLWithPath: path)) }
         let second = try table.create(id: "b", model: "m", from: matrix, row: 0, step: 0, policy: policy)
         await #expect(
-            throws: StoreError.failed(what: "\(path) was removed or replaced while the server was using it")
+            throws: StoreError.failed(
+                what: "\(path) was removed, replaced or cut short while the server was using it")
         ) { try await table.store!.durable(second.commit) }
         #expect(throws: SessionError.unknown(id: "b")) { try table.record("b") }
         stop(table)
@@ -132,6 +133,43 @@ struct DamageTests {
                 policy: .init(durability: .async))
             stop(table)
         }
+    }
+
+    private enum Loss: CaseIterable { case removed, replaced, cut, emptied }
+
+    @Test(
+        "a log of the database that is removed, replaced or cut short takes no more moves",
+        arguments: Loss.allCases, ["-wal", ""])
+    private func log(loss: Loss, suffix: String) async throws {
+        let folder = TemporaryFolder()
+        let table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 4)
+        let policy = SessionPolicy(durability: .sync)
+        let first = try table.create(id: "a", model: "m", from: matrix, row: 0, step: 0, policy: policy)
+        try await table.store!.durable(first.commit)
+        let path = folder.path + "/sessions.sqlite" + suffix
+        switch loss {
+        case .removed: try FileManager.default.removeItem(atPath: path)
+        case .replaced:
+            let copy = try Data(contentsOf: URL(fileURLWithPath: path))
+            try FileManager.default.removeItem(atPath: path)
+            try (copy + copy).write(to: URL(fileURLWithPath: path))
+        case .cut, .emptied:
+            let handle = try #require(FileHandle(forWritingAtPath: path))
+            let bytes = try handle.seekToEnd()
+            try handle.truncate(atOffset: loss == .cut ? bytes - 1 : 0)
+            try handle.close()
+        }
+        let expected = StoreError.failed(
+            what: "\(path) was removed, replaced or cut short while the server was using it")
+        let moved = try table.save("a", serial: first.serial, from: matrix, row: 0, step: 1)
+        await #expect(throws: expected) { try await table.store!.durable(moved.commit) }
+        #expect(try table.record("a").step == 0)
+        for id in ["b", "c"] {
+            let made = try table.create(id: id, model: "m", from: matrix, row: 0, step: 0, policy: policy)
+            await #expect(throws: expected) { try await table.store!.durable(made.commit) }
+        }
+        stop(table)
     }
 }
 

@@ -153,7 +153,7 @@ extension SessionStore {
         let stored = try file.read(record)
         var (version, step) = (stored.version, stored.step)
         var inputs: [Absorbed] = []
-        for move in pendingMoves(record.serial) where move.previous == version {
+        for move in pendingMoves(record.serial) where move.previous == version && version != record.version {
             for part in move.parts { Self.add(part, to: &inputs) }
             (version, step) = (move.version, step + move.steps)
         }

@@ -14,15 +14,16 @@ final class StoreFile {
     /// By model id.
     let identities: Identities
     private let path: String
-    /// The file that was opened, by which its removal is noticed; nil where the file is not the system's own.
-    private var identity: FileIdentity?
+    /// The files as the last transaction left them; none where they are not the system's own.
+    private var files: [FileMark] = []
+    private let isSystems: Bool
 
     /// Opens the database in a folder, which is made if it is not there, as its only user.
     /// - Parameters:
     ///   - identities: of the models that are served, by id.
     ///   - limit: bytes that the database may have; nil for what the disk has.
     init(path: String, identities: Identities, limit: Int?, vfs: String?) throws(StoreError) {
-        (self.path, self.identities) = (path, identities)
+        (self.path, self.identities, isSystems) = (path, identities, vfs == nil)
         database = try Database(path: path, vfs: vfs)
         do throws(StoreError) {
             try open(limit)
@@ -30,7 +31,7 @@ final class StoreFile {
             database.close()
             throw error
         }
-        identity = vfs == nil ? FileIdentity(path) : nil
+        if isSystems { files = ["", "-wal"].compactMap { FileMark(path + $0) } }
     }
 
     func close() { database.close() }
@@ -95,11 +96,13 @@ final class StoreFile {
 
     /// Does all of `body` or nothing, and has it on the disk when it returns.
     func transaction<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
-        try requireFile()
+        try requireFiles()
         try database.execute("BEGIN IMMEDIATE")
         do throws(StoreError) {
             let result = try body()
             try database.execute("COMMIT")
+            // Before anybody relies on it.
+            try requireFiles()
             return result
         } catch {
             // Some errors have ended it already.
@@ -108,10 +111,16 @@ final class StoreFile {
         }
     }
 
-    /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that.
-    private func requireFile() throws(StoreError) {
-        guard let identity, FileIdentity(path) != identity else { return }
-        throw .failed(what: "\(path) was removed or replaced while the server was using it")
+    /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that. Nor would
+    /// it of what is behind a gap: neither the database nor its log ever becomes shorter while it is open.
+    private func requireFiles() throws(StoreError) {
+        for index in files.indices {
+            guard let now = files[index].now else {
+                let what = "\(files[index].path) was removed, replaced or cut short while the server was using it"
+                throw .failed(what: what)
+            }
+            files[index] = now
+        }
     }
 
     // MARK: The clock
@@ -181,17 +190,4 @@ enum StoredNumber {
 
     /// A counter from the database; nil for what cannot be one.
     static func counter(_ number: Int) -> UInt64? { (1...largest).contains(number) ? UInt64(number) : nil }
-}
-
-/// Which file a path leads to: another one of the same name has another identity.
-private struct FileIdentity: Equatable {
-    private let device: UInt64
-    private let inode: UInt64
-
-    /// nil where the path leads to no file.
-    init?(_ path: String) {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return nil }
-        (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
-    }
 }
