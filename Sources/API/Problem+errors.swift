@@ -76,7 +76,7 @@ extension Problem {
         case .gone(let id, let reason, let lastStep):
             let what =
                 switch reason {
-                case .damaged: "cannot be used: its row in the database is damaged"
+                case .damaged: "cannot be used: what the disk has of it is damaged"
                 case .lost: "was lost when the server ended without order; on disk it stood at step \(lastStep)"
                 case .deleted, .evicted, .expired: "was \(reason.rawValue) at step \(lastStep)"
                 }
@@ -104,6 +104,10 @@ extension Problem {
                 }
             let known = steps.isEmpty ? "none" : "states of steps " + steps.map(String.init).joined(separator: ", ")
             self = Problem(.notFound, "checkpoint-not-found", "The session keeps no \(what); it keeps \(known).")
+        case .checkpointDamaged(let name):
+            self = Problem(
+                .gone, "checkpoint-damaged",
+                "Checkpoint \"\(name)\" cannot be used: what the disk has of it is damaged. The session has not moved.")
         case .store(.full):
             self = Problem(
                 .insufficientStorage, "state-dir-full",
@@ -117,10 +121,11 @@ extension Problem {
                 .serviceUnavailable, "state-dir-behind",
                 "The disk is behind: more than \(limit) bytes of sessions wait to be written. Nothing has moved."
             ).with("limit", limit).retryable(after: 1)
-        case .store(let error):
+        case .store:
+            // What the system says of it names paths, and is in the log.
             self = Problem(
                 .serviceUnavailable, "state-dir-failed",
-                "Sessions on disk cannot be used, \(error); the session stands where it is there.")
+                "Sessions on disk cannot be used; the session stands where it is there.")
         case .onDisk, .extraOnDisk, .makingRoom:
             self = Problem(.serviceUnavailable, "state-dir-busy", "Sessions are being moved to or from the disk.")
         case .replyTooLarge(let limit):

@@ -250,6 +250,7 @@ final class Engine {
             } else {
                 goOn(operation)
             }
+        case .failure(.gone(_, .damaged, lastStep: _)) where operation.work.needsNoState: goOn(operation)
         case .failure(let error): lane.end(operation, .failure(.session(error)))
         }
     }

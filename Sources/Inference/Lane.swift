@@ -278,7 +278,15 @@ final class Lane {
                 } else {
                     workspace.reset(slot)
                 }
-            case .session(let id): try load(operation, id)
+            case .session(let id):
+                if operation.work.needsNoState,
+                    let record = sessions.damaged(id, serial: operation.work.serial, model: served.id)
+                {
+                    workspace.reset(slot)
+                    (operation.session, operation.step) = (record, record.step)
+                } else {
+                    try load(operation, id)
+                }
             case .put(let id):
                 if !operation.work.replaces, (try? sessions.record(id)) != nil { try load(operation, id) }
             }

@@ -114,6 +114,14 @@ public struct Work: Sendable {
         (self.model, self.target, self.input) = (model, target, input)
     }
 
+    /// Whether a session whose state is damaged will do: it is given another, or tells which there are.
+    var needsNoState: Bool {
+        switch action {
+        case .rewind, .listCheckpoints: true
+        default: false
+        }
+    }
+
     /// What it says of its outputs, without what it absorbs.
     public var withoutInput: Work {
         var work = self

@@ -14,6 +14,8 @@ public enum SessionError: Error, Equatable {
     case checkpointExists(name: String)
     /// It has no such state any more, or never had; `steps` are those that it has, in order.
     case noCheckpoint(RewindTarget, steps: [Int])
+    /// The state of its checkpoint of that name has changed on the disk.
+    case checkpointDamaged(name: String)
     /// It has `limit` named checkpoints.
     case tooManyCheckpoints(limit: Int)
     /// The reply is too large to be kept for the request to come again.
@@ -32,7 +34,7 @@ public enum SessionError: Error, Equatable {
         case deleted, evicted, expired
         /// It was in memory only when the server ended.
         case lost
-        /// The database's row of it has changed on the disk.
+        /// What the database has of it has changed on the disk.
         case damaged
     }
 }

@@ -22,6 +22,8 @@ public struct SessionRecord: Sendable, Equatable {
     public internal(set) var commit: UInt64 = 0
     /// Whether its state is in memory, not only on disk.
     public internal(set) var isInMemory = true
+    /// Whether its state on disk has turned out damaged: it can be rewound to a state that it keeps, or to step 0.
+    public internal(set) var isDamaged = false
 
     /// What its owner calls it.
     public var name: String { SessionID.local(id) }

@@ -52,7 +52,7 @@ extension SessionTable {
     public func checkpoints(
         _ id: String, serial: UInt64, _ fetched: Fetched = Fetched()
     ) throws(SessionError) -> [Checkpoint] {
-        try withState(id, serial) { (shard, index) throws(SessionError) in
+        try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
             try Self.checkpoints(of: shard[index], fetched)
         }
     }
@@ -108,7 +108,7 @@ extension SessionTable {
         _ fetched: Fetched = Fetched(), using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         try additions.withLock { () throws(SessionError) in
-            let found = try withState(id, serial) { (shard, index) throws(SessionError) in
+            let found = try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
                 try requireStore(shard[index].record.policy)
                 return try Self.find(target, shard[index], fetched)
             }
@@ -116,7 +116,7 @@ extension SessionTable {
             if case .stored = found {
                 let reserved = spend(reservation)
                 try makeRoom(for: (id, serial), reserved: reserved) { () throws(SessionError) in
-                    try withState(id, serial) { (shard, index) throws(SessionError) in
+                    try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
                         let isKept = shard[index].record.policy.recentStates > 0
                         return replyBytes + shard[index].slab.slotBytes + (isKept ? Self.checkpointBytes : 0)
                     }
@@ -125,8 +125,18 @@ extension SessionTable {
                 let reserved = spend(reservation)
                 try makeRoom(for: (id, serial), reserved: reserved) { replyBytes }
             }
-            return try withState(id, serial) { (shard, index) throws(SessionError) in
+            return try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
                 let slab = shard[index].slab
+                if shard[index].record.isDamaged {
+                    guard case .stored(let checkpoint) = found else { throw .onDisk }
+                    mend(shard, index)
+                    shard.touch(index)
+                    slab.write(shard[index].slot, checkpoint.state)
+                    let kept = reply?(
+                        shard[index].record.moved(to: checkpoint.step, at: shard[index].record.lastUsedAt))
+                    if let kept { shard.changeExtras(index) { $0.keep(kept) } }
+                    return note(shard, index, checkpoint.step, nil, kept)
+                }
                 let (slot, step): (Int, Int)
                 switch found {
                 case .here(let checkpoint):
@@ -169,8 +179,11 @@ extension SessionTable {
             }
             name = found.name
         }
-        guard let state = try fetched.state(name, of: entry) else { throw try missing(target, entry, fetched) }
-        return .stored(state)
+        switch try fetched.state(name, of: entry) {
+        case .there(let state): return .stored(state)
+        case .damaged: throw .checkpointDamaged(name: name)
+        case .none: throw try missing(target, entry, fetched)
+        }
     }
 
     /// What the reply to a rewind takes at most.

@@ -22,6 +22,7 @@ extension SessionTable {
             }
             try requireStore(shard[index].record.policy)
             guard shard[index].isHere else {
+                if shard[index].record.isDamaged { return nil }
                 guard let restoration = fetched.restoration, fits(restoration, shard[index]) else { throw .onDisk }
                 return nil
             }
@@ -40,16 +41,25 @@ extension SessionTable {
                 fetched.restoration.map { place($0, shard, index) } ?? 0
             }
             try makeRoomToMove(id, serial, reply, reserved: reserved - placed)
-            return try withState(id, serial) { (shard, index) throws(SessionError) in
+            return try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
                 guard version ?? shard[index].record.version == shard[index].record.version else {
                     throw .store(.failed(what: "the move before was not taken"))
                 }
-                leaveSlot(shard, index)
+                if shard[index].record.isDamaged { mend(shard, index) } else { leaveSlot(shard, index) }
                 shard[index].slab.write(shard[index].slot, from: states, row: row)
                 if let reply { shard.changeExtras(index) { $0.keep(reply) } }
                 return note(shard, index, step, absorbed, reply)
             }
         }
+    }
+
+    /// Gives a session whose state is damaged a slot for another state. Under `additions` and its shard's lock.
+    func mend(_ shard: SessionShard, _ index: Int) {
+        let slot = shard[index].slab.take()
+        accounts.charge(shard[index].slab.slotBytes)
+        shard.enterMemory(index, slot: slot)
+        shard[index].record.isDamaged = false
+        store?.setPending(shard[index].record.serial, nil)
     }
 
     /// Takes note that the session has moved, and has the store know it.
@@ -118,7 +128,7 @@ extension SessionTable {
         if accounts.usedBytes > budget { store?.spill() }
     }
 
-    /// Gives back what an operation has left of what it was granted: when it has ended, waits again, or goes on without.
+    /// Gives back what an operation has left of its grant: when it has ended, waits again, or goes on without.
     public func giveBack(_ reservation: Reservation) {
         guard reservation.isGranted else { return }
         spend(reservation)

@@ -51,7 +51,7 @@ extension SessionTable {
     /// Makes room for the slot that a session needs which shares its own or keeps it, and for a reply.
     func makeRoomToMove(_ id: String, _ serial: UInt64, _ reply: StoredReply?, reserved: Int) throws(SessionError) {
         try makeRoom(for: (id, serial), reserved: reserved) { () throws(SessionError) in
-            try withState(id, serial) { (shard, index) throws(SessionError) in
+            try withStateOrDamage(id, serial) { (shard, index) throws(SessionError) in
                 Self.roomToMove(shard[index], keeping: reply?.bytes ?? 0)
             }
         }
@@ -59,6 +59,7 @@ extension SessionTable {
 
     /// Bytes that a session takes more when it moves and keeps a reply of so many bytes. Under its shard's lock.
     static func roomToMove(_ entry: SessionShard.Entry, keeping reply: Int) -> Int {
+        if entry.record.isDamaged { return entry.slab.slotBytes + reply }
         let isKept = entry.record.policy.recentStates > 0
         let isShared = entry.slot >= 0 && entry.slab.isShared(entry.slot)
         return (isKept || isShared ? entry.slab.slotBytes : 0) + (isKept ? checkpointBytes : 0) + reply

@@ -125,6 +125,12 @@ public final class SessionTable: @unchecked Sendable {
         return (Array(records.prefix(limit)), records.count > limit)
     }
 
+    /// The session of that name whose state is damaged, of that serial if there is one; nil where there is none.
+    public func damaged(_ id: String, serial: UInt64?, model: String) -> SessionRecord? {
+        let found = try? with(id, serial) { (shard, index) throws(SessionError) in shard[index].record }
+        return found.flatMap { $0.isDamaged && $0.model == model ? $0 : nil }
+    }
+
     /// Throws what became of the session called `id` with that serial, if it has ended.
     public func check(_ id: String, serial: UInt64) throws(SessionError) {
         try with(id, serial) { (_, _) throws(SessionError) in }
@@ -143,7 +149,9 @@ public final class SessionTable: @unchecked Sendable {
         _ fetched: Fetched = Fetched(), using reservation: Reservation? = nil
     ) throws(SessionError) -> SessionRecord {
         func copy(_ shard: SessionShard, _ index: Int) throws(SessionError) -> SessionRecord {
-            guard shard[index].record.model == model else { throw .unknown(id: id) }
+            let record = shard[index].record
+            guard record.model == model else { throw .unknown(id: id) }
+            if record.isDamaged { throw .gone(id: id, reason: .damaged, lastStep: record.step) }
             guard shard[index].isHere else { throw .onDisk }
             shard.touch(index)
             shard[index].slab.read(shard[index].slot, into: states, row: row)
@@ -269,6 +277,16 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> R {
         try with(id, serial) { (shard, index) throws(SessionError) in
             guard shard[index].isHere else { throw .onDisk }
+            return try body(shard, index)
+        }
+    }
+
+    /// The same, for what gives the session another state, or tells which there are: its own may be damaged.
+    func withStateOrDamage<R>(
+        _ id: String, _ serial: UInt64, _ body: (SessionShard, Int) throws(SessionError) -> R
+    ) throws(SessionError) -> R {
+        try with(id, serial) { (shard, index) throws(SessionError) in
+            guard shard[index].isHere || shard[index].record.isDamaged else { throw .onDisk }
             return try body(shard, index)
         }
     }

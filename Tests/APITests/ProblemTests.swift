@@ -34,6 +34,7 @@ struct ProblemTests {
         arguments: [
             (.session(.unknown(id: "a")), 404, "session-not-found", [:]),
             (.session(.gone(id: "a", reason: .evicted, lastStep: 9)), 410, "session-gone", ["last_step": 9]),
+            (.session(.checkpointDamaged(name: "c")), 410, "checkpoint-damaged", [:]),
             (.session(.exists(id: "a")), 409, "session-exists", [:]),
             (.session(.storeFull(needed: 9, budget: 5)), 507, "session-store-full", ["limit": 5]),
             (.stepMismatch(expected: 3, step: 4), 412, "step-mismatch", ["step": 4]),
@@ -51,6 +52,14 @@ struct ProblemTests {
         for (name, number) in members { #expect(value[name]?.int == number, "\(name)") }
         #expect((problem.response.fields["retry-after"] != nil) == [429, 503].contains(status))
         #expect(value["detail"]?.string?.hasSuffix(".") == true)
+    }
+
+    @Test("what the system says of its files is for the log, not for clients") func paths() throws {
+        for error in [StoreError.failed(what: "/srv/x was removed"), .damaged(what: "/srv/x"), .inUse] {
+            let value = try json(Problem(.store(error)))
+            #expect(value["type"]?.string == "urn:scanstep:state-dir-failed")
+            #expect(value["detail"]?.string?.contains("/srv") == false)
+        }
     }
 
     @Test("what is gone says why") func reasons() throws {

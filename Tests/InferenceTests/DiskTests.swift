@@ -150,6 +150,8 @@ struct DiskTests {
         var made = 0
         while (try? await server.create("other-\(made)", .sync, [1])) != nil, made < 2000 { made += 1 }
         #expect(throws: SessionError.unknown(id: "other-\(made)")) { try server.sessions.record("other-\(made)") }
+        // What is left takes less than those.
+        while (try? await server.absorb("durable", [1])) != nil, tokens.count < 300_000 { tokens.append(1) }
         for _ in 0..<3 {
             #expect(try server.sessions.record("durable").step == tokens.count)
             await #expect(throws: InferenceError.session(.store(.full))) { try await server.absorb("durable", [1]) }
@@ -166,29 +168,6 @@ struct DiskTests {
         server = try DurableServer(model, in: folder.path)
         #expect(try await server.state("durable").bits == model.state(after: tokens))
         #expect(try await server.absorb("durable", [1]).step == tokens.count + 1)
-        server.stop()
-    }
-
-    @Test("a state that the disk has changed is never used; the others are") func damaged() async throws {
-        let (model, folder) = (try smallModel(), TemporaryFolder())
-        var server = try DurableServer(model, in: folder.path)
-        for id in ["a", "b"] { try await server.create(id, .none, id == "a" ? [1, 2, 3] : [4, 5, 6]) }
-        server.stop()
-        let path = folder.path + "/sessions.sqlite"
-        var file = try Data(contentsOf: URL(fileURLWithPath: path))
-        let state = unsafe model.state(after: [1, 2, 3]).withUnsafeBytes { unsafe Data($0) }
-        let place = try #require(file.range(of: state))
-        file[place.lowerBound + 9] ^= 4
-        try file.write(to: URL(fileURLWithPath: path))
-        server = try DurableServer(model, in: folder.path)
-        for _ in 0..<2 {
-            await #expect(
-                throws: InferenceError.session(.store(.damaged(what: "the state of session \"a\" has changed")))
-            ) {
-                try await server.absorb("a", [1])
-            }
-        }
-        #expect(try await server.state("b").bits == model.state(after: [4, 5, 6]))
         server.stop()
     }
 
@@ -302,7 +281,7 @@ struct DiskTests {
         ).encode(into: &row)
         let file = try StoreFile(
             path: folder.path + "/sessions.sqlite", identities: Identities([:]), limit: nil, vfs: nil)
-        try file.writeJournal(row: 1000, row)
+        try file.writeJournal(row: 1000, row, moved: [record.serial: record.version + 10])
         file.close()
         server = try DurableServer(model, in: folder.path)
         for _ in 0..<2 {

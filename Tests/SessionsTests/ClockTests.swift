@@ -121,7 +121,8 @@ struct ClockTests {
             options.notice = { [notices] in notices.add($0) }
             let store = try SessionStore(folder: folder.path, identities: ["m": "f"], options: options, clock: { 0 })
             return try SessionTable(
-                budget: 1 << 20, store: store, clock: { [clocks] in clocks.wall }, steady: { [clocks] in clocks.steady })
+                budget: 1 << 20, store: store, clock: { [clocks] in clocks.wall }, steady: { [clocks] in clocks.steady }
+            )
         }
 
         /// The machine is started anew.
@@ -163,7 +164,9 @@ struct ClockTests {
             table = try machine.open()
             #expect(table.count == 2)
             let now = machine.clocks.wall
-            for id in ["before", "after"] { #expect(try abs(now - table.record(id).lastUsedAt - Double(10 + 5 * round)) < 1) }
+            for id in ["before", "after"] {
+                #expect(try abs(now - table.record(id).lastUsedAt - Double(10 + 5 * round)) < 1)
+            }
         }
         #expect(machine.notices.take() == [])
         machine.clocks.pass(34)
@@ -243,7 +246,9 @@ struct ClockTests {
         stop(table)
     }
 
-    @Test("a damaged row of the clock gives sessions their idle times anew, and the log says so") func damaged() async throws {
+    @Test("a damaged row of the clock gives sessions their idle times anew, and the log says so") func damaged()
+        async throws
+    {
         var machine = Machine()
         var table = try machine.open()
         try await makeDurable(table, "a")
@@ -263,7 +268,11 @@ struct ClockTests {
         try await makeDurable(table, "a")
         stop(table)
         let database = try Database(path: machine.folder.path + "/sessions.sqlite")
-        try database.execute("DROP TABLE clock; PRAGMA user_version = 2;")
+        try database.execute(
+            """
+            DROP TABLE clock; ALTER TABLE journal DROP COLUMN moved; ALTER TABLE journal DROP COLUMN moved_digest;
+            PRAGMA user_version = 2;
+            """)
         database.close()
         machine.boot("second")
         for _ in 0..<2 {

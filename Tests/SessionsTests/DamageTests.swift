@@ -82,19 +82,86 @@ struct DamageTests {
         stop(table)
     }
 
-    @Test("a changed row of the journal is refused by its number", arguments: ["records = x'80'", "digest = x'01'"])
-    func journal(damage: String) throws {
+    /// A folder with the sessions a and b, of which each was moved to step 1 and a then to step 2: a row of the journal
+    /// each. The session c is not journaled.
+    private func journaled() async throws -> TemporaryFolder {
         let folder = TemporaryFolder()
         let table = try open(folder)
         // Wide enough that a move takes less than the state.
         let matrix = Matrix(rows: 1, columns: 64)
-        let record = try table.create(
-            id: "a", model: "m", from: matrix, row: 0, step: 0, policy: .init(durability: .async))
-        _ = try table.save(
-            "a", serial: record.serial, from: matrix, row: 0, step: 1, absorbed: [Absorbed(.tokens([1]), .exact)])
+        for (id, durability) in [("a", Durability.sync), ("b", .sync), ("c", .none)] {
+            _ = try table.create(
+                id: id, model: "m", from: matrix, row: 0, step: 0, policy: .init(durability: durability))
+        }
+        for id in ["a", "b", "a"] {
+            let record = try table.record(id)
+            let moved = try table.save(
+                id, serial: record.serial, from: matrix, row: 0, step: record.step + 1,
+                absorbed: [Absorbed(.tokens([1]), .exact)])
+            try await table.store!.durable(moved.commit)
+        }
         stop(table)
-        try change(folder, "UPDATE journal SET \(damage)")
-        #expect(throws: StoreError.damaged(what: "row 1 of the journal has changed")) { try open(folder) }
+        return folder
+    }
+
+    @Test(
+        "a damaged row of the journal ends the sessions that it moved, and no others",
+        arguments: [
+            ("UPDATE journal SET records = x'80' WHERE row = 2", "b", 0),
+            ("UPDATE journal SET digest = x'01' WHERE row = 2", "b", 0),
+            ("UPDATE journal SET row = 9223372036854775807 WHERE row = 2", "b", 0),
+            ("UPDATE journal SET row = -7 WHERE row = 2", "b", 0),
+            ("UPDATE journal SET row = 9 WHERE row = 2", "b", 0),
+            ("UPDATE journal SET records = x'80' WHERE row = 1", "a", 0),
+            ("UPDATE journal SET records = x'80' WHERE row = 3", "a", 1),
+            ("DELETE FROM journal WHERE row = 1", "a", 0),
+        ])
+    func journal(damage: String, gone: String, lastStep: Int) async throws {
+        let folder = try await journaled()
+        try change(folder, damage)
+        let others = ["a", "b", "c"].filter { $0 != gone }
+        for start in 1...3 {
+            let notices = Notices()
+            let table = try open(folder, notices)
+            #expect(try table.list(limit: 9, after: nil).records.map(\.id) == others)
+            #expect(throws: SessionError.gone(id: gone, reason: .damaged, lastStep: start == 1 ? lastStep : 0)) {
+                try table.record(gone)
+            }
+            #expect(try table.record(others[0]).step == (others[0] == "a" ? 2 : 1))
+            #expect(notices.all.filter { $0.contains("session \"\(gone)\"") }.count == 1, "\(notices.all)")
+            #expect(notices.all.count <= 2, "\(notices.all)")
+            stop(table)
+        }
+        // Who makes it anew has nothing of it.
+        let table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 64)
+        _ = try table.create(
+            id: gone, model: "m", from: matrix, row: 0, step: 5, policy: .init(durability: .async))
+        stop(table)
+        let again = try open(folder)
+        #expect(again.count == 3)
+        #expect(try again.record(gone).step == 5)
+        stop(again)
+    }
+
+    @Test("where it is not known whose moves a damaged row had, all that it can have moved are gone")
+    func journalOfNobody() async throws {
+        let folder = try await journaled()
+        try change(folder, "UPDATE journal SET records = x'80', moved = x'00' WHERE row = 2")
+        for start in 1...2 {
+            let notices = Notices()
+            let table = try open(folder, notices)
+            #expect(try table.list(limit: 9, after: nil).records.map(\.id) == ["c"])
+            #expect(notices.all.count == (start == 1 ? 3 : 2), "\(notices.all)")
+            stop(table)
+        }
+        let table = try open(folder)
+        let matrix = Matrix(rows: 1, columns: 64)
+        _ = try table.create(id: "d", model: "m", from: matrix, row: 0, step: 5, policy: .init(durability: .async))
+        stop(table)
+        let again = try open(folder)
+        #expect(try again.record("d").step == 5)
+        stop(again)
     }
 
     @Test("a database that is removed while it is in use takes no more moves", arguments: [false, true])

@@ -97,6 +97,11 @@ extension Service {
         guard models.contains(where: { $0.id == record.model }) else {
             return Misfit(model: record.model, difference: nil).sentence
         }
+        if record.isDamaged {
+            return
+                "What the disk has of its state is damaged. To go on with it, rewind it to step 0 or to a checkpoint, "
+                + "or create it with \"replace\": true."
+        }
         return sessions.store?.misfit(record)?.sentence
     }
 

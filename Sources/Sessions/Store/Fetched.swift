@@ -5,7 +5,7 @@ public struct Fetched: Sendable {
     public var restoration: Restoration?
     private var departures: Departures = 0
     private var checkpoints: [CheckpointName]?
-    private var states: [String: StoredCheckpoint?] = [:]
+    private var states: [String: FoundCheckpoint] = [:]
     private var replies: [String: StoredReply?] = [:]
 
     public init() {}
@@ -24,7 +24,7 @@ public struct Fetched: Sendable {
                 checkpoints = list
             case .checkpoint(let name, let checkpoint, let departures):
                 note(departures)
-                states[name] = .some(checkpoint)
+                states[name] = checkpoint
             case .reply(let key, let reply, let departures):
                 note(departures)
                 replies[key] = .some(reply)
@@ -46,9 +46,9 @@ public struct Fetched: Sendable {
         return checkpoints.filter { !names.contains($0.name) }
     }
 
-    /// The state of a checkpoint that only the database has; nil where it has none of that name.
-    func state(_ name: String, of entry: SessionShard.Entry) throws(SessionError) -> StoredCheckpoint? {
-        guard entry.hasStoredExtras else { return nil }
+    /// A checkpoint that only the database has.
+    func state(_ name: String, of entry: SessionShard.Entry) throws(SessionError) -> FoundCheckpoint {
+        guard entry.hasStoredExtras else { return .none }
         guard departures == entry.departures, let state = states[name] else {
             throw .extraOnDisk(.checkpoint(name: name))
         }

@@ -31,7 +31,7 @@ public struct Grant: Sendable {
     enum Content: Sendable {
         case restoration(Restoration)
         case checkpoints([CheckpointName], Departures)
-        case checkpoint(String, StoredCheckpoint?, Departures)
+        case checkpoint(String, FoundCheckpoint, Departures)
         case reply(String, StoredReply?, Departures)
     }
 }

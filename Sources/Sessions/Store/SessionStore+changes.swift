@@ -85,7 +85,14 @@ extension SessionStore {
             for (_, moves) in carried { for move in moves { move.encode(into: &records) } }
             for whole in wholes { try file.write(whole, isOut: false) }
             try file.forgetJournal(before: needed)
-            if !records.isEmpty { try file.writeJournal(row: row, records) }
+            if !records.isEmpty {
+                var moved: [UInt64: UInt64] = [:]
+                for change in changes { if case .moved = change.kind { moved[change.serial] = change.version } }
+                for (_, moves) in carried {
+                    moved[moves[0].serial] = max(moved[moves[0].serial] ?? 0, moves.last!.version)
+                }
+                try file.writeJournal(row: row, records, moved: moved)
+            }
             return records
         }
         if !records.isEmpty { journal.note(row: row, bytes: records.count) }
@@ -146,7 +153,8 @@ extension SessionStore {
             }
         }
         // What the journal has of them nobody had to remember until now. An error shows when they are asked for.
-        try? file.journal { (_, _, records) throws(StoreError) in
+        try? file.journal { (row) throws(StoreError) in
+            guard case .records(_, _, let records) = row else { return }
             for record in records where reverted[record.serial] != nil { reverted[record.serial]!.append(record) }
         }
         for (serial, moves) in reverted where !moves.isEmpty { setPending(serial, moves) }

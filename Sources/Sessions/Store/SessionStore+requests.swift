@@ -12,6 +12,9 @@ import Synchronization
 /// waiting again until it has given that back. So the first in line waits only for grants that are sure to come
 /// back and for changes that are about to be written, and is refused at once where there are neither.
 extension SessionStore {
+    /// Damages that are reported one by one.
+    private static let namedDamages = 100
+
     /// What an operation cannot go on without.
     struct Request {
         let needs: Needs
@@ -98,10 +101,10 @@ extension SessionStore {
     /// Reads what was asked for and passes it on.
     private func answer(_ granted: [Granted]) {
         guard !granted.isEmpty else { return }
-        func read() throws(StoreError) -> [Result<[Grant.Content], StoreError>] {
-            var results: [Result<[Grant.Content], StoreError>] = []
+        func read() throws(StoreError) -> [Result<[Grant.Content], SessionError>] {
+            var results: [Result<[Grant.Content], SessionError>] = []
             for item in granted {
-                let result = Result { () throws(StoreError) in try contents(item) }
+                let result = Result { () throws(SessionError) in try contents(item) }
                 if case .success(let contents) = result, contents.contains(where: \.isRestoration),
                     item.record!.policy.durability == .none
                 {
@@ -111,14 +114,14 @@ extension SessionStore {
             }
             return results
         }
-        let results: [Result<[Grant.Content], StoreError>]
+        let results: [Result<[Grant.Content], SessionError>]
         do throws(StoreError) {
             // Before a session moves in memory the database must know that it may.
             let isMarked = granted.contains { $0.record.map { $0.policy.durability == .none } ?? false }
             results = isMarked ? try file.transaction(read) : try read()
         } catch {
             noteFailure(error)
-            results = granted.map { _ in .failure(error) }
+            results = granted.map { _ in .failure(.store(error)) }
         }
         for (item, result) in zip(granted, results) {
             switch result {
@@ -128,25 +131,58 @@ extension SessionStore {
             case .failure(let error):
                 table.release(reserved: item.bytes)
                 noteGivenBack(item.request.session)
-                item.request.then(.failure(.store(error)))
+                item.request.then(.failure(error))
             }
         }
     }
 
-    private func contents(_ item: Granted) throws(StoreError) -> [Grant.Content] {
+    private func contents(_ item: Granted) throws(SessionError) -> [Grant.Content] {
         guard let record = item.record else { return [] }
+        var contents: [Grant.Content]
+        do throws(StoreError) {
+            contents = try extras(item.request.needs.extras, of: record)
+        } catch {
+            throw .store(error)
+        }
+        do throws(StoreError) {
+            guard !record.isInMemory, !record.isDamaged else { return contents }
+            contents.append(.restoration(try restoration(of: record)))
+            return contents
+        } catch {
+            guard case .damaged(let what) = error else { throw .store(error) }
+            table.noteDamage(record)
+            noteDamage("\(what); the session is gone unless it is rewound to a state that it keeps, or to step 0")
+            throw .gone(id: record.id, reason: .damaged, lastStep: record.step)
+        }
+    }
+
+    private func extras(_ wanted: [StoredExtra], of record: SessionRecord) throws(StoreError) -> [Grant.Content] {
         let departures = table.departures(record)
         var contents: [Grant.Content] = []
-        for extra in item.request.needs.extras {
+        for extra in wanted {
             switch extra {
-            case .checkpoints: contents.append(.checkpoints(try file.checkpoints(of: record), departures))
+            case .checkpoints:
+                let (names, damaged) = try file.checkpoints(of: record)
+                if damaged > 0 { noteDamage("\(damaged) checkpoints of session \"\(record.id)\" have changed") }
+                contents.append(.checkpoints(names, departures))
             case .checkpoint(let name):
-                contents.append(.checkpoint(name, try file.checkpoint(name, of: record), departures))
+                let found = try file.checkpoint(name, of: record)
+                if case .damaged = found {
+                    noteDamage("checkpoint \"\(name)\" of session \"\(record.id)\" has changed")
+                }
+                contents.append(.checkpoint(name, found, departures))
             case .reply(let key): contents.append(.reply(key, try file.reply(key, of: record), departures))
             }
         }
-        if !record.isInMemory { contents.append(.restoration(try restoration(of: record))) }
         return contents
+    }
+
+    /// Reports what has been found to be damaged, once.
+    private func noteDamage(_ what: String) {
+        guard damages.count <= Self.namedDamages, damages.insert(what).inserted else { return }
+        options.notice(
+            damages.count <= Self.namedDamages ? what : "more of the database is damaged; this is not reported any more"
+        )
     }
 
     private func restoration(of record: SessionRecord) throws(StoreError) -> Restoration {

@@ -84,6 +84,8 @@ public final class SessionStore: @unchecked Sendable {
     let grants = Atomic<Int>(0)
     let hasWaiting = Atomic<Bool>(false)
     var isFailing = false
+    /// What has been reported of what is damaged.
+    var damages: Set<String> = []
     /// The clock as the database has it.
     var storedClock = StoredClock()
 

@@ -56,13 +56,14 @@ extension SessionTable {
         accounts.bury(.init(id: record.id, reason: .lost, lastStep: record.step, serial: record.serial))
     }
 
-    /// Remembers a session whose row is damaged: no more than its name is known of it.
-    func bury(damaged id: String) {
+    /// Remembers a session whose row is damaged: no more than its name is known of it. Where moves of it are lost, so
+    /// is the step to which they led.
+    func bury(damaged id: String, lastStep: Int = 0) {
         let serial = additions.withLock {
             defer { nextSerial += 1 }
             return nextSerial
         }
-        accounts.bury(.init(id: id, reason: .damaged, lastStep: 0, serial: serial))
+        accounts.bury(.init(id: id, reason: .damaged, lastStep: lastStep, serial: serial))
     }
 
     /// Asks the store for what an operation on a session, or one that makes a session, cannot go on without. `then` is
@@ -92,7 +93,7 @@ extension SessionTable {
         try with(session.id, session.serial) { (shard, index) throws(SessionError) in
             let entry = shard[index]
             return (
-                entry.record, entry.slot < 0 ? entry.slab.slotBytes : 0,
+                entry.record, entry.slot < 0 && !entry.record.isDamaged ? entry.slab.slotBytes : 0,
                 needs.move.map { Self.roomToMove(entry, keeping: $0) } ?? needs.room
             )
         }
@@ -101,6 +102,14 @@ extension SessionTable {
     /// Keeps the session from leaving the memory, or lets it, by one more or less of those who want that.
     func pin(_ session: SessionKey, _ change: Int) {
         try? with(session.id, session.serial) { (shard, index) throws(SessionError) in shard[index].pins += change }
+    }
+
+    /// Takes note that the state that the disk has of a session is damaged.
+    func noteDamage(_ record: SessionRecord) {
+        try? with(record.id, record.serial) { (shard, index) throws(SessionError) in
+            guard shard[index].slot < 0, shard[index].record.version == record.version else { return }
+            shard[index].record.isDamaged = true
+        }
     }
 
     /// How often the session has left the memory.

@@ -27,45 +27,47 @@ extension StoreFile {
         try database.run("DELETE FROM checkpoints WHERE serial = ? AND name = ?", .int(Int(serial)), .text(name))
     }
 
-    /// The session's checkpoints without their states, in order of creation.
-    func checkpoints(of record: SessionRecord) throws(StoreError) -> [CheckpointName] {
-        var found: [CheckpointName] = []
+    /// The session's checkpoints without their states, in order of creation, and how many there are that are not what
+    /// was written.
+    func checkpoints(of record: SessionRecord) throws(StoreError) -> (names: [CheckpointName], damaged: Int) {
+        var (found, damaged): ([CheckpointName], Int) = ([], 0)
         try database.statement(
             """
             SELECT name, step, created, digest, state_digest FROM checkpoints WHERE serial = ?
             ORDER BY created, rowid
             """
         ).rows([.int(Int(record.serial))]) { (row) throws(StoreError) in
-            found.append(try Self.parse(row, of: record))
+            if let name = Self.parse(row, of: record) { found.append(name) } else { damaged += 1 }
         }
-        return found
+        return (found, damaged)
     }
 
-    /// One of them with its state; nil where there is none of that name.
-    func checkpoint(_ name: String, of record: SessionRecord) throws(StoreError) -> StoredCheckpoint? {
-        var found: StoredCheckpoint?
+    /// One of them with its state.
+    func checkpoint(_ name: String, of record: SessionRecord) throws(StoreError) -> FoundCheckpoint {
+        var found = FoundCheckpoint.none
         try database.statement(
             "SELECT name, step, created, digest, state_digest, state FROM checkpoints WHERE serial = ? AND name = ?"
         ).rows([.int(Int(record.serial)), .text(name)]) { (row) throws(StoreError) in
-            let (named, state) = (try Self.parse(row, of: record), row.bytes(5))
-            guard state.count == record.stateBytes, row.bytes(4) == Self.digest(of: state) else {
-                throw Self.damagedCheckpoint(of: record)
+            let state = row.bytes(5)
+            guard let named = Self.parse(row, of: record), state.count == record.stateBytes,
+                row.bytes(4) == Self.digest(of: state)
+            else {
+                found = .damaged
+                return
             }
-            found = StoredCheckpoint(name: named.name, step: named.step, createdAt: named.createdAt, state: state)
+            found = .there(
+                StoredCheckpoint(name: named.name, step: named.step, createdAt: named.createdAt, state: state))
         }
         return found
     }
 
-    private static func parse(_ row: Statement, of record: SessionRecord) throws(StoreError) -> CheckpointName {
+    /// nil for a row that is not what was written.
+    private static func parse(_ row: Statement, of record: SessionRecord) -> CheckpointName? {
         let named = CheckpointName(name: row.text(0), step: row.int(1), createdAt: row.real(2))
         guard (0...Steps.largest).contains(named.step), StoredNumber.times.contains(named.createdAt),
             row.bytes(3) == digest(named.name, named.step, named.createdAt, row.bytes(4), of: record.serial)
-        else { throw damagedCheckpoint(of: record) }
+        else { return nil }
         return named
-    }
-
-    private static func damagedCheckpoint(of record: SessionRecord) -> StoreError {
-        .damaged(what: "a checkpoint of session \"\(record.id)\" has changed")
     }
 
     private static func digest(

@@ -2,8 +2,9 @@ import Recurrent
 
 /// Sessions and their states.
 extension StoreFile {
-    /// The column `out`: far apart, so that no single bit leads from one to the other.
-    private static let (isIn, isOut) = (0, 0x6F75_7421)
+    /// The column `out`: far apart, so that no single bit leads from one to the other. The last is of a session whose
+    /// moves are lost.
+    private static let (isIn, isOut, isCut) = (0, 0x6F75_7421, 0x1637_2E55)
 
     /// A row of `sessions`.
     enum Row {
@@ -36,6 +37,11 @@ extension StoreFile {
     func setOut(_ serial: UInt64, _ isOut: Bool) throws(StoreError) {
         try database.run(
             "UPDATE sessions SET out = ? WHERE serial = ?", .int(isOut ? Self.isOut : Self.isIn), .int(Int(serial)))
+    }
+
+    /// Takes note that moves of the session are lost: it is damaged from now on.
+    func setCut(_ serial: UInt64) throws(StoreError) {
+        try database.run("UPDATE sessions SET out = ? WHERE serial = ?", .int(Self.isCut), .int(Int(serial)))
     }
 
     /// Takes note that every session stands as the database has it.

@@ -74,7 +74,9 @@ final class StoreFile {
             idle REAL NOT NULL, total REAL NOT NULL, recent INTEGER NOT NULL, durability TEXT NOT NULL,
             state_bytes INTEGER NOT NULL, out INTEGER NOT NULL, digest BLOB NOT NULL);
         CREATE TABLE states (serial INTEGER PRIMARY KEY, digest BLOB NOT NULL, state BLOB NOT NULL);
-        CREATE TABLE journal (row INTEGER PRIMARY KEY, digest BLOB NOT NULL, records BLOB NOT NULL);
+        CREATE TABLE journal (
+            row INTEGER PRIMARY KEY, digest BLOB NOT NULL, records BLOB NOT NULL,
+            moved_digest BLOB NOT NULL, moved BLOB NOT NULL);
         CREATE TABLE checkpoints (
             serial INTEGER NOT NULL, name TEXT NOT NULL, step INTEGER NOT NULL, created REAL NOT NULL,
             digest BLOB NOT NULL, state_digest BLOB NOT NULL, state BLOB NOT NULL, UNIQUE (serial, name));
@@ -92,7 +94,11 @@ final class StoreFile {
         """
 
     /// What makes a database of format 2 one of format 3.
-    private static let changesSince2 = "PRAGMA user_version = \(schemaVersion);" + clockTable
+    private static let changesSince2 = """
+        PRAGMA user_version = \(schemaVersion);
+        ALTER TABLE journal ADD COLUMN moved_digest BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE journal ADD COLUMN moved BLOB NOT NULL DEFAULT x'';
+        """ + clockTable
 
     /// Does all of `body` or nothing, and has it on the disk when it returns.
     func transaction<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
@@ -111,8 +117,8 @@ final class StoreFile {
         }
     }
 
-    /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that. Nor would
-    /// it of what is behind a gap: neither the database nor its log ever becomes shorter while it is open.
+    /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that. Nor
+    /// would it of what is behind a gap: neither the database nor its log ever becomes shorter while it is open.
     private func requireFiles() throws(StoreError) {
         for index in files.indices {
             guard let now = files[index].now else {
@@ -147,37 +153,6 @@ final class StoreFile {
         digest.add(clock.boot)
         digest.add(clock.offset)
         return digest.bytes()
-    }
-
-    // MARK: The journal
-
-    func writeJournal(row: Int, _ records: [UInt8]) throws(StoreError) {
-        try database.run(
-            "INSERT INTO journal VALUES (?, ?, ?)", .int(row), .bytes(Self.digest(ofJournal: row, records)),
-            .bytes(records))
-    }
-
-    /// Forgets the rows before `row`.
-    func forgetJournal(before row: Int) throws(StoreError) {
-        try database.run("DELETE FROM journal WHERE row < ?", .int(row))
-    }
-
-    /// Calls `body` with the number, the size in bytes and the records of each row, in order.
-    func journal(_ body: (Int, Int, [JournalRecord]) throws(StoreError) -> Void) throws(StoreError) {
-        try database.statement("SELECT row, digest, records FROM journal ORDER BY row").rows([]) {
-            (row) throws(StoreError) in
-            let (number, bytes) = (row.int(0), row.bytes(2))
-            guard (1...StoredNumber.largest).contains(number),
-                row.bytes(1) == Self.digest(ofJournal: number, bytes), let records = JournalRecord.decode(bytes)
-            else { throw .damaged(what: "row \(number) of the journal has changed") }
-            try body(number, bytes.count, records)
-        }
-    }
-
-    private static func digest(ofJournal row: Int, _ records: [UInt8]) -> [UInt8] {
-        var digest = RowDigest()
-        digest.add(row)
-        return digest.bytes(of: records)
     }
 }
 

@@ -21,6 +21,14 @@ struct CheckpointName: Sendable {
     let createdAt: Double
 }
 
+/// What the database has under the name of a checkpoint.
+enum FoundCheckpoint: Sendable {
+    case there(StoredCheckpoint)
+    case none
+    /// There is one, but it is not what was written.
+    case damaged
+}
+
 /// A named checkpoint with its state.
 struct StoredCheckpoint: Sendable {
     var name: String
