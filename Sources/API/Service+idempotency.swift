@@ -39,6 +39,9 @@ extension Service {
         of request: Request, _ body: [UInt8], reply: @escaping @Sendable (Completion) -> Response
     ) throws(Problem) -> Work.Idempotency? {
         guard let key = request.head.fields["idempotency-key"] else { return nil }
+        guard request.head.fields.values(of: "idempotency-key").count == 1 else {
+            throw .invalid("A request may have one Idempotency-Key, not several.")
+        }
         guard (1...Self.longestKey).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalid("Idempotency-Key must be 1 to \(Self.longestKey) visible ASCII characters.")
         }

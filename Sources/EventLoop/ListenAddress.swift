@@ -10,10 +10,17 @@ public enum ListenAddress: Sendable, Hashable {
     /// Whether only this machine reaches it: a loopback address, or a path. Of names only `localhost` is taken to be one.
     public var isLocal: Bool {
         switch self {
-        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        case .tcp(let host, _): host == "localhost" || host.hasPrefix("127.") || Self.isLoopback(v6: host)
         case .unix: true
         case .inherited(let descriptor): Syscall.isLocal(descriptor)
         }
+    }
+
+    /// ::1, and IPv4's loopback addresses as IPv6 maps them (RFC 4291 §2.5), however they are spelled.
+    private static func isLoopback(v6 host: String) -> Bool {
+        guard let groups = NumericAddress.v6(host) else { return false }
+        if groups == [0, 0, 0, 0, 0, 0, 0, 1] { return true }
+        return groups[..<5].allSatisfy { $0 == 0 } && groups[5] == 0xFFFF && groups[6] >> 8 == 127
     }
 }
 

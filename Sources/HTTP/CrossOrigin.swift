@@ -1,3 +1,5 @@
+import EventLoop
+
 /// Which pages of other origins may call, from a browser (the CORS protocol of the Fetch standard).
 public struct CrossOrigin: Sendable {
     /// Origins like `https://lab.example`; nil for all.
@@ -28,18 +30,25 @@ public struct CrossOrigin: Sendable {
         guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return nil }
         let authority = text.dropFirst(scheme.count).prefix { !"/?#\\".contains($0) }
         let place = authority.split(separator: "@", omittingEmptySubsequences: false).last!
-        let host: Substring
+        let (host, written): (Substring, String)
         if place.hasPrefix("[") {
             guard let end = place.firstIndex(of: "]") else { return nil }
             host = place[...end]
-            guard host.utf8.allSatisfy({ $0.hexValue != nil || "[:.]".utf8.contains($0) }) else { return nil }
+            guard let groups = NumericAddress.v6(host.dropFirst().dropLast()) else { return nil }
+            written = "[\(NumericAddress.text(v6: groups))]"
         } else {
             host = place.prefix { $0 != ":" }
             guard !host.isEmpty,
                 host.utf8.allSatisfy({ $0.isDigit || (97...122).contains($0) || "-._".utf8.contains($0) })
             else { return nil }
+            if NumericAddress.isV4(host) {
+                guard let address = NumericAddress.v4(host) else { return nil }
+                written = address
+            } else {
+                written = String(host)
+            }
         }
-        return port(place[host.endIndex...], of: scheme).map { scheme + host + $0 }
+        return port(place[host.endIndex...], of: scheme).map { scheme + written + $0 }
     }
 
     /// `:8443`; empty where it is the scheme's own, nil where it is none.

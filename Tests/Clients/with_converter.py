@@ -208,6 +208,9 @@ def _refusals(report: Report, binary: Path, folder: Path) -> None:
     _refused(report, binary, folder, "cut.pt", "is no checkpoint of torch.save")
     (folder / "text.safetensors").write_text("{}")
     _refused(report, binary, folder, "text.safetensors", "is not a safetensors file")
+    for name in ("pointer.pt", "pointer.safetensors"):
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4000000\n")
+        _refused(report, binary, folder, name, "is a pointer of Git LFS, not the weights")
     _refused(report, binary, folder, "none.pt", "there is no file")
     torch.jit.script(torch.nn.Linear(2, 2)).save(folder / "script.pt")
     _refused(report, binary, folder, "script.pt", "is an archive of TorchScript")

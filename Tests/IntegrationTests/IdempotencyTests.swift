@@ -72,6 +72,10 @@ struct IdempotencyTests {
             try post(client, "/v1/sessions/r/step", #"{"token":1}"#, key: key)
                 .expectProblem(422, "invalid-input", mentioning: "Idempotency-Key")
         }
+        try client.post(
+            "/v1/sessions/r/step", #"{"token":1}"#, headers: [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        ).expectProblem(422, "invalid-input", mentioning: "one Idempotency-Key")
+        #expect(try client.get("/v1/sessions/r").int("step") == 0)
         try post(client, "/v1/step", #"{"steps":[{"session":"r","token":1}]}"#, key: "k")
             .expectProblem(422, "invalid-input", mentioning: "Idempotency-Key")
         try post(client, "/v1/prefill", #"{"model":"letters","sequences":[{"tokens":[1]}]}"#, key: "k")

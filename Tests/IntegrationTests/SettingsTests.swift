@@ -98,14 +98,21 @@ struct SettingsTests {
     }
 
     @Test("a refusal says what to write instead") func corrected() throws {
-        func errors(_ argument: String) throws -> String {
-            try FinishedProgram(["serve", "--models", "nowhere", argument]).errors
+        func errors(_ arguments: String...) throws -> String {
+            try FinishedProgram(["serve", "--models", "nowhere"] + arguments).errors
         }
         let size = "a whole number with its unit, B, KiB, MiB, GiB or TiB, such as "
         #expect(try errors("--session-memory=2").contains(size + "1GiB, not \"2\""))
         #expect(try errors("--max-body=16").contains(size + "16MiB, not \"16\""))
         #expect(try errors("--session-idle=3600").contains("us, ms, s, m or h, such as 1h, or none, not \"3600\""))
         #expect(try errors("--cors-origins=https://Lab.example/").contains("write https://lab.example"))
+        #expect(try errors("--cors-origins=http://[0:0:0:0:0:0:0:1]").contains("write http://[::1]"))
+        #expect(try errors("--cors-origins", "").contains("there is no origin in it"))
+        #expect(try errors("--session-memory=9000000TiB").contains("at most 8388607TiB; \"9000000TiB\" is too large"))
+        #expect(try errors("--session-memory=99999999999999999999B").contains("at most 9223372036854775807B"))
+        #expect(try errors("--session-idle=8761h").contains("at most 8760h; \"8761h\" is too large"))
+        #expect(try errors("--max-tick=2000000us").contains("at most 1000000us"))
+        #expect(try errors("--session-memory=-5TiB").contains(size))
     }
 
     @Test(

@@ -124,7 +124,8 @@ struct LimitSettings {
         self.http = http
         drainTimeout =
             try reader.value(
-                options.drainTimeout, "drain-timeout", SettingReader.times(like: "30s"), SettingReader.duration)
+                options.drainTimeout, "drain-timeout", SettingReader.times(like: "30s"),
+                largest: SettingReader.largestDuration, SettingReader.duration)
             ?? .seconds(30)
     }
 }

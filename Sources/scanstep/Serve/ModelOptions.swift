@@ -94,9 +94,13 @@ struct ModelSettings {
         scan = try reader.value(options.scan, "scan", "exact or associative") { ScanMode(rawValue: $0) } ?? .exact
         threads = try reader.number(options.threads, "threads", Self.threads) ?? Self.defaultThreads
         let time = SettingReader.times(like: "2ms")
-        maxTick = try reader.value(options.maxTick, "max-tick", time, SettingReader.duration) ?? .milliseconds(2)
+        maxTick =
+            try reader.value(
+                options.maxTick, "max-tick", time, largest: SettingReader.largestDuration, SettingReader.duration)
+            ?? .milliseconds(2)
         let bound = try reader.bound(
-            options.maxQueueTime, "max-queue-time", SettingReader.times(like: "100ms"), SettingReader.duration)
+            options.maxQueueTime, "max-queue-time", SettingReader.times(like: "100ms"),
+            largest: SettingReader.largestDuration, SettingReader.duration)
         maxQueueTime = (bound ?? .of(.seconds(10))).value
     }
 }

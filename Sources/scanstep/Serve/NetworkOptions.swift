@@ -116,13 +116,15 @@ struct NetworkSettings {
             throw ValidationError("--tls-cert and --tls-key must be given together, and --tls-client-ca with both.")
         }
         apiKeys = reader.path(options.apiKeys, "api-keys")
-        crossOrigin = try Self.crossOrigin(reader.path(options.corsOrigins, "cors-origins"))
+        crossOrigin = try Self.crossOrigin(reader.text(options.corsOrigins, "cors-origins"))
     }
 
     /// An origin that would never match is a mistake that shows only in a browser.
     private static func crossOrigin(_ text: String?) throws(ValidationError) -> CrossOrigin? {
         guard let text else { return nil }
-        let origins = text.split(separator: ",", omittingEmptySubsequences: false).map(\.trimmingBlanks)
+        let origins =
+            text.allSatisfy { $0 == " " }
+            ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(\.trimmingBlanks)
         if let flaw = CrossOrigin.flaw(of: origins) { throw ValidationError("--cors-origins: \(flaw).") }
         return CrossOrigin(origins: origins)
     }

@@ -69,7 +69,10 @@ struct SessionSettings {
 
     init(_ options: SessionOptions, _ reader: SettingReader) throws(ValidationError) {
         memory = try reader.size(options.sessionMemory, "session-memory", like: "1GiB") ?? 1 << 30
-        let bound = try reader.bound(options.sessionIdle, "session-idle", SettingReader.times(like: "1h")) { text in
+        let bound = try reader.bound(
+            options.sessionIdle, "session-idle", SettingReader.times(like: "1h"),
+            largest: SettingReader.largestDuration
+        ) { text in
             SettingReader.duration(text).flatMap { $0 > .zero ? $0 / .seconds(1) : nil }
         }
         idle = (bound ?? .of(3600)).value ?? .infinity

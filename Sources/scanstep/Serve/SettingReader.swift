@@ -18,12 +18,17 @@ final class SettingReader {
     func path(_ option: String?, _ name: String) -> String? { text(option, name).flatMap { $0.isEmpty ? nil : $0 } }
 
     /// The setting as `parse` has it, which gives nil for what is not `what`.
+    /// - Parameter largest: the most that may be written in the unit of a text; nil for what is no number with a unit.
     func value<T>(
-        _ option: String?, _ name: String, _ what: String, _ parse: (String) -> T?
+        _ option: String?, _ name: String, _ what: String, largest: (String) -> String? = { _ in nil },
+        _ parse: (String) -> T?
     ) throws(ValidationError) -> T? {
         guard let text = text(option, name) else { return nil }
-        guard let value = parse(text) else { throw ValidationError("--\(name) must be \(what), not \"\(text)\".") }
-        return value
+        if let value = parse(text) { return value }
+        if let largest = largest(text) {
+            throw ValidationError("--\(name) must be at most \(largest); \"\(text)\" is too large.")
+        }
+        throw ValidationError("--\(name) must be \(what), not \"\(text)\".")
     }
 
     func number(_ option: Int?, _ name: String, _ range: ClosedRange<Int>) throws(ValidationError) -> Int? {
@@ -40,7 +45,9 @@ final class SettingReader {
 
     /// Bytes.
     func size(_ option: String?, _ name: String, like example: String = "512MiB") throws(ValidationError) -> Int? {
-        try value(option, name, "a whole number with its unit, B, KiB, MiB, GiB or TiB, such as \(example)", Self.bytes)
+        try value(
+            option, name, "a whole number with its unit, B, KiB, MiB, GiB or TiB, such as \(example)",
+            largest: Self.largestBytes, Self.bytes)
     }
 
     /// What a time looks like, for messages.
@@ -50,16 +57,19 @@ final class SettingReader {
 
     /// A time of more than nothing.
     func time(_ option: String?, _ name: String, like example: String = "30s") throws(ValidationError) -> Duration? {
-        try value(option, name, Self.times(like: example)) { text in
+        try value(option, name, Self.times(like: example), largest: Self.largestDuration) { text in
             Self.duration(text).flatMap { $0 > .zero ? $0 : nil }
         }
     }
 
     /// A setting of which `none` means that there is no bound.
     func bound<T>(
-        _ option: String?, _ name: String, _ what: String, _ parse: (String) -> T?
+        _ option: String?, _ name: String, _ what: String, largest: (String) -> String? = { _ in nil },
+        _ parse: (String) -> T?
     ) throws(ValidationError) -> Bound<T>? {
-        try value(option, name, what + ", or none") { text in text == "none" ? Bound.none : parse(text).map(Bound.of) }
+        try value(option, name, what + ", or none", largest: largest) { text in
+            text == "none" ? Bound.none : parse(text).map(Bound.of)
+        }
     }
 
     enum Bound<T> {
@@ -81,24 +91,43 @@ final class SettingReader {
         }.sorted()
     }
 
+    private static let sizeUnits = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)]
+    private static let timeUnits = [
+        ("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
+    ]
+
     /// A whole number of bytes with its unit, B, KiB, MiB, GiB or TiB: a bare 2 might mean 2 GiB.
     static func bytes(_ text: String) -> Int? {
-        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)]
-        guard let (unit, shift) = units.first(where: { text.hasSuffix($0.0) }),
+        guard let (unit, shift) = sizeUnits.first(where: { text.hasSuffix($0.0) }),
             let number = Int(text.dropLast(unit.count)), number > 0, number <= Int.max >> shift
         else { return nil }
         return number << shift
     }
 
+    /// The most bytes in the unit of `text`, if that is a whole number of them that is larger.
+    static func largestBytes(_ text: String) -> String? {
+        largest(text, sizeUnits) { shift in Int.max >> shift }
+    }
+
     /// A whole number of a unit, at most a million and a year: us, ms, s, m or h.
     static func duration(_ text: String) -> Duration? {
-        let units: [(String, Int)] = [
-            ("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
-        ]
-        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
-            let number = Int(text.dropLast(unit.count)), number >= 0,
-            number <= min(1_000_000, 31_536_000_000_000 / factor)
+        guard let (unit, factor) = timeUnits.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(unit.count)), number >= 0, number <= largestTime(factor)
         else { return nil }
         return .microseconds(number * factor)
+    }
+
+    private static func largestTime(_ factor: Int) -> Int { min(1_000_000, 31_536_000_000_000 / factor) }
+
+    /// The longest time in the unit of `text`, if that is a whole number of them that is larger.
+    static func largestDuration(_ text: String) -> String? { largest(text, timeUnits, largestTime) }
+
+    private static func largest(_ text: String, _ units: [(String, Int)], _ limit: (Int) -> Int) -> String? {
+        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }) else { return nil }
+        let digits = text.dropLast(unit.count)
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        // A number that is no integer is too large for one.
+        if let number = Int(digits), number <= limit(factor) { return nil }
+        return "\(limit(factor))\(unit)"
     }
 }
