@@ -107,7 +107,7 @@ struct Bench: ParsableCommand {
         var works: [any BenchWork] = []
         for channels in channels.elements {
             for size in scans.elements {
-                for scan in ScanMode.allCases {
+                for scan in ScanMode.choices {
                     works.append(BenchScan(size, channels: channels, rows: rows, scan: scan, team))
                 }
             }

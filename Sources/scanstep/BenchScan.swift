@@ -11,29 +11,28 @@ final class BenchScan: BenchWork {
     let scan: ScanMode
     let channels: Int?
     let multiplyAdds: Int? = nil
-    private let layer: GatedScan
+    private let layer: MinGRU
     private let team: Team
     private let rows: Int
     private let x: Matrix
     private let states: Matrix
     private let hidden: Matrix
-    private let blocks: ScanBlocks
+    private let work: [Matrix]
     private let scratch: [Scratch]
     private var batch = Batch()
 
     init(_ size: BenchSize, channels: Int, rows: Int, scan: ScanMode, _ team: Team) {
         (self.size, self.channels, self.rows, self.scan, self.team) = (size, channels, rows, scan, team)
         var random = BenchRandom(seed: 3)
-        layer = GatedScan(
-            cell: .minGRU, candidate: .logSpace, channels: channels, inputs: Self.inputs, bias: [nil, nil]
-        ) { _, _, weights in
+        layer = MinGRU(candidate: .logSpace, channels: channels, inputs: Self.inputs, bias: [nil, nil]) {
+            _, _, weights in
             for index in weights.indices { weights[index] = Float.random(in: -0.6...0.6, using: &random) }
         }
         x = Matrix(rows: rows, columns: Self.inputs)
         for row in 0..<rows { x.set(row, to: (0..<Self.inputs).map { _ in Float.random(in: -1...1, using: &random) }) }
         states = Matrix(rows: size.sequences, columns: channels)
         hidden = Matrix(rows: rows, columns: channels)
-        blocks = ScanBlocks(rows: rows, channels: channels)
+        work = layer.workColumns.map { Matrix(rows: rows, columns: $0) }
         scratch = (0..<team.count).map { _ in Scratch() }
     }
 
@@ -62,7 +61,6 @@ final class BenchScan: BenchWork {
 extension BenchScan: Teamwork {
     /// One member's part of a batch.
     func work(as member: borrowing Team.Member) {
-        layer.scan(
-            x, batch, states: states, at: 0, into: hidden, blocks: blocks, by: member, scratch[member.index])
+        layer.apply(x, batch, states: states, at: 0, into: hidden, work: work, by: member, scratch[member.index])
     }
 }

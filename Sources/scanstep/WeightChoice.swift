@@ -17,4 +17,8 @@ struct WeightChoice: ExpressibleByArgument, CustomStringConvertible {
     var description: String { type?.rawValue ?? "auto" }
 }
 
-extension ScanMode: ExpressibleByArgument {}
+extension ScanMode: ExpressibleByArgument {
+    public init?(argument: String) { self.init(choice: argument) }
+
+    public static var allValueStrings: [String] { choices.map(\.rawValue) }
+}

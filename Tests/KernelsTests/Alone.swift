@@ -14,12 +14,36 @@ extension PackedMatrix {
     }
 }
 
-extension GatedScan {
-    func scan(_ x: Matrix, sequences: [Int], states: Matrix, at offset: Int, into hidden: Matrix) {
+extension CellKernel {
+    /// Matrices for batches of so many rows.
+    func work(rows: Int) -> [Matrix] { workColumns.map { Matrix(rows: rows, columns: $0) } }
+
+    func apply(_ x: Matrix, sequences: [Int], states: Matrix, at offset: Int, into hidden: Matrix) {
         var batch = Batch()
         for sequence in sequences { batch.append(sequence) }
         prepare(&batch, members: 1)
-        scan(x, batch, states: states, at: offset, into: hidden, by: .init(), Scratch())
+        apply(
+            x, batch, states: states, at: offset, into: hidden, work: work(rows: sequences.count), by: .init(),
+            Scratch())
+    }
+}
+
+/// A cell without feedback, with one kind of gates.
+enum MinimalCell: CaseIterable {
+    case minGRU, minLSTM
+
+    var parts: Int { self == .minGRU ? MinGRU.parts : MinLSTM.parts }
+
+    func kernel(
+        _ candidate: Candidate, channels: Int, inputs: Int, bias: [[Float]?],
+        row: (_ part: Int, _ channel: Int, inout [Float]) -> Void
+    ) -> any CellKernel {
+        switch self {
+        case .minGRU: MinGRU(candidate: candidate, channels: channels, inputs: inputs, bias: bias, row: row)
+        case .minLSTM:
+            MinLSTM(
+                candidate: candidate, isNormalised: true, channels: channels, inputs: inputs, bias: bias, row: row)
+        }
     }
 }
 

@@ -8,36 +8,35 @@ import Threading
 /// A recurrent layer whose gate and candidate are its two inputs, so that z and h̃ can be chosen at will: the gate of
 /// channel c is shifted by a bias of its own.
 private final class Long: Teamwork {
-    let scan: GatedScan
-    let cell: GatedScan.Cell
+    let scan: any CellKernel
+    let cell: MinimalCell
     /// Of each channel.
     let shifts: [Float]
     let channels: Int
     private let team: Team?
     private let scratch: [Scratch]
     private let (x, states, hidden): (Matrix, Matrix, Matrix)
-    private let blocks: ScanBlocks
+    private let work: [Matrix]
     private var batch = Batch()
 
-    init(_ cell: GatedScan.Cell, shifts: [Float], rows: Int, threads: Int) {
+    init(_ cell: MinimalCell, shifts: [Float], rows: Int, threads: Int) {
         let channels = shifts.count
         (self.cell, self.shifts, self.channels) = (cell, shifts, channels)
         // An LSTM's i' is sigmoid(gate) where its forget gate is that of −gate.
         let biases: [[Float]?] =
             cell == .minGRU ? [nil, shifts] : [nil, shifts.map { -$0 }, shifts]
-        scan = GatedScan(cell: cell, candidate: .vanilla, channels: channels, inputs: 2, bias: biases) {
+        scan = cell.kernel(.vanilla, channels: channels, inputs: 2, bias: biases) {
             part, channel, row in row = [[1, 0], [0, cell == .minGRU ? 1 : -1], [0, 1]][part]
         }
         team = threads > 1 ? Team(threads: threads) : nil
         scratch = (0..<threads).map { _ in Scratch() }
         (x, states) = (Matrix(rows: rows, columns: 2), Matrix(rows: 2, columns: channels))
         hidden = Matrix(rows: rows, columns: channels)
-        blocks = ScanBlocks(rows: rows, channels: channels)
+        work = scan.work(rows: rows)
     }
 
     func work(as member: borrowing Team.Member) {
-        scan.scan(
-            x, batch, states: states, at: 0, into: hidden, blocks: blocks, by: member, scratch[member.index])
+        scan.apply(x, batch, states: states, at: 0, into: hidden, work: work, by: member, scratch[member.index])
     }
 
     /// Hidden states after each of `inputs` (candidate, gate), in batches of `size`; associative from step 0 or exact.
@@ -74,8 +73,8 @@ struct AssociativeScanTests {
 
     @Test(
         "65,536 steps stay within 1e-5 of the largest |h| of the exact scan and of float64, for z from 1e-4 to 1",
-        arguments: [GatedScan.Cell.minGRU, .minLSTM])
-    func accuracy(cell: GatedScan.Cell) {
+        arguments: MinimalCell.allCases)
+    func accuracy(cell: MinimalCell) {
         let inputs = Self.inputs(65_536)
         var exact: [[Float]] = []
         exact.reserveCapacity(inputs.count)
@@ -143,9 +142,8 @@ struct AssociativeScanTests {
                 if associative[sequence] { batch.useAssociativeScan(firstStep: 7 * sequence) }
             }
             layer.scan.prepare(&batch, members: 1)
-            layer.scan.scan(
-                x, batch, states: states, at: 0, into: h, blocks: ScanBlocks(rows: rows, channels: 37), by: .init(),
-                Scratch())
+            layer.scan.apply(
+                x, batch, states: states, at: 0, into: h, work: layer.scan.work(rows: rows), by: .init(), Scratch())
             row = 0
             return which.map { sequence in
                 let end = states.values(sequence)

@@ -187,8 +187,8 @@ extension Fields {
     /// How time steps are combined: as asked, else as the model has it.
     func scan(_ served: ServedModel) throws(Problem) -> ScanMode {
         guard let name = try string("scan") else { return served.model.scan }
-        guard let scan = ScanMode(rawValue: name) else {
-            throw .invalid("\(place)scan must be one of \(ScanMode.allCases.map(\.rawValue).joined(separator: ", ")).")
+        guard let scan = ScanMode(choice: name) else {
+            throw .invalid("\(place)scan must be one of \(ScanMode.choices.map(\.rawValue).joined(separator: ", ")).")
         }
         return scan
     }

@@ -12,7 +12,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
     private static let epsilon: Float = 1.192_092_9e-7
 
-    static let marks = [GatedScan.Cell.minGRU, .minLSTM].map { "layers.0.2.\(recurrentName($0)).weight" }
+    static let marks = [ModelConfiguration.Cell.minGRU, .minLSTM].map { "layers.0.2.\(recurrentName($0)).weight" }
 
     static func matches(_ file: TensorFile) -> Bool {
         file.contains("token_emb.weight") && file.contains("to_logits.weight")
@@ -24,7 +24,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     ) throws(CheckpointError) -> ModelConfiguration {
         let lstm = file.contains("layers.0.2.to_hidden_and_f_i_gate.weight")
         let (vocabularySize, width) = try PublishedLayouts.matrix("token_emb.weight", of: file)
-        let cell: GatedScan.Cell = lstm ? .minLSTM : .minGRU
+        let cell: ModelConfiguration.Cell = lstm ? .minLSTM : .minGRU
         let layers = PublishedLayouts.layers(of: file, "2.\(recurrentName(cell)).weight")
         let recurrent = try file.optional("layers.0.2.\(recurrentName(cell)).weight")!
         guard recurrent.shape.count == 2, recurrent.shape[0] > 0, recurrent.shape[0] % cell.parts == 0 else {
@@ -84,7 +84,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
             output: try file.linear("to_logits", outputs: configuration.outputSize, inputs: width))
     }
 
-    private static func recurrentName(_ cell: GatedScan.Cell) -> String {
+    private static func recurrentName(_ cell: ModelConfiguration.Cell) -> String {
         cell == .minGRU ? "to_hidden_and_gate" : "to_hidden_and_f_i_gate"
     }
 }

@@ -56,7 +56,7 @@ enum MinRNNsLayout: PublishedLayout {
             mlp = .init(
                 width: try PublishedLayouts.matrix(names.down + ".weight", of: file).columns, activation: .geglu)
         }
-        let lstm: GatedScan.Cell = hints.normalisedGates == true ? .minLSTM : .minLSTMUnnormalised
+        let lstm: ModelConfiguration.Cell = hints.normalisedGates == true ? .minLSTM : .minLSTMUnnormalised
         return ModelConfiguration(
             cell: rows == 2 * inner ? .minGRU : lstm, candidate: .logSpace, order: .minGRUPyTorch,
             layers: PublishedLayouts.layers(of: file, "2.to_hidden_and_gate.weight"), width: width, innerWidth: inner,

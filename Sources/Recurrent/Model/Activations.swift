@@ -55,8 +55,8 @@ struct ActivationLayout {
     let mlpHidden: Matrix?
     let vectors: Matrix?
     let outputs: Matrix
-    /// What associative scans need.
-    let blocks: ScanBlocks
+    /// What cells compute in beside their input and output.
+    let work: [Matrix]
     /// Columns of each matrix, in the order in which they lie.
     private let columns: [Int]
     private let rows: Int
@@ -98,7 +98,7 @@ struct ActivationLayout {
         case .vectors: vectors = configuration.mapsInput ? next() : stages[0].stream
         }
         outputs = next()
-        blocks = ScanBlocks(decay: next(), carry: next())
+        work = [next(), next()]
         precondition(rest.isEmpty && offset == Self.bytes(configuration, rows: rows), "\(rest.count) matrices left")
     }
 

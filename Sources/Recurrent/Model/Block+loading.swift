@@ -38,12 +38,19 @@ extension Block {
         let parts = tensors.parts
         var biases: [[Float]?] = []
         for part in parts { biases.append(try part.bias?.values()) }
-        rnn = try GatedScan(
-            weights, cell: configuration.cell, candidate: configuration.candidate,
-            channels: configuration.hiddenWidth(index), inputs: width, bias: biases
-        ) { (part, channel, row) throws(CheckpointError) in
+        func row(_ part: Int, _ channel: Int, _ row: inout [Float]) throws(CheckpointError) {
             try parts[part].weight.read(row: channel, into: &row, for: weights)
         }
+        let (candidate, channels) = (configuration.candidate, configuration.hiddenWidth(index))
+        rnn =
+            switch configuration.cell {
+            case .minGRU:
+                try MinGRU(weights, candidate: candidate, channels: channels, inputs: width, bias: biases, row: row)
+            case .minLSTM, .minLSTMUnnormalised:
+                try MinLSTM(
+                    weights, candidate: candidate, isNormalised: configuration.cell == .minLSTM, channels: channels,
+                    inputs: width, bias: biases, row: row)
+            }
     }
 }
 

@@ -7,7 +7,7 @@ struct Block: Sendable {
     let rnnNorm: Norm?
     let convolution: DepthwiseConvolution?
     let pointwise: PackedMatrix?
-    let rnn: GatedScan
+    let rnn: any CellKernel
     /// Hidden state to residual stream; nil where it goes there as it is.
     let out: PackedMatrix?
     /// The stream before the block to that behind it, where their widths differ.
@@ -49,8 +49,8 @@ struct Block: Sendable {
             }
         }
         let hidden = next.hidden
-        rnn.scan(
-            x, batch, states: states, at: offsets.hidden, into: hidden, blocks: workspace.blocks, by: member, scratch)
+        rnn.apply(
+            x, batch, states: states, at: offsets.hidden, into: hidden, work: workspace.work, by: member, scratch)
         align?.multiply(stream, rows: rows, into: next.stream, by: member, scratch)
         if let highway {
             highway.multiplySigmoid(stream, rows: rows, into: a, by: member, scratch)
@@ -80,6 +80,6 @@ struct Block: Sendable {
     /// Multiply-adds of one row.
     var multiplyAdds: Int {
         let maps = [pointwise, out, align, highway, mlp?.up, mlp?.gate, mlp?.down]
-        return maps.reduce(rnn.cell.parts * rnn.channels * rnn.inputs) { $0 + ($1.map { $0.inputs * $0.outputs } ?? 0) }
+        return maps.reduce(rnn.multiplyAdds) { $0 + ($1.map { $0.inputs * $0.outputs } ?? 0) }
     }
 }

@@ -6,10 +6,10 @@ extension ModelConfiguration {
     static let sizeLimit = 1 << 24
 
     /// What configuration files call the cells.
-    static let cells: [(String, GatedScan.Cell)] = [
+    static let cells: [(String, Cell)] = [
         ("minGRU", .minGRU), ("minLSTM", .minLSTM), ("minLSTM-unnormalised", .minLSTMUnnormalised),
     ]
-    static let candidates: [(String, GatedScan.Candidate)] = [("log-space", .logSpace), ("vanilla", .vanilla)]
+    static let candidates: [(String, Candidate)] = [("log-space", .logSpace), ("vanilla", .vanilla)]
     static let norms: [(String, Norm.Kind)] = [("rms", .rms), ("layer", .layer)]
     private static let orders: [(String, BlockOrder)] = [
         BlockOrder.paper, .minGRUPyTorch, .highway, .stacked,

@@ -2,6 +2,17 @@ import Kernels
 
 /// The architecture of a model: all that is not a weight.
 public struct ModelConfiguration: Sendable, Equatable {
+    /// Which recurrence.
+    public enum Cell: Sendable {
+        case minGRU
+        case minLSTM
+        /// A minLSTM whose gates were not normalised in training.
+        case minLSTMUnnormalised
+
+        /// Linear maps of the input that one channel needs.
+        var parts: Int { self == .minGRU ? MinGRU.parts : MinLSTM.parts }
+    }
+
     /// How the parts of a block are joined.
     public enum BlockOrder: String, Sendable {
         /// The paper's: x ← x + rnn(conv(norm x)), then x ← x + mlp(norm x).
@@ -58,8 +69,8 @@ public struct ModelConfiguration: Sendable, Equatable {
         case probabilities(size: Int)
     }
 
-    public var cell: GatedScan.Cell
-    public var candidate: GatedScan.Candidate
+    public var cell: Cell
+    public var candidate: Candidate
     public var order: BlockOrder
     public var layers: Int
     /// Values of the residual stream per step, before the first layer.

@@ -38,8 +38,8 @@ public final class Workspace {
     var stages: [Stage] { layout.stages }
     var mlpHidden: Matrix? { layout.mlpHidden }
     var vectors: Matrix? { layout.vectors }
-    /// What associative scans need.
-    var blocks: ScanBlocks { layout.blocks }
+    /// What cells compute in beside their input and output.
+    var work: [Matrix] { layout.work }
 
     /// Room for batches of up to `rows` rows over up to `sequences` sequences. Large batches are computed by the team of
     /// `activations`.

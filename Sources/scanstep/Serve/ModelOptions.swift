@@ -91,7 +91,7 @@ struct ModelSettings {
             } ?? false
         weights =
             try reader.value(options.weights, "weights", WeightChoice.names, WeightChoice.init(argument:))?.type
-        scan = try reader.value(options.scan, "scan", "exact or associative") { ScanMode(rawValue: $0) } ?? .exact
+        scan = try reader.value(options.scan, "scan", "exact or associative") { ScanMode(choice: $0) } ?? .exact
         threads = try reader.number(options.threads, "threads", Self.threads) ?? Self.defaultThreads
         let time = SettingReader.times(like: "2ms")
         maxTick =

@@ -7,13 +7,13 @@ import Testing
 /// A recurrent layer with random weights and the paper's equations in double precision.
 struct ScanCase {
     var random: SeededGenerator
-    let cell: GatedScan.Cell
-    let candidate: GatedScan.Candidate
+    let cell: MinimalCell
+    let candidate: Candidate
     let channels: Int
     let inputs: Int
     let weights: [[[Float]]]
     let biases: [[Float]?]
-    let scan: GatedScan
+    let scan: any CellKernel
 
     /// Gate biases are drawn from −`reach` … `reach`.
     init(seed: UInt64, reach: Float = 1, channels wanted: Int? = nil, inputs wantedInputs: Int? = nil) {
@@ -32,7 +32,7 @@ struct ScanCase {
             if part == 0 && seed % 3 == 0 { return nil }
             return (0..<channels).map { _ in (part == 0 ? 1 : reach) * random.float() }
         }
-        scan = GatedScan(cell: cell, candidate: candidate, channels: channels, inputs: inputs, bias: biases) {
+        scan = cell.kernel(candidate, channels: channels, inputs: inputs, bias: biases) {
             $2 = weights[$0][$1]
         }
         (self.channels, self.inputs, self.weights, self.random) = (channels, inputs, weights, random)
@@ -62,8 +62,8 @@ struct ScanCase {
     }
 }
 
-@Suite("GatedScan: the recurrence against double precision")
-struct GatedScanTests {
+@Suite("Minimal cells: the recurrence against double precision")
+struct FusedScanTests {
     @Test("interleaved sequences follow the paper's equations", arguments: 0..<80)
     func reference(seed: Int) {
         var layer = ScanCase(seed: UInt64(seed), reach: seed % 4 == 0 ? 100 : 3)
@@ -81,7 +81,7 @@ struct GatedScanTests {
             let hidden = Matrix(rows: sequences.count, columns: layer.channels)
             let inputs = sequences.map { _ in layer.input() }
             for row in sequences.indices { x.set(row, to: inputs[row]) }
-            layer.scan.scan(x, sequences: sequences, states: states, at: offset, into: hidden)
+            layer.scan.apply(x, sequences: sequences, states: states, at: offset, into: hidden)
             for (row, sequence) in sequences.enumerated() {
                 expected[sequence] = layer.step(expected[sequence], inputs[row])
                 for channel in 0..<layer.channels {
@@ -104,8 +104,8 @@ struct GatedScanTests {
     @Test("gates at ±100 and far beyond choose, they never make NaN", arguments: [Float(30), 89, 100, 1e4, 1e30, 3e38])
     func saturatedGates(size: Float) {
         for (forget, input, kept) in [(size, -size, 1.0), (-size, size, 0.0), (size, size, 0.5), (-size, -size, 0.5)] {
-            let scan = GatedScan(
-                cell: .minLSTM, candidate: .vanilla, channels: 9, inputs: 1,
+            let scan = MinLSTM(
+                candidate: .vanilla, isNormalised: true, channels: 9, inputs: 1,
                 bias: [nil, [Float](repeating: forget, count: 9), [Float](repeating: input, count: 9)]
             ) { part, _, row in row = [part == 0 ? 3 : 0] }
             let (x, states, hidden) = (
@@ -113,25 +113,25 @@ struct GatedScanTests {
             )
             x[0, 0] = 1
             states.set(0, to: [Float](repeating: -7, count: 9))
-            scan.scan(x, sequences: [0], states: states, at: 0, into: hidden)
+            scan.apply(x, sequences: [0], states: states, at: 0, into: hidden)
             for channel in 0..<9 { #expect(abs(Double(hidden[0, channel]) - (3 - 10 * kept)) < 1e-5) }
         }
         for (gate, expected) in [(size, Float(3)), (-size, -7)] {
-            let scan = GatedScan(
-                cell: .minGRU, candidate: .vanilla, channels: 1, inputs: 1, bias: [nil, [gate]]
-            ) { part, _, row in row = [part == 0 ? 3 : 0] }
+            let scan = MinGRU(candidate: .vanilla, channels: 1, inputs: 1, bias: [nil, [gate]]) { part, _, row in
+                row = [part == 0 ? 3 : 0]
+            }
             let (x, states, hidden) = (
                 Matrix(rows: 1, columns: 1), Matrix(rows: 1, columns: 1), Matrix(rows: 1, columns: 1)
             )
             x[0, 0] = 1
             states[0, 0] = -7
-            scan.scan(x, sequences: [0], states: states, at: 0, into: hidden)
+            scan.apply(x, sequences: [0], states: states, at: 0, into: hidden)
             #expect(abs(hidden[0, 0] - expected) < 1e-5)
         }
     }
 
     @Test("a closed minGRU gate keeps the state to the bit, an open one forgets it") func extremesOfTheGate() {
-        let scan = GatedScan(cell: .minGRU, candidate: .vanilla, channels: 3, inputs: 1, bias: [nil, nil]) {
+        let scan = MinGRU(candidate: .vanilla, channels: 3, inputs: 1, bias: [nil, nil]) {
             part, channel, row in row = [part == 0 ? 0.3 : [-200, 200, 0][channel]]
         }
         let (x, states, hidden) = (
@@ -139,7 +139,7 @@ struct GatedScanTests {
         )
         x[0, 0] = 1
         states.set(0, to: [0.1, 0.1, 0.1])
-        for _ in 0..<1000 { scan.scan(x, sequences: [0], states: states, at: 0, into: hidden) }
+        for _ in 0..<1000 { scan.apply(x, sequences: [0], states: states, at: 0, into: hidden) }
         #expect(states[0, 0] == 0.1 && states[0, 1] == 0.3)
         #expect(abs(states[0, 2] - 0.3) < 1e-7)
     }
@@ -152,10 +152,10 @@ struct GatedScanTests {
         let (states, alone) = (Matrix(rows: 1, columns: 9), Matrix(rows: 1, columns: 9))
         let (one, expected) = (Matrix(rows: 1, columns: layer.inputs), Matrix(rows: 1, columns: 9))
         for row in 0..<rows { x.set(row, to: layer.input()) }
-        layer.scan.scan(x, sequences: Array(repeating: 0, count: rows), states: states, at: 0, into: hidden)
+        layer.scan.apply(x, sequences: Array(repeating: 0, count: rows), states: states, at: 0, into: hidden)
         for row in 0..<rows {
             one.set(0, to: x.values(row))
-            layer.scan.scan(one, sequences: [0], states: alone, at: 0, into: expected)
+            layer.scan.apply(one, sequences: [0], states: alone, at: 0, into: expected)
             #expect(hidden.values(row) == expected.values(0), "row \(row)")
         }
         #expect(states.values(0) == alone.values(0))
@@ -170,7 +170,7 @@ struct GatedScanTests {
         let one = Matrix(rows: 1, columns: layer.channels)
         for input in inputs {
             x.set(0, to: input)
-            layer.scan.scan(x, sequences: [0], states: alone, at: 0, into: one)
+            layer.scan.apply(x, sequences: [0], states: alone, at: 0, into: one)
         }
         let states = Matrix(rows: 3, columns: layer.channels)
         let (batch, hidden) = (Matrix(rows: 39, columns: layer.inputs), Matrix(rows: 39, columns: layer.channels))
@@ -179,7 +179,7 @@ struct GatedScanTests {
             let bad: Float = row % 3 == 0 ? .nan : .infinity
             batch.set(row, to: row % 3 == 1 ? inputs[row / 3] : [Float](repeating: bad, count: layer.inputs))
         }
-        layer.scan.scan(batch, sequences: order, states: states, at: 0, into: hidden)
+        layer.scan.apply(batch, sequences: order, states: states, at: 0, into: hidden)
         #expect(states.values(1).map(\.bitPattern) == alone.values(0).map(\.bitPattern))
         #expect(!states.isFinite(0))
     }

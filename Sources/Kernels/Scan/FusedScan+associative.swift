@@ -5,21 +5,14 @@ import Threading
 /// A block of `Batch.scanBlock` steps is scanned from a state of zero, and beside each local hidden state stands the
 /// product of what all gates up to there keep: h_t = local_t + product_t · carry, where the carry is the state before
 /// the block. Carries are combined in order of blocks; then every row is mended.
-public final class ScanBlocks {
+struct ScanBlocks {
     /// Rows × channels: products of 1 − z.
     let decay: Matrix
     /// Rows × channels: the first row of each block holds its carry.
     let carry: Matrix
-
-    public convenience init(rows: Int, channels: Int) {
-        self.init(
-            decay: Matrix(rows: rows, columns: channels), carry: Matrix(rows: rows, columns: channels))
-    }
-
-    public init(decay: Matrix, carry: Matrix) { (self.decay, self.carry) = (decay, carry) }
 }
 
-extension GatedScan {
+extension FusedScan {
     /// Combines the carries of the batch's associative blocks, moves the states and mends the hidden states.
     func combine(
         _ batch: Batch, _ place: Place, _ blocks: ScanBlocks, _ member: borrowing Team.Member

@@ -1,12 +1,3 @@
-/// How the recurrence of a prefill is computed.
-public enum ScanMode: String, Sendable, CaseIterable {
-    /// In order of time; gives the bytes of single steps.
-    case exact
-    /// Blocks of `Batch.scanBlock` steps from a state of zero, at the same time; then the carries are combined and
-    /// added.
-    case associative
-}
-
 /// Which sequence each row of a batch steps, and how the work on it may be cut.
 public struct Batch {
     /// Absolute steps at whose multiples an associative scan is cut, so that its answer does not depend on the batches.

@@ -1,0 +1,197 @@
+import Threading
+
+/// A recurrence whose gates see the input and, of the state, their own channel alone.
+protocol FusedCell {
+    /// Linear maps of the input that one channel needs.
+    static var parts: Int { get }
+    /// One step of eight channels: their hidden state after it, which is also their output.
+    /// - Parameters:
+    ///   - sums: a vector for each part.
+    ///   - bias: the vectors that the channels keep: a bias for each part, then what else the cell has.
+    static func step(_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ state: ChannelState) -> Vector
+}
+
+/// The state of eight channels of one sequence.
+@unsafe struct ChannelState {
+    /// Their values of the first tensor of the state.
+    let base: UnsafeMutablePointer<Float>
+    /// Values from one tensor to the next.
+    let channels: Int
+    /// Channels that there are, at least one; eight or more where all eight are.
+    let lanes: Int
+
+    /// Their values of one tensor; zeros beyond the last channel.
+    @inline(__always)
+    subscript(_ tensor: Int) -> Vector {
+        get { unsafe load(base + tensor &* channels, first: lanes) }
+        nonmutating set { unsafe store(newValue, base + tensor &* channels, first: lanes) }
+    }
+}
+
+/// The recurrent product of a layer, fused with its scan: all parts of the same eight channels come out of one register
+/// tile, the activations and the carry follow at once, and only the hidden state is written.
+///
+/// A row is one time step of one sequence. Rows of a sequence follow each other in time order and carry the state from
+/// row to row; different sequences stand in one batch in any mixture. The arithmetic of a row does not depend on which
+/// other rows are there, but for associative scans, where it depends on the step at which the scan began.
+final class FusedScan: Sendable {
+    let parts: Int
+    /// Hidden values of the layer.
+    let channels: Int
+    let inputs: Int
+    private let panels: Panels
+    /// channels (padded to 8) × `kept` vectors: biases in the order of the tile, then the other constants.
+    private let bias: [Vector]
+    /// Vectors that eight channels keep.
+    private let kept: Int
+
+    /// Packs the parts of a cell. `row` fills its last argument (`inputs` values) with the weights of (part, channel).
+    /// - Parameter constants: what a cell keeps of each channel beside weights and biases, each `channels` values.
+    init<E: Error>(
+        _ type: WeightType, parts: Int, channels: Int, inputs: Int, bias: [[Float]?], constants: [[Float]] = [],
+        row: (_ part: Int, _ channel: Int, inout [Float]) throws(E) -> Void
+    ) throws(E) {
+        (self.parts, self.channels, self.inputs) = (parts, channels, inputs)
+        precondition(bias.count == parts, "\(bias.count) biases for \(parts) parts")
+        panels = Panels(type, count: channels.roundedUp(to: 8) / 8, vectors: parts, inputs: inputs)
+        kept = parts + constants.count
+        var packed = [Vector](repeating: .zero, count: panels.count * kept)
+        var weights = [Float](repeating: 0, count: inputs)
+        for part in 0..<parts {
+            for channel in 0..<channels {
+                try row(part, channel, &weights)
+                panels.set(panel: channel / 8, vector: part, lane: channel % 8, to: weights)
+            }
+        }
+        for (index, values) in (bias + constants).enumerated() {
+            guard let values else { continue }
+            precondition(values.count == channels, "\(values.count) values for \(channels) channels")
+            for channel in 0..<channels { packed[channel / 8 * kept + index][channel % 8] = values[channel] }
+        }
+        self.bias = packed
+    }
+
+    /// Cuts `batch` into as many parts as `members` of a team need beside the panels of channels.
+    func prepare(_ batch: inout Batch, members: Int) {
+        let group = panelGroup(panels.count, members, rows: batch.sequences.count)
+        let parts = (2 * members + panels.count / group - 1) / (panels.count / group)
+        batch.cut(every: members == 1 || parts < 2 ? .max : (batch.sequences.count + parts - 1) / parts)
+    }
+
+    /// Steps every row in order of time. Members of a team take panels of channels, and where those are few, sequences.
+    @inline(__always)
+    func apply<Cell: FusedCell>(
+        _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ place: Place, _ member: borrowing Team.Member,
+        _ scratch: Scratch
+    ) {
+        check(x, batch, place)
+        scan(batch, member) { range, segment in
+            step(cell, x, batch, segment, range, place, scratch)
+        }
+        member.barrier()
+    }
+
+    /// As the other `apply`, or by blocks where the batch says so: then members of a team share those, too.
+    @inline(__always)
+    func apply<Cell: GatedCell>(
+        _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ place: Place, _ work: [Matrix],
+        _ member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        check(x, batch, place)
+        let blocks = batch.isAssociative ? ScanBlocks(decay: work[0], carry: work[1]) : nil
+        scan(batch, member) { range, segment in
+            if segment.isAssociative {
+                scanBlock(cell, x, segment, range, place, blocks!.decay, scratch)
+            } else {
+                step(cell, x, batch, segment, range, place, scratch)
+            }
+        }
+        member.barrier()
+        if let blocks {
+            combine(batch, place, blocks, member)
+            member.barrier()
+        }
+    }
+
+    private func check(_ x: Matrix, _ batch: Batch, _ place: Place) {
+        let (rows, states, offset, hidden) = (batch.sequences.count, place.states, place.offset, place.hidden)
+        precondition(
+            x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
+        precondition(rows == 0 || !batch.segments.isEmpty, "a batch that was not prepared")
+        precondition(hidden.columns == channels && rows <= hidden.rows, "hidden of \(hidden.columns) columns")
+        precondition(offset >= 0 && offset + channels <= states.columns, "state at \(offset)")
+        for sequence in batch.sequences {
+            precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence)")
+        }
+    }
+
+    /// Deals panels and segments out to the members of a team.
+    @inline(__always)
+    private func scan(
+        _ batch: Batch, _ member: borrowing Team.Member, _ body: (_ panels: Range<Int>, Batch.Segment) -> Void
+    ) {
+        let group = panelGroup(panels.count, member.count, rows: batch.sequences.count)
+        let groups = (panels.count + group - 1) / group
+        member.share(groups * batch.segments.count) { unit in
+            let range = unit % groups * group..<min(panels.count, (unit % groups + 1) * group)
+            body(range, batch.segments[unit / groups])
+        }
+    }
+
+    @inline(__always)
+    private func step<Cell: FusedCell>(
+        _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ segment: Batch.Segment, _ range: Range<Int>, _ place: Place,
+        _ scratch: Scratch
+    ) {
+        let (states, offset, hidden) = (place.states, place.offset, place.hidden)
+        let sequences = batch.sequences
+        unsafe bias.withUnsafeBufferPointer { bias in
+            let bias = bias.baseAddress!
+            unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
+                let channel = panel * 8
+                let lanes = channels - channel
+                for row in rows {
+                    let state = unsafe states.base + sequences[row] * states.stride + offset + channel
+                    let h = unsafe Cell.step(
+                        sums + (row - rows.lowerBound) * width, bias + panel * kept,
+                        ChannelState(base: state, channels: channels, lanes: lanes))
+                    unsafe store(h, hidden.base + row * hidden.stride + channel)
+                }
+            }
+        }
+    }
+
+    /// One block of an associative scan: local hidden states and what the gates keep up to each.
+    @inline(__always)
+    private func scanBlock<Cell: GatedCell>(
+        _ cell: Cell.Type, _ x: Matrix, _ segment: Batch.Segment, _ range: Range<Int>, _ place: Place,
+        _ decay: Matrix, _ scratch: Scratch
+    ) {
+        let hidden = place.hidden
+        unsafe bias.withUnsafeBufferPointer { bias in
+            let bias = bias.baseAddress!
+            unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
+                for row in rows {
+                    let gates = unsafe Cell.gates(sums + (row - rows.lowerBound) * width, bias + panel * kept)
+                    let (keep, new) = (gates.keep ?? 1 - gates.take, gates.take * gates.candidate)
+                    let at = unsafe hidden.base + row * hidden.stride + panel * 8
+                    let product = unsafe decay.base + row * decay.stride + panel * 8
+                    if row == segment.rows.lowerBound {
+                        unsafe store(new, at)
+                        unsafe store(keep, product)
+                    } else {
+                        unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
+                        unsafe store(keep * load(product - decay.stride), product)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the states are and where hidden states go.
+struct Place {
+    let states: Matrix
+    let offset: Int
+    let hidden: Matrix
+}
