@@ -148,6 +148,7 @@
 
     /// Few rows need several panels at once, or the additions of one chain would wait for each other.
     private func panelsAtOnce(rows: Int, left: Int) -> Int {
+        if vectors > 3 { return rows == 1 && left >= 3 ? 3 : 1 }
         if rows == 1 { return left >= 4 ? 4 : 1 }
         return rows == 2 && left >= 2 ? 2 : 1
     }
@@ -178,7 +179,7 @@ extension WeightType {
 
 /// What one thread computes products in.
 @safe public final class Scratch {
-    /// Vectors of the largest tile: six rows of two or four of three, twelve accumulators of sixteen registers.
+    /// Vectors of the largest tile: six rows of two, four of three or three of four, twelve accumulators of sixteen registers.
     static let tileVectors = 12
     /// One block of a panel, widened.
     let weights: UnsafeMutablePointer<Vector>
@@ -186,8 +187,8 @@ extension WeightType {
     let sums: UnsafeMutablePointer<Vector>
 
     public init() {
-        unsafe weights = Self.allocate(Panels.blockInputs * 3)
-        unsafe sums = Self.allocate(Panels.blockRows * 3)
+        unsafe weights = Self.allocate(Panels.blockInputs * 4)
+        unsafe sums = Self.allocate(Panels.blockRows * 4)
     }
 
     deinit {
@@ -214,11 +215,14 @@ private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, i
 private func multiplyRows(_ type: WeightType, _ vectors: Int, rows: Int, panels: Int, _ operands: TileOperands) {
     switch (type, vectors) {
     case (.f32, 2): unsafe multiplyRows(PanelShape<Float, 2>.self, rows, panels, operands)
-    case (.f32, _): unsafe multiplyRows(PanelShape<Float, 3>.self, rows, panels, operands)
+    case (.f32, 3): unsafe multiplyRows(PanelShape<Float, 3>.self, rows, panels, operands)
+    case (.f32, _): unsafe multiplyRows(PanelShape<Float, 4>.self, rows, panels, operands)
     case (.f16, 2): unsafe multiplyRows(PanelShape<Float16, 2>.self, rows, panels, operands)
-    case (.f16, _): unsafe multiplyRows(PanelShape<Float16, 3>.self, rows, panels, operands)
+    case (.f16, 3): unsafe multiplyRows(PanelShape<Float16, 3>.self, rows, panels, operands)
+    case (.f16, _): unsafe multiplyRows(PanelShape<Float16, 4>.self, rows, panels, operands)
     case (.int8, 2): unsafe multiplyRows(PanelShape<Int8, 2>.self, rows, panels, operands)
-    case (.int8, _): unsafe multiplyRows(PanelShape<Int8, 3>.self, rows, panels, operands)
+    case (.int8, 3): unsafe multiplyRows(PanelShape<Int8, 3>.self, rows, panels, operands)
+    case (.int8, _): unsafe multiplyRows(PanelShape<Int8, 4>.self, rows, panels, operands)
     }
 }
 
@@ -228,6 +232,7 @@ private func multiplyRows<W: PackedWeight, let vectors: Int>(
 ) {
     switch (rows, panels) {
     case (1, 4): unsafe multiplyTile(TileShape<W, 1, 4, vectors>.self, operands)
+    case (1, 3): unsafe multiplyTile(TileShape<W, 1, 3, vectors>.self, operands)
     case (1, _): unsafe multiplyTile(TileShape<W, 1, 1, vectors>.self, operands)
     case (2, 2): unsafe multiplyTile(TileShape<W, 2, 2, vectors>.self, operands)
     case (2, _): unsafe multiplyTile(TileShape<W, 2, 1, vectors>.self, operands)

@@ -8,6 +8,8 @@ public struct Batch {
     private var runs: [Run] = []
     /// Parts that may be computed at the same time, in order of their rows.
     private(set) var segments: [Segment] = []
+    /// The rows step by step, where a cell needs that.
+    private(set) var plan = StepPlan()
 
     /// Consecutive rows of one sequence.
     private struct Run {
@@ -30,6 +32,7 @@ public struct Batch {
         sequences.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         segments.removeAll(keepingCapacity: true)
+        plan.clear()
     }
 
     /// Adds a row.
@@ -49,6 +52,9 @@ public struct Batch {
 
     /// Whether any row is scanned associatively.
     public var isAssociative: Bool { runs.contains { $0.firstStep != nil } }
+
+    /// Plans the rows step by step.
+    mutating func planSteps() { plan.make(sequences) }
 
     /// Cuts the rows into segments, of at least `rows` where they are exact.
     mutating func cut(every rows: Int) {

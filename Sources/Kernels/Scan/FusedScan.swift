@@ -4,11 +4,17 @@ import Threading
 protocol FusedCell {
     /// Linear maps of the input that one channel needs.
     static var parts: Int { get }
+    /// Tensors of its state, each with a value for every channel.
+    static var states: Int { get }
     /// One step of eight channels: their hidden state after it, which is also their output.
     /// - Parameters:
     ///   - sums: a vector for each part.
     ///   - bias: the vectors that the channels keep: a bias for each part, then what else the cell has.
     static func step(_ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ state: ChannelState) -> Vector
+}
+
+extension FusedCell {
+    static var states: Int { 1 }
 }
 
 /// The state of eight channels of one sequence.
@@ -84,7 +90,8 @@ final class FusedScan: Sendable {
         _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ place: Place, _ member: borrowing Team.Member,
         _ scratch: Scratch
     ) {
-        check(x, batch, place)
+        check(x, batch, place, states: Cell.states)
+        precondition(!batch.isAssociative, "a cell without an associative scan")
         scan(batch, member) { range, segment in
             step(cell, x, batch, segment, range, place, scratch)
         }
@@ -97,7 +104,7 @@ final class FusedScan: Sendable {
         _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ place: Place, _ work: [Matrix],
         _ member: borrowing Team.Member, _ scratch: Scratch
     ) {
-        check(x, batch, place)
+        check(x, batch, place, states: Cell.states)
         let blocks = batch.isAssociative ? ScanBlocks(decay: work[0], carry: work[1]) : nil
         scan(batch, member) { range, segment in
             if segment.isAssociative {
@@ -113,13 +120,13 @@ final class FusedScan: Sendable {
         }
     }
 
-    private func check(_ x: Matrix, _ batch: Batch, _ place: Place) {
+    private func check(_ x: Matrix, _ batch: Batch, _ place: Place, states count: Int) {
         let (rows, states, offset, hidden) = (batch.sequences.count, place.states, place.offset, place.hidden)
         precondition(
             x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
         precondition(rows == 0 || !batch.segments.isEmpty, "a batch that was not prepared")
         precondition(hidden.columns == channels && rows <= hidden.rows, "hidden of \(hidden.columns) columns")
-        precondition(offset >= 0 && offset + channels <= states.columns, "state at \(offset)")
+        precondition(offset >= 0 && offset + count * channels <= states.columns, "state at \(offset)")
         for sequence in batch.sequences {
             precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence)")
         }
@@ -194,4 +201,18 @@ struct Place {
     let states: Matrix
     let offset: Int
     let hidden: Matrix
+}
+
+/// The kernel of a cell whose gates see the state of their own channel: its recurrence is a fused scan in order of time.
+protocol DiagonalKernel: CellKernel {
+    var scan: FusedScan { get }
+}
+
+extension DiagonalKernel {
+    public var inputs: Int { scan.inputs }
+    public var outputs: Int { scan.channels }
+    public var workColumns: [Int] { [] }
+    public var scans: [ScanMode] { [.sequential] }
+    public var multiplyAdds: Int { scan.parts * scan.channels * scan.inputs }
+    public func prepare(_ batch: inout Batch, members: Int) { scan.prepare(&batch, members: members) }
 }

@@ -1,0 +1,240 @@
+import Threading
+
+/// A recurrence whose gates see the hidden state of all channels.
+protocol FeedbackCell {
+    /// Linear maps of input and hidden state that one channel needs.
+    static var parts: Int { get }
+    /// One step of eight channels: their hidden state after it.
+    /// - Parameters:
+    ///   - input: for each part the map of the input with its bias.
+    ///   - sums: for each part the map of the hidden state, without bias.
+    ///   - bias: for each part the bias of that map.
+    ///   - before: the hidden state of these channels.
+    ///   - state: what else of the state they have, without the hidden state.
+    static func step(
+        _ input: PartSums, _ sums: UnsafePointer<Vector>, _ bias: UnsafePointer<Vector>, _ before: Vector,
+        _ state: ChannelState
+    ) -> Vector
+}
+
+/// The parts of eight channels as they lie in memory.
+@unsafe struct PartSums {
+    let base: UnsafePointer<Float>
+
+    @inline(__always)
+    subscript(_ part: Int) -> Vector { unsafe load(base + part &* 8) }
+}
+
+/// A recurrent layer whose gates see the state: first one product of all rows of a batch with the weights of the input,
+/// then step by step the product of the hidden states of all its sequences with the recurrent weights, whose epilogue is
+/// the cell.
+///
+/// Every member of a team takes the same panels of the recurrent weights at each step, so that they stay in the
+/// second-level cache of its core. All members read the hidden states of the step before while they write the next ones,
+/// so there are two of each.
+final class FeedbackScan: Sendable {
+    let parts: Int
+    let channels: Int
+    let inputs: Int
+    /// Values of the hidden state: as many as channels, or as the projection has outputs.
+    let hidden: Int
+    /// Values of the state beside the hidden state.
+    private let memory: Int
+    /// W_ih and b_ih; its outputs are those of all parts of eight channels after each other.
+    private let input: PackedMatrix
+    private let recurrent: Panels
+    /// channels (padded to whole panels) × parts vectors: b_hh.
+    private let bias: [Vector]
+    /// W_hr: from what the cell gives out to the hidden state.
+    private let projection: PackedMatrix?
+    /// Times eight channels of one panel: a single part would leave panels too narrow for the register tile.
+    private let spread: Int
+
+    /// The biases of a layer, for each part those of its channels.
+    struct Biases {
+        let input: [[Float]?]
+        let hidden: [[Float]?]
+    }
+
+    /// Packs the parts of a cell. `input` and `recurrent` fill their last argument with the weights of (part, channel)
+    /// from the inputs and from the hidden state.
+    init<E: Error>(
+        _ type: WeightType, parts: Int, channels: Int, inputs: Int, memories: Int, biases: Biases,
+        projection: PackedMatrix? = nil, input: (_ part: Int, _ channel: Int, inout [Float]) throws(E) -> Void,
+        recurrent: (_ part: Int, _ channel: Int, inout [Float]) throws(E) -> Void
+    ) throws(E) {
+        precondition(biases.input.count == parts && biases.hidden.count == parts, "biases for \(parts) parts")
+        precondition(projection == nil || projection!.inputs == channels, "a projection of other channels")
+        let hidden = projection?.outputs ?? channels
+        (self.parts, self.channels, self.inputs, self.projection) = (parts, channels, inputs, projection)
+        (self.hidden, memory) = (hidden, memories * channels)
+        let spread = parts == 1 ? 2 : 1
+        self.spread = spread
+        let count = channels.roundedUp(to: 8 * spread) / (8 * spread)
+        let columns = count * spread * parts * 8
+
+        func place(_ column: Int) -> (part: Int, channel: Int) {
+            (column / 8 % parts, column / (8 * parts) * 8 + column % 8)
+        }
+        var inputBias = [Float](repeating: 0, count: columns)
+        var bias = [Vector](repeating: .zero, count: columns / 8)
+        for column in 0..<columns {
+            let (part, channel) = place(column)
+            guard channel < channels else { continue }
+            if let values = biases.input[part] { inputBias[column] = values[channel] }
+            if let values = biases.hidden[part] { bias[column / 8][column % 8] = values[channel] }
+        }
+        self.bias = bias
+        self.input = try PackedMatrix(type, outputs: columns, inputs: inputs, bias: inputBias) {
+            (column, row) throws(E) in
+            let (part, channel) = place(column)
+            if channel < channels {
+                try input(part, channel, &row)
+            } else {
+                for index in row.indices { row[index] = 0 }
+            }
+        }
+        self.recurrent = Panels(type, count: count, vectors: parts * spread, inputs: hidden)
+        var weights = [Float](repeating: 0, count: hidden)
+        for column in 0..<columns {
+            let (part, channel) = place(column)
+            guard channel < channels else { continue }
+            try recurrent(part, channel, &weights)
+            let vector = column / 8
+            self.recurrent.set(
+                panel: vector / (parts * spread), vector: vector % (parts * spread), lane: column % 8, to: weights)
+        }
+    }
+
+    /// Of gates, of hidden states before and after a step, and of what a projection is made from.
+    var workColumns: [Int] { [input.outputs, hidden, hidden] + (projection == nil ? [] : [channels]) }
+    var multiplyAdds: Int {
+        parts * channels * (inputs + hidden) + (projection.map { $0.inputs * $0.outputs } ?? 0)
+    }
+
+    func prepare(_ batch: inout Batch, members: Int) { batch.planSteps() }
+
+    /// Steps every row. Every member of a team calls it.
+    @inline(__always)
+    func apply<Cell: FeedbackCell>(
+        _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ place: Place, _ work: [Matrix],
+        _ member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        check(x, batch, place, work)
+        let plan = batch.plan
+        let gates = work[0]
+        // The barrier behind the product is that behind these copies, too.
+        for slot in stride(from: member.index, to: plan.sequences.count, by: member.count) {
+            work[1].copy(
+                slot, to: place.states, plan.sequences[slot], place.offset..<place.offset + hidden)
+        }
+        input.multiply(x, rows: batch.sequences.count, into: gates, by: member, scratch)
+        let own = share(of: member)
+        for step in 0..<plan.count {
+            let (before, after) = (work[1 + step & 1], work[2 - step & 1])
+            let rows = plan.running(at: step)
+            if plan.count > 1 {
+                self.step(cell, plan, step, gates, before, after, work, place, own, scratch)
+            } else {
+                // Nothing stays in a cache for one step; whoever is free takes the next panels.
+                let group = panelGroup(recurrent.count, member.count, rows: rows)
+                member.share((recurrent.count + group - 1) / group) { unit in
+                    let range = unit * group..<min(recurrent.count, unit * group + group)
+                    self.step(cell, plan, step, gates, before, after, work, place, range, scratch)
+                }
+            }
+            member.barrier()
+            guard let projection else { continue }
+            projection.multiply(work[3], rows: rows, into: after, by: member, scratch)
+            let (first, left) = (plan.starts[step], plan.running(at: step + 1))
+            for slot in stride(from: member.index, to: rows, by: member.count) {
+                place.hidden.copy(plan.rows[first + slot], to: after, slot, 0..<hidden)
+                if slot >= left {
+                    place.states.copy(plan.sequences[slot], from: place.offset, to: after, slot, 0..<hidden)
+                }
+            }
+        }
+        if projection != nil { member.barrier() }
+    }
+
+    private func check(_ x: Matrix, _ batch: Batch, _ place: Place, _ work: [Matrix]) {
+        let (rows, states, offset, y) = (batch.sequences.count, place.states, place.offset, place.hidden)
+        precondition(
+            x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
+        precondition(batch.plan.rows.count == rows, "a batch that was not prepared")
+        precondition(y.columns == hidden && rows <= y.rows && y !== x, "output of \(y.columns) columns")
+        precondition(offset >= 0 && offset + hidden + memory <= states.columns, "state at \(offset)")
+        for sequence in batch.plan.sequences {
+            precondition(sequence >= 0 && sequence < states.rows, "sequence \(sequence)")
+        }
+        for (matrix, columns) in zip(work, workColumns) {
+            precondition(matrix.columns >= columns && rows <= matrix.rows, "work of \(matrix.columns) columns")
+        }
+    }
+
+    /// The panels of a member, the same at each step: whole groups of as many as a single row takes at once.
+    private func share(of member: borrowing Team.Member) -> Range<Int> {
+        let group = min(4, Scratch.tileVectors / recurrent.vectors)
+        let groups = (recurrent.count + group - 1) / group
+        let (first, last) = (groups * member.index / member.count, groups * (member.index + 1) / member.count)
+        return min(recurrent.count, first * group)..<min(recurrent.count, last * group)
+    }
+
+    /// One step of the channels of some panels, for all sequences that have a row at it.
+    @inline(__always)
+    private func step<Cell: FeedbackCell>(
+        _ cell: Cell.Type, _ plan: StepPlan, _ step: Int, _ gates: Matrix, _ before: Matrix, _ after: Matrix,
+        _ work: [Matrix], _ place: Place, _ range: Range<Int>, _ scratch: Scratch
+    ) {
+        let (states, offset, y) = (place.states, place.offset, place.hidden)
+        let (first, left) = (plan.starts[step], plan.running(at: step + 1))
+        let isProjected = projection != nil
+        let cells = isProjected ? work[3] : after
+        let width = parts * spread
+        unsafe bias.withUnsafeBufferPointer { bias in
+            let bias = bias.baseAddress!
+            unsafe recurrent.multiply(before, rows: 0..<plan.running(at: step), panels: range, scratch) {
+                panel, slots, sums, distance in
+                for slot in slots {
+                    let (row, sequence) = (plan.rows[first + slot], plan.sequences[slot])
+                    var sums = unsafe sums + (slot - slots.lowerBound) * distance
+                    var (bias, group) = unsafe (bias + panel * width, panel * spread)
+                    for _ in 0..<spread {
+                        let channel = group * 8
+                        let lanes = channels - channel
+                        guard lanes > 0 else { break }
+                        let own = unsafe states.base + sequence * states.stride + offset + channel
+                        let input = unsafe gates.base + row * gates.stride + group * parts * 8
+                        let h0 = unsafe isProjected ? Vector.zero : load(before.base + slot * before.stride + channel)
+                        let h = unsafe Cell.step(
+                            PartSums(base: input), sums, bias, h0,
+                            ChannelState(base: own + hidden, channels: channels, lanes: lanes))
+                        unsafe store(h, cells.base + slot * cells.stride + channel)
+                        if !isProjected {
+                            unsafe store(h, y.base + row * y.stride + channel)
+                            if slot >= left { unsafe store(h, own, first: lanes) }
+                        }
+                        unsafe sums += parts
+                        unsafe bias += parts
+                        group += 1
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The kernel of a cell whose gates see the state.
+protocol FeedbackKernel: CellKernel {
+    var scan: FeedbackScan { get }
+}
+
+extension FeedbackKernel {
+    public var inputs: Int { scan.inputs }
+    public var outputs: Int { scan.hidden }
+    public var stateSizes: [Int] { [scan.hidden] }
+    public var workColumns: [Int] { scan.workColumns }
+    public var scans: [ScanMode] { [.sequential] }
+    public var multiplyAdds: Int { scan.multiplyAdds }
+    public func prepare(_ batch: inout Batch, members: Int) { scan.prepare(&batch, members: members) }
+}
