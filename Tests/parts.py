@@ -51,7 +51,7 @@ PARTS = [
     Part("format", f"{SWIFT} format lint --strict --recursive Package.swift Sources Tests"),
     Part("openapi", f"{PYTHON} Tests/openapi.py", ("python",)),
     Part("dependencies", f"{sys.executable} Tests/dependencies.py", ("build",)),
-    Part("foundation", f"Tests/foundation.sh {SCANSTEP}", ("build",)),
+    Part("linkage", f"Tests/linkage.sh {SCANSTEP}", ("build",)),
     Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",)),
     # On their own: they block threads, of which the unit tests' tasks would be short.
     Part("integration", f"{BUNDLE} --filter IntegrationTests", ("build",)),
@@ -64,7 +64,7 @@ PARTS = [
     Part("training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP}", ("build", "python")),
     # What ships is built without the access that tests have.
     Part("release-build", f"{SWIFT} build -c release --product scanstep", soak=True),
-    Part("release-foundation", f"Tests/foundation.sh {RELEASE}", ("release-build",), soak=True),
+    Part("release-linkage", f"Tests/linkage.sh {RELEASE}", ("release-build",), soak=True),
     Part("release-curl", f"PYTHON={PYTHON} Tests/curl.sh {RELEASE}", ("release-build", "python"), soak=True),
     Part("kill", f"SCANSTEP_KILL_ROUNDS=1000 {BUNDLE} --filter KillTests", ("build",), soak=True),
     *(

@@ -6,12 +6,21 @@ import Recurrent
 
 extension Service {
     /// Takes a state file apart: the model it is of, and what to go on from. Where `wanted` is given the state must be of
-    /// that model; where not, one that has the state's identity is chosen, best one of the same name.
+    /// that model; where not, one that has the state's identity is chosen, best one of the same name. Hidden and cell
+    /// states alone have no identity: they are of the model wanted, or of that which their metadata name.
     func suppliedState(
         _ bytes: [UInt8], _ request: Request, at place: String = "The state", of wanted: ServedModel? = nil
     ) throws(Problem) -> (served: ServedModel, state: Work.SuppliedState) {
         let visible = models.filter { request.maySee($0) }
         do throws(StateFileError) {
+            if let start = StartingState(parsing: bytes) {
+                guard let served = wanted ?? visible.first(where: { $0.id == start.model }) else {
+                    throw .corrupt(
+                        reason: "without the metadata of one it is taken for a session that exists, or for the served "
+                            + "model that its metadata name as model")
+                }
+                return (served, Work.SuppliedState(values: try start.values(for: served.model), step: 0))
+            }
             let file = try StateFile(parsing: bytes)
             let fitting = (wanted.map { [$0] } ?? visible).filter { $0.model.identity == file.identity }
             guard let served = fitting.first(where: { $0.id == file.model }) ?? fitting.first else {

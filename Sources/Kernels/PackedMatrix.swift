@@ -47,6 +47,23 @@ public final class PackedMatrix: Sendable {
         multiply(x, rows, y, member, scratch) { product, bias, _ in sigmoid(product + bias) }
     }
 
+    /// y ← max(W x + b, 0), NaN where that is NaN.
+    public func multiplyReLU(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, _ in
+            let sum = product + bias
+            return sum.replacing(with: 0, where: sum .< 0)
+        }
+    }
+
+    /// y ← tanh(W x + b)
+    public func multiplyTanh(
+        _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        multiply(x, rows, y, member, scratch) { product, bias, _ in tanh(product + bias) }
+    }
+
     /// y ← y · (W x + b): what a GELU lets through in a gated MLP.
     public func multiplyScaling(
         _ x: Matrix, rows: Int, into y: Matrix, by member: borrowing Team.Member, _ scratch: Scratch

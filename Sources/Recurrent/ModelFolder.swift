@@ -72,7 +72,7 @@ public struct ModelFolder: Sendable {
             }
             (self.file, layoutName) = (file, layout.name)
             configuration = try layout.configuration(of: file, hints)
-            tensors = try layout.tensors(of: file, configuration)
+            tensors = try layout.tensors(of: file, configuration, hints)
             guard isForeign, let root else { return }
             let fields = root.members.map(\.0)
             let list = fields.prefix(4).joined(separator: ", ") + (fields.count > 4 ? ", …" : "")

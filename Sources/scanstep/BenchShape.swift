@@ -4,41 +4,35 @@ import JSON
 import Kernels
 import Recurrent
 
-/// A made-up minimal recurrent network with random weights.
+/// A made-up recurrent network with random weights.
 struct BenchShape: ExpressibleByArgument {
     static let names = "cell, layers, width, inner, mlp, vocabulary, kernel"
 
     private var cell = "minGRU"
-    private var layers = 6
-    private var width = 384
-    private var inner = 576
-    /// Width of the MLP's hidden layer; 0 for none.
-    private var mlp = 1536
-    private var vocabulary = 256
-    /// Time steps that the convolution sees; 0 for none.
-    private var kernel = 0
+    private var numbers: [String: Int] = [:]
 
     init?(argument: String) {
         for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
             let pair = part.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
             guard pair.count == 2 else { return nil }
             if pair[0] == "cell" {
-                guard pair[1] == "minGRU" || pair[1] == "minLSTM" else { return nil }
+                guard ModelConfiguration.cellNames.contains(pair[1]) else { return nil }
                 cell = pair[1]
                 continue
             }
             guard let number = Int(pair[1]), (0...1 << 20).contains(number) else { return nil }
             switch pair[0] {
-            case "layers" where number > 0: layers = number
-            case "width" where number > 0: width = number
-            case "inner" where number > 0: inner = number
-            case "mlp": mlp = number
-            case "vocabulary" where number > 0: vocabulary = number
-            case "kernel": kernel = number
+            case "layers" where number > 0, "width" where number > 0, "inner" where number > 0,
+                "vocabulary" where number > 0, "mlp", "kernel":
+                numbers[pair[0]] = number
             default: return nil
             }
         }
     }
+
+    /// Whether the cell is one of arXiv 2410.01201, whose language models are the default shape. Others are by default
+    /// layers of the cell alone, as `nn.GRU` is, vectors in and hidden states out.
+    private var isMinimal: Bool { cell.hasPrefix("min") }
 
     /// A model of this shape, by way of a temporary folder.
     func load(weights: WeightType?, scan: ScanMode) throws -> RecurrentModel {
@@ -51,48 +45,42 @@ struct BenchShape: ExpressibleByArgument {
     }
 
     private var configuration: String {
-        """
-        {"cell": "\(cell)", "candidate": "log-space", "order": "paper", "layers": \(layers), "width": \(width),
-         "inner_width": \(inner), "norm": {"kind": "rms", "epsilon": 1e-6},
-         "convolution": \(kernel > 0 ? "{\"kernel\": \(kernel)}" : "null"),
-         "mlp": \(mlp > 0 ? "{\"width\": \(mlp)}" : "null"),
-         "input": {"kind": "tokens", "vocabulary_size": \(vocabulary)}, "output": {"kind": "logits"}}
-        """
+        func number(_ name: String, _ minimal: Int, _ other: Int) -> Int {
+            numbers[name] ?? (isMinimal ? minimal : other)
+        }
+        let (layers, width) = (number("layers", 6, 3), number("width", 384, 384))
+        let (inner, mlp) = (number("inner", 576, width), number("mlp", 1536, 0))
+        let (vocabulary, kernel) = (number("vocabulary", 256, 0), number("kernel", 0, 0))
+        let isStack = !isMinimal && inner == width && mlp == 0 && kernel == 0
+        return """
+            {"cell": "\(cell)"\(isMinimal ? ", \"candidate\": \"log-space\"" : ""),
+             "order": "\(isStack ? "stacked" : "paper")", "layers": \(layers), "width": \(width), "inner_width": \(inner),
+             "norm": \(isStack ? "null" : "{\"kind\": \"rms\", \"epsilon\": 1e-6}"),
+             "convolution": \(kernel > 0 ? "{\"kernel\": \(kernel)}" : "null"),
+             "mlp": \(mlp > 0 ? "{\"width\": \(mlp)}" : "null"),
+             "input": \(vocabulary > 0
+                ? "{\"kind\": \"tokens\", \"vocabulary_size\": \(vocabulary)}"
+                : "{\"kind\": \"vectors\", \"size\": \(width), \"map\": false}"),
+             "output": \(vocabulary > 0
+                ? "{\"kind\": \"logits\"}" : "{\"kind\": \"vectors\", \"size\": \(width), \"map\": false}")}
+            """
     }
 
-    /// Name, shape and largest magnitude of every tensor; nil for a norm's weight, which is 1.
-    private var tensors: [(name: String, shape: [Int], scale: Float?)] {
-        var tensors: [(name: String, shape: [Int], scale: Float?)] = [("embedding.weight", [vocabulary, width], 1)]
-        func linear(_ name: String, _ outputs: Int, _ inputs: Int) {
-            // Uniform with a variance of 1 ∕ inputs: a map that keeps the size of what goes through it.
-            tensors.append((name + ".weight", [outputs, inputs], (3 / Float(inputs)).squareRoot()))
-        }
-        for layer in 0..<layers {
-            let prefix = "layers.\(layer)."
-            tensors.append((prefix + "rnn_norm.weight", [width], nil))
-            if kernel > 0 { linear(prefix + "conv", width, kernel) }
-            for part in cell == "minGRU" ? ["candidate", "gate"] : ["candidate", "forget", "input"] {
-                linear(prefix + "rnn." + part, inner, width)
-            }
-            if inner != width { linear(prefix + "rnn.out", width, inner) }
-            if mlp > 0 {
-                tensors.append((prefix + "mlp_norm.weight", [width], nil))
-                linear(prefix + "mlp.up", mlp, width)
-                linear(prefix + "mlp.down", width, mlp)
-            }
-        }
-        tensors.append(("norm.weight", [width], nil))
-        linear("output", vocabulary, width)
-        return tensors
+    /// The largest magnitude of the values of a tensor, uniform with a variance of 1 ∕ inputs: a map that keeps the size
+    /// of what goes through it. Nil for the weight of a norm, which is 1.
+    private static func scale(_ name: String, _ shape: [Int]) -> Float? {
+        if shape.count == 1, name.hasSuffix("norm.weight") { return nil }
+        return name == "embedding.weight" ? 1 : (3 / Float(shape.last!)).squareRoot()
     }
 
     /// A safetensors file: the length of a JSON header, the header, the values.
-    private func checkpoint() -> Data {
+    private func checkpoint() throws(CheckpointError) -> Data {
         var header = JSONWriter()
         var values = Data()
         var random = BenchRandom(seed: 1)
         header.beginObject()
-        for (name, shape, scale) in tensors {
+        for (name, shape) in try ModelConfiguration.tensorShapes(forConfiguration: configuration) {
+            let scale = Self.scale(name, shape)
             let start = values.count
             for _ in 0..<shape.reduce(1, *) {
                 let value = scale.map { Float.random(in: -$0...$0, using: &random) } ?? 1

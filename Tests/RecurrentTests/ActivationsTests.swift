@@ -94,7 +94,7 @@ struct ActivationsTests {
             use(count)
             #expect(activations.heldBytes == held)
         }
-        let largest = models.map { ActivationLayout.bytes($0.configuration, rows: 512) }.max()!
+        let largest = models.map { $0.activationBytes(rows: 512) }.max()!
         #expect(activations.memory!.bytes == largest)
         activations.giveBack()
         for workspace in workspaces { workspace.giveBackStates() }

@@ -16,8 +16,8 @@ struct MinGRUPyTorchLayoutTests {
         checkpoint.layers = 1 + index % 3
         let model = try load(nil, checkpoint.tensors).model
         let configuration = model.configuration
-        #expect(configuration.cell == (checkpoint.lstm ? .minLSTM : .minGRU))
-        #expect(configuration.candidate == .logSpace && configuration.order == .minGRUPyTorch)
+        #expect(configuration.cellName == (checkpoint.lstm ? "minLSTM" : "minGRU"))
+        #expect(configuration.cell.words.map(\.value) == ["log-space"] && configuration.order == .minGRUPyTorch)
         #expect(configuration.layers == checkpoint.layers && configuration.width == 6)
         #expect(configuration.innerWidth == checkpoint.inner && configuration.mlp?.width == checkpoint.mlpWidth)
         #expect(configuration.convolution == checkpoint.kernel.map { .init(kernel: $0, pointwise: true) })

@@ -141,8 +141,12 @@ struct ModelIdentityTests {
         let plain = try random.load().model.configuration
         typealias Change = (inout ModelConfiguration) -> Void
         let changes: [(String, [Change])] = [
-            ("cell", [{ $0.cell = .minLSTM }, { $0.cell = .minLSTMUnnormalised }, { $0.cell = .minGRU }]),
-            ("candidate", [{ $0.candidate = .vanilla }, { $0.candidate = .logSpace }]),
+            (
+                "cell",
+                [MinimalCell.Kind.minGRU, .minLSTM, .minLSTMUnnormalised].flatMap { kind in
+                    [Candidate.logSpace, .vanilla].map { candidate in { $0.cell = MinimalCell(kind, candidate) } }
+                }
+            ),
             (
                 "order",
                 [
@@ -179,7 +183,24 @@ struct ModelIdentityTests {
                     },
                 ]
             ),
-            ("mapsInput", []),
+            ("mapsInput", []), ("inputActivation", Activation.allCases.map { new in { $0.inputActivation = new } }),
+            ("modules", [{ $0.modules = [("stack", "a")] }, { $0.modules = [("stack", "b")] }]),
+            (
+                "hiddenOutputWidths",
+                [
+                    { $0.hiddenOutputWidths = [3] }, { $0.hiddenOutputWidths = [3, 4] },
+                    { $0.hiddenOutputWidths = [34] },
+                ]
+            ),
+            (
+                "outputActivation",
+                Activation.allCases.map { new in
+                    {
+                        $0.hiddenOutputWidths = [3]
+                        $0.outputActivation = new
+                    }
+                }
+            ),
             (
                 "output",
                 [

@@ -7,9 +7,9 @@ import Threading
 
 @Suite("One answer: the same inputs give the same bytes however they are batched")
 struct OneAnswerTests {
-    @Test("a whole prefill equals single steps to the bit", arguments: 0..<60)
-    func prefill(seed: Int) throws {
-        let model = try RandomModel(seed: UInt64(seed)).load().model
+    @Test("a whole prefill equals single steps to the bit", arguments: RandomModel.cells, 0..<20)
+    func prefill(cell: String, seed: Int) throws {
+        let model = try RandomModel(cell, seed: UInt64(seed)).load().model
         let inputs = Inputs(for: model, count: 50, seed: 5)
         let (outputs, state) = model.stepped(inputs, count: 50)
         let workspace = Workspace(model, rows: 50, sequences: 1)
@@ -24,10 +24,10 @@ struct OneAnswerTests {
 
     @Test(
         "any mixture, cut and order, with any weights on any number of threads, equals stepping each alone, to the bit",
-        arguments: 100..<220)
-    func mixtures(seed: Int) throws {
+        arguments: RandomModel.cells, 100..<136)
+    func mixtures(cell: String, seed: Int) throws {
         let weights = WeightType.allCases[seed % 3]
-        let model = try RandomModel(seed: UInt64(seed)).load(weights: weights).model
+        let model = try RandomModel(cell, seed: UInt64(seed)).load(weights: weights).model
         #expect(model.weights == weights)
         var random = SeededGenerator(seed: UInt64(seed))
         let lengths = (0..<7).map { _ in Int.random(in: 1...40, using: &random) }

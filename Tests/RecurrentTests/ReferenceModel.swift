@@ -7,6 +7,8 @@ struct ReferenceModel {
     private let model: RandomModel
     private let tensors: [String: (shape: [Int], values: [Double])]
     private var hidden: [[Double]] = []
+    /// The cell states of LSTMs.
+    private var cell: [[Double]] = []
     /// All inputs that each layer's convolution has seen.
     private var past: [[[Double]]]
 
@@ -19,6 +21,7 @@ struct ReferenceModel {
         for layer in 0..<model.layers {
             let start = tensors["layers.\(layer).rnn.initial_state"]?.values
             hidden.append(start ?? Array(repeating: 0, count: model.hiddenWidth(layer)))
+            cell.append(Array(repeating: 0, count: model.cellWidth ?? model.hiddenWidth(layer)))
         }
     }
 
@@ -63,7 +66,46 @@ struct ReferenceModel {
         return model.givesProbabilities ? y.map(sigmoid) : y
     }
 
+    /// The sums of gate `gate` that torch computes of the input (`ih`) or of the hidden state (`hh`).
+    private func torch(_ prefix: String, _ side: String, _ gate: Int, _ x: [Double]) -> [Double] {
+        let (shape, values) = tensors[prefix + "weight_" + side]!
+        let bias = tensors[prefix + "bias_" + side]?.values
+        let units = shape[0] / (["GRU": 3, "LSTM": 4][model.cell] ?? 1)
+        return (gate * units..<(gate + 1) * units).map { row in
+            var total = bias?[row] ?? 0
+            for input in x.indices { total += values[row * x.count + input] * x[input] }
+            return total
+        }
+    }
+
+    private mutating func recurTorch(_ layer: Int, _ x: [Double]) -> [Double] {
+        let (prefix, h) = ("layers.\(layer).rnn.", hidden[layer])
+        func both(_ gate: Int) -> [Double] { sum(torch(prefix, "ih", gate, x), torch(prefix, "hh", gate, h)) }
+        switch model.cell {
+        case "GRU":
+            let (r, z) = (both(0).map(sigmoid), both(1).map(sigmoid))
+            let (new, past) = (torch(prefix, "ih", 2, x), torch(prefix, "hh", 2, h))
+            hidden[layer] = h.indices.map { (1 - z[$0]) * tanh(new[$0] + r[$0] * past[$0]) + z[$0] * h[$0] }
+        case "LSTM":
+            let (i, f, g, o) = (both(0).map(sigmoid), both(1).map(sigmoid), both(2).map(tanh), both(3).map(sigmoid))
+            cell[layer] = i.indices.map { f[$0] * cell[layer][$0] + i[$0] * g[$0] }
+            let units = i.indices.map { o[$0] * tanh(cell[layer][$0]) }
+            guard let (shape, projection) = tensors[prefix + "weight_hr"] else {
+                hidden[layer] = units
+                break
+            }
+            hidden[layer] = (0..<shape[0]).map { row in
+                var total = 0.0
+                for unit in units.indices { total += projection[row * units.count + unit] * units[unit] }
+                return total
+            }
+        default: hidden[layer] = both(0).map { model.cellActivation == "relu" ? max(0, $0) : tanh($0) }
+        }
+        return hidden[layer]
+    }
+
     private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {
+        if !model.cell.hasPrefix("min") { return recurTorch(layer, x) }
         let prefix = "layers.\(layer).rnn."
         let candidate = linear(prefix + "candidate", x).map { value in
             model.candidate == "vanilla" ? value : value >= 0 ? value + 0.5 : sigmoid(value)

@@ -13,18 +13,23 @@ struct StateLayoutTests {
         let hidden = (0..<random.layers).map(random.hiddenWidth)
         #expect(model.state.count == hidden.reduce(0, +) + random.layers * window + random.widths.last!)
         #expect(model.state.bytes == 4 * model.state.count)
-        var end = 0
-        for (offsets, hidden) in zip(model.state.layers, hidden) {
-            #expect(offsets.hidden == end && offsets.window == end + hidden)
-            end = offsets.window + window
+        var (end, names): (Int, [String]) = (0, [])
+        var expected = [Float](repeating: 0, count: model.state.count)
+        for (layer, hidden) in hidden.enumerated() {
+            names.append("layers.\(layer).hidden")
+            let name = "layers.\(layer).rnn.initial_state"
+            if let values = random.tensors.first(where: { $0.name == name })?.values {
+                expected.replaceSubrange(end..<end + values.count, with: values)
+            }
+            if window > 0 { names.append("layers.\(layer).window") }
+            end += hidden + window
         }
         #expect(model.state.last == end)
-        var expected = [Float](repeating: 0, count: model.state.count)
-        for (layer, offsets) in model.state.layers.enumerated() {
-            let name = "layers.\(layer).rnn.initial_state"
-            guard let values = random.tensors.first(where: { $0.name == name })?.values else { continue }
-            expected.replaceSubrange(offsets.hidden..<offsets.hidden + values.count, with: values)
-        }
+        let tensors = model.state.tensors
+        #expect(tensors.map(\.name) == names + ["last"])
+        #expect(tensors.allSatisfy { $0.shape.reduce(1, *) == $0.range.count })
+        #expect(zip(tensors, tensors.dropFirst()).allSatisfy { $0.range.upperBound == $1.range.lowerBound })
+        #expect(tensors.first?.range.lowerBound == 0 && tensors.last?.range.upperBound == model.state.count)
         #expect(model.initialState == expected)
         #expect(model.parameters == random.tensors.reduce(0) { $0 + $1.values.count })
     }

@@ -21,6 +21,15 @@ struct TensorFileTests {
         #expect(try file.tensorIfPresent("d", [1]).map(\.name) == nil)
     }
 
+    @Test("a header may be of any length, one whose bytes are the beginning of another format too")
+    func anyLength() throws {
+        for length in [0x3C, 0x4B50, 0x0280] {
+            let text = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
+            let padding = String(repeating: " ", count: length - text.utf8.count)
+            #expect(try open(header(text + padding, bytes: 4)).names == ["a"])
+        }
+    }
+
     @Test("every proper prefix of a valid file is refused") func truncation() {
         for length in 0..<valid.count {
             #expect(malformation(valid.prefix(length)) != nil, "\(length) of \(valid.count) bytes")

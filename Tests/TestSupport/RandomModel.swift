@@ -5,7 +5,12 @@ import Recurrent
 /// A model folder with random weights, in the layout that has a `config.json`.
 public struct RandomModel {
     public var cell = "minGRU"
+    /// Of a minimal cell.
     public var candidate = "log-space"
+    /// Of the cell RNN.
+    public var cellActivation = "tanh"
+    /// Of an LSTM with a projection.
+    public var cellWidth: Int?
     public var order = "paper"
     public var layers = 2
     public var width = 24
@@ -69,6 +74,31 @@ public struct RandomModel {
         }
     }
 
+    /// Every cell that `config.json` can name.
+    public static let cells = ["minGRU", "minLSTM", "minLSTM-unnormalised"]
+
+    /// Every choice but the cell drawn at random.
+    public init(_ cell: String, seed: UInt64) {
+        self.init(seed: seed)
+        self.cell = cell
+        var random = SeededGenerator(seed: seed &+ 5)
+        cellActivation = Bool.random(using: &random) ? "tanh" : "relu"
+        if cell == "LSTM", Bool.random(using: &random) { cellWidth = Int.random(in: 1...40, using: &random) }
+        if !isMinimal { hasInitialState = false }
+    }
+
+    private var isMinimal: Bool { cell.hasPrefix("min") }
+
+    /// What `config.json` says of the cell.
+    private var cellFields: String {
+        switch cell {
+        case "LSTM": cellWidth.map { "\"cell_width\": \($0)," } ?? ""
+        case "RNN": "\"activation\": \"\(cellActivation)\","
+        case _ where isMinimal: "\"candidate\": \"\(candidate)\","
+        default: ""
+        }
+    }
+
     /// Of the stream before the first layer and behind each.
     public var widths: [Int] { [width] + (layerWidths ?? Array(repeating: width, count: layers)) }
     private var lastWidth: Int { widths.last! }
@@ -86,7 +116,7 @@ public struct RandomModel {
             } ?? "\"logits\""
         return """
             {
-              "cell": "\(cell)", "candidate": "\(candidate)", "order": "\(order)", "layers": \(layers),
+              "cell": "\(cell)", \(cellFields) "order": "\(order)", "layers": \(layers),
               "width": \(width), "inner_width": \(innerWidth),
               "layer_widths": \(layerWidths.map { "\($0)" } ?? "null"),
               "norm": \(norm.map { "{\"kind\": \"\($0)\", \"epsilon\": 1e-6}" } ?? "null"),
@@ -108,6 +138,17 @@ public struct RandomModel {
             add(name + ".weight", [outputs, inputs], scale: 1.7 / Float(inputs).squareRoot())
             if hasBiases { add(name + ".bias", [outputs], scale: 0.5) }
         }
+        func torch(_ prefix: String, inputs: Int, outputs: Int) {
+            let (units, gates) = (cellWidth ?? outputs, ["GRU": 3, "LSTM": 4][cell] ?? 1)
+            // A ReLU must not let the state grow without bound.
+            let scale: Float = cell == "RNN" ? 0.8 : 1.7
+            add(prefix + "weight_ih", [gates * units, inputs], scale: 1.7 / Float(inputs).squareRoot())
+            add(prefix + "weight_hh", [gates * units, outputs], scale: scale / Float(outputs).squareRoot())
+            if cellWidth != nil { add(prefix + "weight_hr", [outputs, units], scale: 1.7 / Float(units).squareRoot()) }
+            guard hasBiases else { return }
+            add(prefix + "bias_ih", [gates * units], scale: 0.5)
+            add(prefix + "bias_hh", [gates * units], scale: 0.5)
+        }
         func normTensors(_ name: String, _ width: Int) {
             add(name + ".weight", [width], around: 1, scale: 0.3)
             if norm == "layer" { add(name + ".bias", [width], scale: 0.3) }
@@ -126,8 +167,12 @@ public struct RandomModel {
                 if hasBiases { add(prefix + "conv.bias", [width], scale: 0.3) }
                 if pointwise { linear(prefix + "conv_pointwise", width, width) }
             }
-            for part in cell == "minGRU" ? ["gate", "candidate"] : ["forget", "input", "candidate"] {
-                linear(prefix + "rnn." + part, innerWidth, width)
+            if isMinimal {
+                for part in cell == "minGRU" ? ["gate", "candidate"] : ["forget", "input", "candidate"] {
+                    linear(prefix + "rnn." + part, innerWidth, width)
+                }
+            } else {
+                torch(prefix + "rnn.", inputs: width, outputs: innerWidth)
             }
             if innerWidth != behind { linear(prefix + "rnn.out", behind, innerWidth) }
             if order == "highway" { linear(prefix + "highway", width, width) }

@@ -187,8 +187,11 @@ extension Fields {
     /// How time steps are combined: as asked, else as the model has it.
     func scan(_ served: ServedModel) throws(Problem) -> ScanMode {
         guard let name = try string("scan") else { return served.model.scan }
-        guard let scan = ScanMode(choice: name) else {
-            throw .invalid("\(place)scan must be one of \(ScanMode.choices.map(\.rawValue).joined(separator: ", ")).")
+        let scans = served.model.scans
+        guard let scan = scans.first(where: { $0.rawValue == name }) else {
+            throw .invalid(
+                "\(place)scan must be \(scans.count > 1 ? "one of " : "")\(scans.map(\.rawValue).joined(separator: ", ")) for "
+                    + "model \"\(served.id)\", whose cell is \(served.model.configuration.cellName).")
         }
         return scan
     }

@@ -31,10 +31,13 @@ extension Service {
         let id = request.parameters["id"]
         try checkSessionID(id, "The session's id")
         let body = try await request.body()
-        let (served, state) = try suppliedState(body, request, at: "The body")
         let scoped = request.scoped(id)
         let replaces = try request.replaces()
-        if !replaces, let record = try? sessions.record(scoped), record.model != served.id {
+        let record = try? sessions.record(scoped)
+        let present = models.first { $0.id == record?.model && request.maySee($0) }
+        let isStart = StartingState(parsing: body) != nil
+        let (served, state) = try suppliedState(body, request, at: "The body", of: isStart ? present : nil)
+        if !replaces, let record, record.model != served.id {
             throw Problem(
                 .conflict, "state-model-mismatch",
                 "Session \"\(id)\" is of model \"\(record.model)\", the body is a state of model \"\(served.id)\".")

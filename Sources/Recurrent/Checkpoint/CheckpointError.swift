@@ -18,6 +18,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// A matrix was expected, of at least one row and column.
     case noMatrix(tensor: String, found: [Int])
     case wrongType(tensor: String, found: String)
+    /// A tensor has another type than those that it belongs with, of which `others` is one.
+    case mixedTypes(tensor: String, found: String, others: String, expected: String)
     case nonFinite(tensor: String)
     /// A weight is beyond the largest number of float16, as which it was to be kept.
     case tooLarge(tensor: String, weight: Float)
@@ -45,6 +47,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .wrongType(let tensor, let found):
             "tensor \(tensor) has type \(found), expected F32, F16 or BF16"
                 + (found == "F64" ? ": save it after model.float()" : "")
+        case .mixedTypes(let tensor, let found, let others, let expected):
+            "tensor \(tensor) has type \(found), expected \(expected) as \(others): save all layers with one type"
         case .nonFinite(let tensor):
             "tensor \(tensor) holds NaN or infinity: training has diverged, or the file is damaged"
         case .tooLarge(let tensor, let weight):

@@ -13,38 +13,19 @@ struct NormTensors: Sendable {
     var offset: Float = 0
 }
 
-/// The hidden state before the first step.
-enum InitialState: Sendable {
-    case stored(Tensor)
-    /// What the candidate's activation makes of a tensor: learned in its domain.
-    case activated(Tensor)
-    /// The same value in every channel.
-    case constant(Float)
-
-    var tensor: Tensor? {
-        switch self {
-        case .stored(let tensor), .activated(let tensor): tensor
-        case .constant: nil
-        }
-    }
-}
-
 /// The tensors of one block, whatever the checkpoint calls them.
 struct LayerTensors: Sendable {
     var rnnNorm: NormTensors?
     /// Depthwise filter: (width, kernel) or (width, 1, kernel).
     var convolution: (weight: Tensor, bias: Tensor?)?
     var pointwise: LinearTensors?
-    /// Linear maps of the cell in the kernel's order: candidate, gate; or candidate, forget, input.
-    var parts: [LinearTensors]
+    var cell: any CellTensors
     /// Hidden to residual stream; nil where the hidden state goes there as it is.
     var out: LinearTensors?
     /// What the stream goes through beside the cell: where the widths before and behind the layer differ.
     var align: LinearTensors?
     /// The gate of a highway connection.
     var highway: LinearTensors?
-    /// Nil means zeros.
-    var initialState: InitialState?
     var mlpNorm: NormTensors?
     /// `gate` is of a GEGLU alone.
     var mlp: (up: LinearTensors, gate: LinearTensors?, down: LinearTensors)?
@@ -58,6 +39,8 @@ struct ModelTensors: Sendable {
     var input: LinearTensors?
     var layers: [LayerTensors]
     var norm: NormTensors?
+    /// Maps behind the last layer and its norm, before the last map.
+    var hiddenOutputs: [LinearTensors] = []
     /// Nil where the residual stream is the output.
     var output: LinearTensors?
     /// Names of tensors that training left in the file and no step needs.
@@ -112,7 +95,7 @@ extension ModelTensors {
         var tensors: [Tensor?] = [embedding, norm?.weight, norm?.bias]
         for layer in layers {
             tensors += [layer.rnnNorm?.weight, layer.rnnNorm?.bias, layer.mlpNorm?.weight, layer.mlpNorm?.bias]
-            tensors += [layer.convolution?.weight, layer.convolution?.bias, layer.initialState?.tensor]
+            tensors += [layer.convolution?.weight, layer.convolution?.bias] + layer.cell.vectors
         }
         for map in maps { tensors += [map.weight.tensor, map.bias?.tensor, map.scale] }
         return Set(tensors.compactMap { $0?.name }).union(unused)
@@ -120,9 +103,9 @@ extension ModelTensors {
 
     /// All linear maps: what is kept as the weight type says.
     var maps: [LinearTensors] {
-        var maps: [LinearTensors?] = [input, output]
+        var maps: [LinearTensors?] = [input, output] + hiddenOutputs
         for layer in layers {
-            maps += [layer.pointwise, layer.out, layer.align, layer.highway] + layer.parts
+            maps += [layer.pointwise, layer.out, layer.align, layer.highway] + layer.cell.maps
             maps += [layer.mlp?.up, layer.mlp?.gate, layer.mlp?.down]
         }
         return maps.compactMap(\.self)

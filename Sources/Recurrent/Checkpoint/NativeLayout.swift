@@ -8,9 +8,8 @@ import Kernels
 /// | `layers.N.rnn_norm.weight`, `.bias`? | (width) |
 /// | `layers.N.conv.weight`, `.bias`? | (width, kernel) |
 /// | `layers.N.conv_pointwise.weight`, `.bias`? | (width, width) |
-/// | `layers.N.rnn.candidate`, `.gate` or `.candidate`, `.forget`, `.input`: `.weight`, `.bias`? | (inner, width) |
+/// | `layers.N.rnn.…` | what the cell needs: `Cell.shapes` |
 /// | `layers.N.rnn.out.weight`, `.bias`? (needed when inner ≠ width) | (width, inner) |
-/// | `layers.N.rnn.initial_state`? | (inner) |
 /// | `layers.N.align.weight`, `.bias`? (`layer_widths` that differ, order paper) | (width behind, width before) |
 /// | `layers.N.highway.weight`, `.bias`? (order highway) | (width, width) |
 /// | `layers.N.mlp_norm.weight`, `.bias`? | (width) |
@@ -25,7 +24,10 @@ enum NativeLayout {
     private static let first: Set<Substring> = ["embedding", "input", "layers", "norm", "output"]
 
     /// Whether the tensors have these names.
-    static func matches(_ file: TensorFile) -> Bool { file.names.contains { $0.hasSuffix(".rnn.candidate.weight") } }
+    static func matches(_ file: TensorFile) -> Bool {
+        let marks = CellFamilies.all.flatMap { $0.marks }.map { ".rnn." + $0 }
+        return file.names.contains { name in marks.contains { name.hasSuffix($0) } }
+    }
 
     /// The file behind the prefix that all names have in common and that is none of this layout's own.
     static func unwrapped(_ file: TensorFile) -> TensorFile {
@@ -47,10 +49,8 @@ enum NativeLayout {
         for index in 0..<configuration.layers {
             let prefix = "layers.\(index)."
             let (width, inner, behind) = (widths[index], configuration.hiddenWidth(index), widths[index + 1])
-            let names = configuration.cell == .minGRU ? ["candidate", "gate"] : ["candidate", "forget", "input"]
-            var parts: [LinearTensors] = []
-            for name in names { parts.append(try file.linear(prefix + "rnn." + name, outputs: inner, inputs: width)) }
-            var layer = LayerTensors(parts: parts)
+            var layer = LayerTensors(
+                cell: try configuration.cell.tensors(of: file, prefix + "rnn.", inputs: width, outputs: inner))
             if configuration.norm != nil { layer.rnnNorm = try file.norm(prefix + "rnn_norm", width: width) }
             if let shape = configuration.convolution {
                 layer.convolution = (
@@ -69,7 +69,6 @@ enum NativeLayout {
             } else if width != behind && configuration.order == .paper {
                 layer.align = try file.linear(prefix + "align", outputs: behind, inputs: width)
             }
-            layer.initialState = try file.tensorIfPresent(prefix + "rnn.initial_state", [inner]).map { .stored($0) }
             if let mlp = configuration.mlp {
                 if configuration.norm != nil { layer.mlpNorm = try file.norm(prefix + "mlp_norm", width: width) }
                 layer.mlp = (

@@ -10,31 +10,62 @@ protocol PublishedLayout: Sendable {
     /// its names.
     static var marks: [String] { get }
 
+    /// What a `config.json` may say beside `layout`: only what cannot be seen in the tensors.
+    static var hints: Set<String> { get }
+
     /// Whether the names of the tensors behind the file's prefix are this layout's.
     static func matches(_ file: TensorFile) -> Bool
+
+    /// The file behind each prefix that its names may have for this layout.
+    static func candidates(in file: TensorFile) -> [TensorFile]
 
     /// The architecture of a file that matches.
     static func configuration(
         of file: TensorFile, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelConfiguration
 
+    /// The tensors of that architecture in their roles.
     static func tensors(
-        of file: TensorFile, _ configuration: ModelConfiguration
+        of file: TensorFile, _ configuration: ModelConfiguration, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelTensors
 }
 
-/// What a `config.json` may say of a published layout: only what cannot be seen in its tensors.
+extension PublishedLayout {
+    static var hints: Set<String> { [] }
+
+    /// The file behind what stands before a mark.
+    static func candidates(in file: TensorFile) -> [TensorFile] {
+        var prefixes: Set<Substring> = []
+        for name in file.names {
+            for mark in marks where name.hasSuffix(mark) {
+                let prefix = name.dropLast(mark.count)
+                if prefix.isEmpty || prefix.hasSuffix(".") { prefixes.insert(prefix) }
+            }
+        }
+        return prefixes.sorted().map { file.behind(String($0)) }.filter(matches)
+    }
+}
+
+/// What a `config.json` says beside `layout`; nothing without one.
 struct LayoutHints {
-    /// Whether the gates of a minLSTM were normalised.
-    var normalisedGates: Bool?
-    /// Whether layers have residual connections.
-    var residual: Bool?
+    /// The whole of `config.json`; nil without one.
+    var root: JSONValue?
+    var path = ""
+
+    /// A refusal of what `config.json` says, or without one of what `file` leaves open.
+    func refuse(_ reason: String, _ file: TensorFile? = nil) -> CheckpointError {
+        .configuration(file: root == nil ? file?.path ?? path : path, reason: reason)
+    }
+
+    func flag(_ name: String) throws(CheckpointError) -> Bool? {
+        guard let value = root?[name] else { return nil }
+        guard let flag = value.bool else { throw refuse("\(name) must be true or false") }
+        return flag
+    }
 }
 
 enum PublishedLayouts {
-    static let all: [any PublishedLayout.Type] = [
-        MinGRUPyTorchLayout.self, MinRNNsLayout.self, MinGRUStackLayout.self, HighwayLayout.self,
-    ]
+    static var all: [any PublishedLayout.Type] { CellFamilies.all.flatMap { $0.layouts } }
 
     /// A layout that the tensors of a file have, and the file behind the prefix of their names.
     typealias Found = (layout: any PublishedLayout.Type, file: TensorFile)
@@ -46,19 +77,7 @@ enum PublishedLayouts {
     ) throws(CheckpointError) -> Found? {
         let names = file.names
         var found: [Found] = []
-        for layout in layouts {
-            var prefixes: Set<Substring> = []
-            for name in names {
-                for mark in layout.marks where name.hasSuffix(mark) {
-                    let prefix = name.dropLast(mark.count)
-                    if prefix.isEmpty || prefix.hasSuffix(".") { prefixes.insert(prefix) }
-                }
-            }
-            for prefix in prefixes.sorted() {
-                let behind = file.behind(String(prefix))
-                if layout.matches(behind) { found.append((layout, behind)) }
-            }
-        }
+        for layout in layouts { found += layout.candidates(in: file).map { (layout, $0) } }
         guard let first = found.first else { return nil }
         guard found.count == 1 else {
             throw .ambiguousLayout(found: found.map { "\($0.layout.name) behind \"\($0.file.prefix)\"" })
@@ -74,22 +93,19 @@ enum PublishedLayouts {
     static func named(
         by root: JSONValue, _ path: String, in file: TensorFile
     ) throws(CheckpointError) -> (Found, LayoutHints) {
-        func refuse(_ reason: String) -> CheckpointError { .configuration(file: path, reason: reason) }
-        for (member, value) in root.members {
-            switch member {
-            case "layout": break
-            case "normalised_gates", "residual":
-                if value.bool == nil { throw refuse("\(member) must be true or false") }
-            default: throw refuse("beside a layout there is no field \"\(member)\"")
-            }
+        let hints = LayoutHints(root: root, path: path)
+        let layout = all.first { $0.name == root["layout"]?.string }
+        let known = layout?.hints ?? Set(all.flatMap { $0.hints })
+        for (member, _) in root.members where member != "layout" && !known.contains(member) {
+            throw hints.refuse(
+                "beside \(layout.map { "the layout \($0.name)" } ?? "a layout") there is no field \"\(member)\"")
         }
-        guard let layout = all.first(where: { $0.name == root["layout"]?.string }) else {
-            throw refuse("layout must be one of \(all.map { $0.name }.joined(separator: ", "))")
+        guard let layout else {
+            throw hints.refuse("layout must be one of \(all.map { $0.name }.joined(separator: ", "))")
         }
         guard let found = try find(in: file, among: [layout]) else {
-            throw refuse("the tensors are not of the layout \(layout.name)")
+            throw hints.refuse("the tensors are not of the layout \(layout.name)")
         }
-        let hints = LayoutHints(normalisedGates: root["normalised_gates"]?.bool, residual: root["residual"]?.bool)
         return (found, hints)
     }
 

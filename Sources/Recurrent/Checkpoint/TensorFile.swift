@@ -26,9 +26,6 @@ struct TensorFile: Sendable {
         self.path = path
         let map = try MappedFile(path: path)
         self.map = map
-        if let reason = Self.disguise(map.bytes(0..<min(map.count, 64))) {
-            throw .malformed(file: path, reason: reason)
-        }
         do throws(SafetensorsHeader.Malformed) {
             let header = try SafetensorsHeader(count: map.count, read: map.bytes)
             otherTypes = header.otherTypes
@@ -37,7 +34,8 @@ struct TensorFile: Sendable {
                     (name, Tensor(name: name, type: entry.type, shape: entry.shape, file: map, bytes: entry.bytes))
                 })
         } catch {
-            throw .malformed(file: path, reason: error.reason)
+            // A sound file may begin with any byte: only one that is none is taken for something else.
+            throw .malformed(file: path, reason: Self.disguise(map.bytes(0..<min(map.count, 64))) ?? error.reason)
         }
     }
 

@@ -1,20 +1,9 @@
 import Kernels
 
 /// The architecture of a model: all that is not a weight.
-public struct ModelConfiguration: Sendable, Equatable {
-    /// Which recurrence.
-    public enum Cell: Sendable {
-        case minGRU
-        case minLSTM
-        /// A minLSTM whose gates were not normalised in training.
-        case minLSTMUnnormalised
-
-        /// Linear maps of the input that one channel needs.
-        var parts: Int { self == .minGRU ? MinGRU.parts : MinLSTM.parts }
-    }
-
+public struct ModelConfiguration: Sendable {
     /// How the parts of a block are joined.
-    public enum BlockOrder: String, Sendable {
+    public enum BlockOrder: String, Sendable, CaseIterable {
         /// The paper's: x ← x + rnn(conv(norm x)), then x ← x + mlp(norm x).
         case paper
         /// minGRU-pytorch's: x ← x + conv(x), then x ← x + rnn(norm x), then x ← x + mlp(norm x).
@@ -41,7 +30,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
 
     public struct MLPShape: Sendable, Equatable {
-        public enum Activation: String, Sendable {
+        public enum Activation: String, Sendable, CaseIterable {
             /// down(GELU(up x))
             case gelu
             /// down(GELU(gate x) · up x)
@@ -69,8 +58,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         case probabilities(size: Int)
     }
 
-    public var cell: Cell
-    public var candidate: Candidate
+    var cell: any Cell
     public var order: BlockOrder
     public var layers: Int
     /// Values of the residual stream per step, before the first layer.
@@ -90,8 +78,16 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var output: Output
     /// Whether input vectors go through a linear map; where not, they are the residual stream before the first layer.
     public var mapsInput = true
+    /// What follows the map of input vectors.
+    public var inputActivation: Activation?
     /// Whether the outputs are a linear map of the residual stream behind the last layer, or that stream itself.
     public var mapsOutput = true
+    /// Outputs of the maps that stand before the output map.
+    public var hiddenOutputWidths: [Int] = []
+    /// What follows each of those.
+    public var outputActivation: Activation?
+    /// Which modules of a published checkpoint play which roles, where their names are free.
+    var modules: [(word: String, value: String)] = []
 
     /// Values of the residual stream: before the first layer, and behind each.
     var streamWidths: [Int] { [width] + (layerWidths ?? [Int](repeating: width, count: layers)) }
@@ -114,5 +110,13 @@ public struct ModelConfiguration: Sendable, Equatable {
         case .vectors(let size), .probabilities(let size): size
         case .logits: vocabularySize ?? 0
         }
+    }
+}
+
+extension ModelConfiguration: Equatable {
+    /// Whether all words of both are equal.
+    public static func == (one: Self, other: Self) -> Bool {
+        let (words, others) = (one.words(layout: nil), other.words(layout: nil))
+        return words.count == others.count && zip(words, others).allSatisfy { $0 == $1 }
     }
 }

@@ -117,9 +117,12 @@ extension ModelConfiguration {
     /// names of this server.
     func words(layout: String?) -> [(word: String, value: String)] {
         var words = [
-            ("layout", layout ?? "null"), ("cell", cellName),
-            ("candidate", Self.candidates.first { $0.1 == candidate }!.0), ("order", order.rawValue),
-            ("layers", String(layers)), ("width", String(width)), ("inner_width", String(innerWidth)),
+            ("layout", layout ?? "null"), ("cell", cell.name),
+        ]
+        words += cell.words
+        words += [
+            ("order", order.rawValue), ("layers", String(layers)), ("width", String(width)),
+            ("inner_width", String(innerWidth)),
             ("layer_widths", layerWidths.map { $0.map(String.init).joined(separator: ",") } ?? "null"),
         ]
         if let norm {
@@ -156,7 +159,12 @@ extension ModelConfiguration {
             words += [("output.kind", "vectors"), ("output.size", String(size)), ("output.map", String(mapsOutput))]
         case .probabilities(let size): words += [("output.kind", "probabilities"), ("output.size", String(size))]
         }
-        return words
+        if let inputActivation { words.append(("input.activation", inputActivation.rawValue)) }
+        if !hiddenOutputWidths.isEmpty {
+            words.append(("output.hidden", hiddenOutputWidths.map(String.init).joined(separator: ",")))
+            words.append(("output.activation", outputActivation?.rawValue ?? "null"))
+        }
+        return words + modules
     }
 
     fileprivate func digest(layout: String?) -> String {

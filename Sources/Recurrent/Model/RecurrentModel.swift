@@ -1,7 +1,7 @@
 import Kernels
 import Threading
 
-/// An immutable minimal recurrent network: a stack of residual blocks between an input and an output map.
+/// An immutable recurrent network: a stack of branches between an input and an output map.
 ///
 /// `advance` is the only way to move a state, one row for a step, many for a prefill. A row's arithmetic does not
 /// depend on the rows around it, so any cut of the same inputs into batches ends in the same bytes.
@@ -24,18 +24,25 @@ public final class RecurrentModel: Sendable {
     public let weights: WeightType
     /// How prefills are scanned unless they say otherwise.
     public let scan: ScanMode
+    /// All that prefills may say.
+    public var scans: [ScanMode] { cell.scans }
+    /// The cell of the first layer, which plans batches for all of them.
+    private let cell: any Stage
     /// Absolute steps at whose multiples an associative prefill may be cut into batches.
     public static let scanBlock = Batch.scanBlock
     /// Multiply-adds of one step, without those of the output map.
     private let blockMultiplyAdds: Int
     /// Multiply-adds of one step and its output.
     public var multiplyAdds: Int { blockMultiplyAdds + outputMultiplyAdds }
-    private var outputMultiplyAdds: Int { output.map { $0.inputs * $0.outputs } ?? 0 }
+    private var outputMultiplyAdds: Int {
+        hiddenOutputs.reduce(output.map { $0.inputs * $0.outputs } ?? 0) { $0 + $1.inputs * $1.outputs }
+    }
 
     let embedding: Embedding?
     private let input: PackedMatrix?
-    private let blocks: [Block]
+    private let branches: [Branch]
     private let norm: Norm?
+    private let hiddenOutputs: [PackedMatrix]
     private let output: PackedMatrix?
 
     /// Packs the tensors of `file`. Without `weights` they keep half precision where all matrices have it in the file,
@@ -54,29 +61,28 @@ public final class RecurrentModel: Sendable {
         }
         self.configuration = configuration
         let weights = wanted ?? (tensors.maps.allSatisfy { $0.weight.tensor.type == .float16 } ? .f16 : .f32)
-        (self.weights, self.scan) = (weights, scan)
-        let layout = StateLayout(configuration)
-        state = layout
+        self.weights = weights
         embedding = try tensors.embedding.map { (tensor) throws(CheckpointError) in try Embedding(tensor) }
         input = try tensors.input.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
-        var blocks: [Block] = []
+        var branches: [Branch] = []
         for (index, layer) in tensors.layers.enumerated() {
-            blocks.append(try Block(layer, index, configuration, weights))
+            branches += try configuration.order.branches(layer, index, configuration, weights)
         }
-        self.blocks = blocks
+        self.branches = branches
+        state = StateLayout(branches, width: configuration.streamWidths.last!)
         norm = try tensors.norm.map { (norm) throws(CheckpointError) in try Norm(norm, configuration.norm!) }
+        var hidden: [PackedMatrix] = []
+        for map in tensors.hiddenOutputs { hidden.append(try PackedMatrix.load(map, weights)) }
+        hiddenOutputs = hidden
         output = try tensors.output.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
-        blockMultiplyAdds = blocks.reduce((input?.inputs ?? 0) * configuration.width) { $0 + $1.multiplyAdds }
-        var initial = [Float](repeating: 0, count: layout.count)
-        for (block, offsets) in zip(blocks, layout.layers) {
-            guard let values = block.initialState else { continue }
-            initial.replaceSubrange(offsets.hidden..<offsets.hidden + values.count, with: values)
-        }
-        initialState = initial
+        blockMultiplyAdds = branches.reduce((input?.inputs ?? 0) * configuration.width) { $0 + $1.multiplyAdds }
+        initialState = state.initial
         var parameters = 0
         for name in file.shortNames { parameters += try file.optional(name)?.count ?? 0 }
         self.parameters = parameters
-        identity = ModelIdentity(configuration, layout: published, file: file, weights: weights, scan: scan)
+        cell = branches.lazy.flatMap { $0.stages }.first { !$0.scans.isEmpty }!
+        self.scan = cell.scans.contains(scan) ? scan : cell.scans[0]
+        identity = ModelIdentity(configuration, layout: published, file: file, weights: weights, scan: self.scan)
     }
 
     /// Absorbs the rows of the workspace's batch: the states of their sequences move by one step per row.
@@ -89,18 +95,16 @@ public final class RecurrentModel: Sendable {
     /// Computes the outputs after the given rows of the batch that was just absorbed, into `workspace.outputs`, in
     /// order.
     public func outputs(_ workspace: Workspace, rows: [Int]) {
-        let last = workspace.stages.last!
-        for (index, row) in rows.enumerated() {
-            last.a.copy(index, to: last.stream, row, 0..<last.stream.columns)
-        }
+        let (chosen, last) = (workspace.places.chosen, workspace.places.last)
+        for (index, row) in rows.enumerated() { chosen.copy(index, to: last, row, 0..<last.columns) }
         finish(workspace, rows.count)
     }
 
     /// Computes the outputs that the states of `sequences` stand at, into `workspace.outputs`, in order.
     public func outputs(_ workspace: Workspace, ofStates sequences: [Int]) {
-        let last = workspace.stages.last!
+        let chosen = workspace.places.chosen
         for (index, sequence) in sequences.enumerated() {
-            last.a.copy(index, to: workspace.states, sequence, state.last..<state.last + last.a.columns)
+            chosen.copy(index, to: workspace.states, sequence, state.last..<state.count)
         }
         finish(workspace, sequences.count)
     }
@@ -114,8 +118,18 @@ public final class RecurrentModel: Sendable {
     enum Part {
         /// The batch goes through input map and blocks.
         case blocks
-        /// Final norm and output map of the first rows of `a`.
+        /// Final norm and output map of the first rows that were chosen.
         case outputs(rows: Int)
+    }
+
+    /// Bytes of the activations of so many rows.
+    func activationBytes(rows: Int) -> Int {
+        ActivationLayout.Regions(branches, configuration).bytes(rows: rows)
+    }
+
+    /// Places in `memory` for the activations of so many rows.
+    func activations(rows: Int, in memory: MatrixMemory) -> ActivationLayout {
+        ActivationLayout(branches, state, configuration, rows: rows, in: memory)
     }
 
     private func compute(_ part: Part, _ rows: Int, _ workspace: Workspace) {
@@ -126,7 +140,7 @@ public final class RecurrentModel: Sendable {
             case .outputs: outputMultiplyAdds
             }
         let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
-        if case .blocks = part { blocks[0].rnn.prepare(&workspace.batch, members: team?.count ?? 1) }
+        if case .blocks = part { cell.prepare(&workspace.batch, members: team?.count ?? 1) }
         workspace.part = part
         if let team { team.run(workspace) } else { Team.runAlone(workspace) }
     }
@@ -135,27 +149,31 @@ public final class RecurrentModel: Sendable {
         let scratch = workspace.scratch[member.index]
         switch part {
         case .outputs(let rows):
-            let a = workspace.stages.last!.a
-            norm?.apply(a, rows: rows, into: a, by: member)
+            var chosen = workspace.places.chosen
+            norm?.apply(chosen, rows: rows, into: chosen, by: member)
+            for (map, hidden) in zip(hiddenOutputs, workspace.places.hiddenOutputs) {
+                map.multiply(
+                    chosen, rows: rows, into: hidden, configuration.outputActivation, by: member, scratch)
+                chosen = hidden
+            }
             if let output, case .probabilities = configuration.output {
-                output.multiplySigmoid(a, rows: rows, into: workspace.outputs, by: member, scratch)
+                output.multiplySigmoid(chosen, rows: rows, into: workspace.outputs, by: member, scratch)
             } else if let output {
-                output.multiply(a, rows: rows, into: workspace.outputs, by: member, scratch)
+                output.multiply(chosen, rows: rows, into: workspace.outputs, by: member, scratch)
             } else {
-                workspace.outputs.take(a, rows: rows, by: member)
+                workspace.outputs.take(chosen, rows: rows, by: member)
             }
         case .blocks:
             let sequences = workspace.batch.sequences
-            let stages = workspace.stages
+            let places = workspace.places
             if let input {
                 input.multiply(
-                    workspace.vectors!, rows: sequences.count, into: stages[0].stream, by: member, scratch)
+                    places.vectors!, rows: sequences.count, into: places.stream, configuration.inputActivation,
+                    by: member, scratch)
             }
-            for (index, block) in blocks.enumerated() {
-                block.apply(workspace, from: stages[index], to: stages[index + 1], state.layers[index], by: member)
-            }
+            for index in branches.indices { branches[index].apply(places.branches[index], workspace, by: member) }
             guard member.index == 0 else { return }
-            let last = stages.last!.stream
+            let last = places.last
             for row in sequences.indices where row + 1 == sequences.count || sequences[row + 1] != sequences[row] {
                 workspace.states.copy(sequences[row], from: state.last, to: last, row, 0..<last.columns)
             }

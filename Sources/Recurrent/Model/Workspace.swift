@@ -35,11 +35,8 @@ public final class Workspace {
     private var (touchedRows, epoch) = (0, 0)
     private var stateBytes = 0
 
-    var stages: [Stage] { layout.stages }
-    var mlpHidden: Matrix? { layout.mlpHidden }
-    var vectors: Matrix? { layout.vectors }
-    /// What cells compute in beside their input and output.
-    var work: [Matrix] { layout.work }
+    /// Where the batch's activations lie.
+    var places: ActivationLayout { layout }
 
     /// Room for batches of up to `rows` rows over up to `sequences` sequences. Large batches are computed by the team of
     /// `activations`.
@@ -48,8 +45,7 @@ public final class Workspace {
         stateMemory = MatrixMemory(
             bytes: Matrix.bytes(rows: sequences, columns: model.state.count), isSparse: true)
         states = Matrix(rows: sequences, columns: model.state.count, in: stateMemory)
-        let memory = activations.reserve(ActivationLayout.bytes(model.configuration, rows: rows))
-        layout = ActivationLayout(model.configuration, rows: rows, in: memory)
+        layout = model.activations(rows: rows, in: activations.reserve(model.activationBytes(rows: rows)))
         epoch = activations.epoch
     }
 
@@ -64,7 +60,7 @@ public final class Workspace {
     public func clear() {
         batch.clear()
         if let memory = activations.memory, memory !== layout.memory {
-            layout = ActivationLayout(model.configuration, rows: capacity, in: memory)
+            layout = model.activations(rows: capacity, in: memory)
             touchedRows = 0
         }
     }
@@ -106,8 +102,9 @@ public final class Workspace {
     /// size.
     public func append(vector values: [Float], _ range: Range<Int>? = nil, to sequence: Int) {
         let range = range ?? values.indices
-        precondition(range.count == vectors!.columns, "vector of \(range.count) values for \(vectors!.columns)")
-        vectors!.set(batch.sequences.count, to: values, range)
+        let vectors = layout.vectors!
+        precondition(range.count == vectors.columns, "vector of \(range.count) values for \(vectors.columns)")
+        vectors.set(batch.sequences.count, to: values, range)
         append(sequence)
     }
 
@@ -122,7 +119,7 @@ public final class Workspace {
     public func useAssociativeScan(firstStep: Int) { batch.useAssociativeScan(firstStep: firstStep) }
 
     /// Whether what the last block left of `row`, of the batch that was just absorbed, is finite.
-    public func isFinite(row: Int) -> Bool { stages.last!.stream.isFinite(row) }
+    public func isFinite(row: Int) -> Bool { layout.last.isFinite(row) }
 
     /// Puts `sequence` to the model's initial state.
     public func reset(_ sequence: Int) {
@@ -142,6 +139,6 @@ struct Embedding: Sendable {
     }
 
     func copy(_ token: Int, to workspace: Workspace, row: Int) {
-        workspace.stages[0].stream.set(row, to: values, token * width..<(token + 1) * width)
+        workspace.places.stream.set(row, to: values, token * width..<(token + 1) * width)
     }
 }

@@ -151,20 +151,3 @@ public struct StateFile: Sendable {
         return sha.hexadecimal()
     }
 }
-
-extension StateLayout {
-    /// The tensors that a state is made of, in the order in which its values lie: `layers.N.hidden` and, where there is
-    /// a convolution, `layers.N.window` (time × width), then `last`, the last block's output.
-    var tensors: [(name: String, shape: [Int], range: Range<Int>)] {
-        var tensors: [(name: String, shape: [Int], range: Range<Int>)] = []
-        for (index, layer) in layers.enumerated() {
-            let end = index + 1 < layers.count ? layers[index + 1].hidden : last
-            tensors.append(("layers.\(index).hidden", [layer.window - layer.hidden], layer.hidden..<layer.window))
-            guard end > layer.window else { continue }
-            let width = count - last
-            tensors.append(("layers.\(index).window", [(end - layer.window) / width, width], layer.window..<end))
-        }
-        tensors.append(("last", [count - last], last..<count))
-        return tensors
-    }
-}

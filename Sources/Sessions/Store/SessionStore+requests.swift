@@ -200,10 +200,10 @@ extension SessionStore {
             record: record, state: stored.state, step: stored.step, inputs: inputs, storedVersion: stored.version)
     }
 
-    /// Exact inputs come to the same in one go.
+    /// Inputs that are absorbed in order come to the same in one go.
     private static func add(_ part: Absorbed, to inputs: inout [Absorbed]) {
-        let isExact = part.scan == .exact && inputs.last?.scan == .exact
-        if !isExact || !inputs[inputs.count - 1].input.append(part.input) { inputs.append(part) }
+        let isInOrder = part.scan != .associative && inputs.last.map { $0.scan != .associative } == true
+        if !isInOrder || !inputs[inputs.count - 1].input.append(part.input) { inputs.append(part) }
     }
 }
 

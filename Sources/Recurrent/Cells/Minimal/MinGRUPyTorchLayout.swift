@@ -12,7 +12,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     /// ε of `torch.nn.RMSNorm(dim)` for float32: the machine epsilon.
     private static let epsilon: Float = 1.192_092_9e-7
 
-    static let marks = [ModelConfiguration.Cell.minGRU, .minLSTM].map { "layers.0.2.\(recurrentName($0)).weight" }
+    static let marks = [MinimalCell.Kind.minGRU, .minLSTM].map { "layers.0.2.\(recurrentName($0)).weight" }
 
     static func matches(_ file: TensorFile) -> Bool {
         file.contains("token_emb.weight") && file.contains("to_logits.weight")
@@ -24,7 +24,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     ) throws(CheckpointError) -> ModelConfiguration {
         let lstm = file.contains("layers.0.2.to_hidden_and_f_i_gate.weight")
         let (vocabularySize, width) = try PublishedLayouts.matrix("token_emb.weight", of: file)
-        let cell: ModelConfiguration.Cell = lstm ? .minLSTM : .minGRU
+        let cell: MinimalCell.Kind = lstm ? .minLSTM : .minGRU
         let layers = PublishedLayouts.layers(of: file, "2.\(recurrentName(cell)).weight")
         let recurrent = try file.optional("layers.0.2.\(recurrentName(cell)).weight")!
         guard recurrent.shape.count == 2, recurrent.shape[0] > 0, recurrent.shape[0] % cell.parts == 0 else {
@@ -39,7 +39,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
             throw .wrongShape(tensor: filter.name, expected: [width, 1, 3], found: filter.shape)
         }
         return ModelConfiguration(
-            cell: cell, candidate: .logSpace, order: .minGRUPyTorch, layers: layers, width: width,
+            cell: MinimalCell(cell, .logSpace), order: .minGRUPyTorch, layers: layers, width: width,
             innerWidth: recurrent.shape[0] / cell.parts,
             norm: .init(
                 kind: .rms, epsilon: file.contains("norm.gamma") ? PublishedLayouts.unitEpsilon(width) : epsilon),
@@ -49,15 +49,16 @@ enum MinGRUPyTorchLayout: PublishedLayout {
     }
 
     static func tensors(
-        of file: TensorFile, _ configuration: ModelConfiguration
+        of file: TensorFile, _ configuration: ModelConfiguration, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelTensors {
-        let (width, inner, cell) = (configuration.width, configuration.innerWidth, configuration.cell)
+        let (width, inner) = (configuration.width, configuration.innerWidth)
+        let cell = configuration.cell as! MinimalCell
         var layers: [LayerTensors] = []
         for index in 0..<configuration.layers {
             let prefix = "layers.\(index)."
-            var layer = LayerTensors(
-                parts: try file.linears(
-                    "\(prefix)2.\(recurrentName(cell))", parts: cell.parts, outputs: inner, inputs: width))
+            let maps = try file.linears(
+                "\(prefix)2.\(recurrentName(cell.kind))", parts: cell.kind.parts, outputs: inner, inputs: width)
+            var layer = LayerTensors(cell: MinimalTensors(cell, maps))
             layer.rnnNorm = try file.norm(prefix + "1", width: width)
             if inner != width || file.contains(prefix + "2.to_out.weight") {
                 layer.out = try file.linear(prefix + "2.to_out", outputs: width, inputs: inner)
@@ -84,7 +85,7 @@ enum MinGRUPyTorchLayout: PublishedLayout {
             output: try file.linear("to_logits", outputs: configuration.outputSize, inputs: width))
     }
 
-    private static func recurrentName(_ cell: ModelConfiguration.Cell) -> String {
+    private static func recurrentName(_ cell: MinimalCell.Kind) -> String {
         cell == .minGRU ? "to_hidden_and_gate" : "to_hidden_and_f_i_gate"
     }
 }

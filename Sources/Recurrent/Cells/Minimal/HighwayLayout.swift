@@ -24,19 +24,20 @@ enum HighwayLayout: PublishedLayout {
                 tensor: file.prefix + "layers.0.weight", expected: [3 * width, width], found: [rows, width])
         }
         return ModelConfiguration(
-            cell: .minGRU, candidate: .logSpace, order: .highway, layers: PublishedLayouts.layers(of: file, "weight"),
+            cell: MinimalCell(.minGRU, .logSpace), order: .highway, layers: PublishedLayouts.layers(of: file, "weight"),
             width: width, innerWidth: width, finalNorm: false, input: .vectors(size: width),
             output: .vectors(size: width), mapsInput: false, mapsOutput: false)
     }
 
     static func tensors(
-        of file: TensorFile, _ configuration: ModelConfiguration
+        of file: TensorFile, _ configuration: ModelConfiguration, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelTensors {
         let width = configuration.width
         var layers: [LayerTensors] = []
         for index in 0..<configuration.layers {
             let parts = try file.linears("layers.\(index)", parts: 3, outputs: width, inputs: width)
-            var layer = LayerTensors(parts: Array(parts.prefix(2)))
+            var layer = LayerTensors(
+                cell: MinimalTensors(MinimalCell(.minGRU, .logSpace), Array(parts.prefix(2))))
             layer.highway = parts[2]
             layers.append(layer)
         }

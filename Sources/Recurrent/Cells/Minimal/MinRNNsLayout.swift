@@ -19,6 +19,8 @@ import Kernels
 enum MinRNNsLayout: PublishedLayout {
     static let name = "minRNNs"
 
+    static let hints: Set = ["normalised_gates"]
+
     static let marks = ["layers.0.2.to_hidden_and_gate.weight"]
 
     static func matches(_ file: TensorFile) -> Bool {
@@ -56,9 +58,9 @@ enum MinRNNsLayout: PublishedLayout {
             mlp = .init(
                 width: try PublishedLayouts.matrix(names.down + ".weight", of: file).columns, activation: .geglu)
         }
-        let lstm: ModelConfiguration.Cell = hints.normalisedGates == true ? .minLSTM : .minLSTMUnnormalised
+        let lstm: MinimalCell.Kind = try hints.flag("normalised_gates") == true ? .minLSTM : .minLSTMUnnormalised
         return ModelConfiguration(
-            cell: rows == 2 * inner ? .minGRU : lstm, candidate: .logSpace, order: .minGRUPyTorch,
+            cell: MinimalCell(rows == 2 * inner ? .minGRU : lstm, .logSpace), order: .minGRUPyTorch,
             layers: PublishedLayouts.layers(of: file, "2.to_hidden_and_gate.weight"), width: width, innerWidth: inner,
             norm: .init(kind: .rms, epsilon: PublishedLayouts.unitEpsilon(width)), finalNorm: true,
             convolution: filter.map { .init(kernel: $0.shape[2], pointwise: true) }, mlp: mlp, input: input,
@@ -66,21 +68,20 @@ enum MinRNNsLayout: PublishedLayout {
     }
 
     static func tensors(
-        of file: TensorFile, _ configuration: ModelConfiguration
+        of file: TensorFile, _ configuration: ModelConfiguration, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelTensors {
         let (width, inner) = (configuration.width, configuration.innerWidth)
+        let cell = configuration.cell as! MinimalCell
         var layers: [LayerTensors] = []
         var unused: Set<String> = []
         for index in 0..<configuration.layers {
             let prefix = "layers.\(index)."
-            var layer = LayerTensors(
-                parts: try file.linears(
-                    prefix + "2.to_hidden_and_gate", parts: configuration.cell.parts, outputs: inner, inputs: width))
+            let maps = try file.linears(
+                prefix + "2.to_hidden_and_gate", parts: cell.kind.parts, outputs: inner, inputs: width)
+            let initial = try file.tensorIfPresent(prefix + "2.init_hidden_state", [inner])
+            var layer = LayerTensors(cell: MinimalTensors(cell, maps, initial: initial.map { .activated($0) }))
             layer.rnnNorm = try file.norm(prefix + "1", width: width)
             layer.out = try file.linear(prefix + "2.to_out", outputs: width, inputs: inner)
-            layer.initialState = try file.tensorIfPresent(prefix + "2.init_hidden_state", [inner]).map {
-                .activated($0)
-            }
             if let shape = configuration.convolution {
                 layer.convolution = (
                     try file.tensor(prefix + "0.net.0.weight", [width, 1, shape.kernel]),

@@ -14,6 +14,8 @@ import Kernels
 enum MinGRUStackLayout: PublishedLayout {
     static let name = "mingru"
 
+    static let hints: Set = ["residual"]
+
     static let marks = ["layers.0.gate_hidden.weight"]
 
     static func matches(_ file: TensorFile) -> Bool { marks.contains(where: file.contains) }
@@ -39,7 +41,7 @@ enum MinGRUStackLayout: PublishedLayout {
         let residual: Bool
         if let first = changing.first {
             residual = file.contains("layers.\(first).res_align.weight")
-        } else if let hint = hints.residual {
+        } else if let hint = try hints.flag("residual") {
             residual = hint
         } else {
             throw .configuration(
@@ -48,14 +50,15 @@ enum MinGRUStackLayout: PublishedLayout {
                     + "a config.json {\"layout\": \"mingru\", \"residual\": true} or false must say it")
         }
         return ModelConfiguration(
-            cell: .minGRU, candidate: .logSpace, order: residual ? .paper : .stacked, layers: layers, width: widths[0],
+            cell: MinimalCell(.minGRU, .logSpace), order: residual ? .paper : .stacked, layers: layers,
+            width: widths[0],
             innerWidth: widths[0], layerWidths: Array(widths.dropFirst()),
             norm: file.contains("layers.0.norm.weight") ? .init(kind: .layer, epsilon: 1e-5) : nil, finalNorm: false,
             input: .vectors(size: widths[0]), output: .vectors(size: widths.last!), mapsInput: false, mapsOutput: false)
     }
 
     static func tensors(
-        of file: TensorFile, _ configuration: ModelConfiguration
+        of file: TensorFile, _ configuration: ModelConfiguration, _ hints: LayoutHints
     ) throws(CheckpointError) -> ModelTensors {
         let widths = configuration.streamWidths
         var layers: [LayerTensors] = []
@@ -63,12 +66,13 @@ enum MinGRUStackLayout: PublishedLayout {
             let prefix = "layers.\(index)."
             let (before, behind) = (widths[index], widths[index + 1])
             let parts = try file.linears(prefix + "gate_hidden", parts: 2, outputs: behind, inputs: before)
-            var layer = LayerTensors(parts: parts.reversed())
+            var layer = LayerTensors(
+                cell: MinimalTensors(
+                    MinimalCell(.minGRU, .logSpace), parts.reversed(), initial: .constant(0.5)))
             if configuration.norm != nil { layer.rnnNorm = try file.norm(prefix + "norm", width: before) }
             if configuration.order == .paper, before != behind {
                 layer.align = try file.linear(prefix + "res_align", outputs: behind, inputs: before)
             }
-            layer.initialState = .constant(0.5)
             layers.append(layer)
         }
         return ModelTensors(layers: layers)
