@@ -89,6 +89,7 @@ bench-http:
 golden: python-packages .venv-golden/ready
 	.venv-golden/bin/python Tests/Golden/make_golden.py
 	.venv-golden/bin/python Tests/Golden/make_layouts.py
+	.venv-golden/bin/python Tests/Golden/make_cells.py
 
 recipe-found:
 	@test -n '$(firstword $(RECIPE))' || { echo 'make train MODEL=NAME, one of: $(sort $(TRAINED))' >&2; exit 1; }

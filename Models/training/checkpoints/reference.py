@@ -6,6 +6,8 @@ Written from the layouts' descriptions; shares nothing with the conversion, whic
 
 import torch
 
+from . import reference_cells
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -17,6 +19,9 @@ def outputs(layout: str, tensors: Tensors, inputs: torch.Tensor, options: dict[s
         "minRNNs": _min_rnns,
         "mingru": _stack,
         "pufferlib": _highway,
+        "torch": lambda *given: reference_cells.torch_stack(*given)[0],
+        "pararnn-torch": lambda *given: reference_cells.pararnn_torch(*given)[0],
+        "ml-pararnn": lambda *given: reference_cells.ml_pararnn(*given)[0],
     }[layout](w, inputs, options)
 
 
