@@ -4,11 +4,13 @@
     python Models/training/convert.py best.tar Models/mine
     python Models/training/convert.py pytorch_model.bin Models/mine --tokenizer tokenizer.json --float16
     python Models/training/convert.py downloads/mingru-lm Models/mine
+    python Models/training/convert.py lstm.pt Models/mine --set stack=decoder --set output=fc
 
 Reads archives of torch.save (.pt, .pth, .bin, .tar), without running what stands in them, safetensors, and folders as
 Hugging Face's libraries leave them: one file of weights or shards, and a tokenizer.json. The layouts are those of
 minGRU-pytorch, the paper's authors (minRNNs), cheind/mingru and PufferLib, recognised by their tensors, whatever stands
-before the names of all of them.
+before the names of all of them; nn.GRU, nn.LSTM and nn.RNN alone or inside a module, under any names; and ParaGRU and
+ParaLSTM of pararnn-torch and ml-pararnn. What the tensors leave open is said by --set, with the words of a config.json.
 
 Then a server steps the new folder, by one prefill and one by one, and every output is compared with that of a float64
 computation from the original tensors. Exits 1, and says why, if anything is not as it must be; nothing is left behind.
@@ -44,6 +46,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument(
         "--residual", action=argparse.BooleanOptionalAction, help="of mingru, where the tensors do not show it"
     )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="WORD=VALUE", help="a word of config.json, as in tied=true"
+    )
     parser.add_argument("--prefix", help="take the tensors alone whose names begin so, as in ema_model.")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json to go with the model, instead of the folder's")
     parser.add_argument("--no-tokenizer", action="store_true", help="leave out the folder's tokenizer.json")
@@ -70,11 +75,8 @@ def run(arguments: argparse.Namespace) -> str:
         raise Refusal(f"there is no file {arguments.tokenizer}")
     hints = source_folder.hints(arguments.checkpoint) if arguments.checkpoint.is_dir() else {}
     original = source_folder.weights(arguments.checkpoint)
-    layout, original = published.recognised(original, arguments.layout or hints.get("layout"), arguments.prefix)
-    options = {
-        "normalised_gates": arguments.normalised_gates or hints.get("normalised_gates"),
-        "residual": hints.get("residual") if arguments.residual is None else arguments.residual,
-    }
+    options = _options(arguments, hints)
+    layout, original = published.recognised(original, options.pop("layout", None), arguments.prefix)
     converted = published.convert(original, layout, options)
     kind = torch.float16 if arguments.float16 else torch.float32
 
@@ -85,8 +87,7 @@ def run(arguments: argparse.Namespace) -> str:
         save_file({name: tensor.to(kind) for name, tensor in converted.tensors.items()}, folder / "model.safetensors")
         # save_file lets nobody else read it, and the server may be another user.
         (folder / "model.safetensors").chmod(0o644)
-        config = {name: value for name, value in converted.config.items() if value is not None}
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (folder / "config.json").write_text(json.dumps(converted.config, indent=2) + "\n")
         for name, file in _tokenizer(arguments).items():
             shutil.copyfile(file, folder / name)
         told = "nothing was proved"
@@ -103,7 +104,23 @@ def run(arguments: argparse.Namespace) -> str:
     count = sum(tensor.numel() for tensor in converted.tensors.values())
     if not hints and (arguments.checkpoint / "config.json").is_file():
         told += "; config.json is not Scanstep's and was not used"
-    return f"{arguments.folder}: {converted.config['cell']} of layout {converted.layout}, {count} parameters; {told}"
+    return f"{arguments.folder}: {converted.cell} of layout {converted.layout}, {count} parameters; {told}"
+
+
+def _options(arguments: argparse.Namespace, hints: dict[str, object]) -> dict[str, object]:
+    """The words of a config.json: of the checkpoint's own, of --set, and of the options that are words, too."""
+    options = dict(hints)
+    for setting in arguments.set:
+        word, equals, value = setting.partition("=")
+        if not equals:
+            raise Refusal(f"--set takes WORD=VALUE, as in tied=true, and not {setting}")
+        try:
+            options[word] = json.loads(value)
+        except ValueError:
+            options[word] = value
+    options |= {"layout": arguments.layout} if arguments.layout else {}
+    options |= {"normalised_gates": True} if arguments.normalised_gates else {}
+    return options | ({} if arguments.residual is None else {"residual": arguments.residual})
 
 
 def _tokenizer(arguments: argparse.Namespace) -> dict[str, Path]:

@@ -15,14 +15,17 @@ from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from .report import Report
 from .server import ROOT
 
 sys.path[:0] = [str(ROOT / "Tests/Golden"), str(ROOT / "Models/training")]
 
+import bad_cells  # noqa: E402
+import cell_models  # noqa: E402
 import convert  # noqa: E402
+import make_cells  # noqa: E402
 import make_layouts  # noqa: E402
 
 
@@ -36,6 +39,9 @@ def run(binary: Path, report: Report) -> None:
             weights = {options.get("prefix", "") + key: value for key, value in model.state_dict().items()}
             torch.save(weights, folder / f"{name}.pt")
             _converts(report, binary, folder, f"{name}.pt", *_arguments(options))
+        _cells(report, binary, folder)
+        _words(report, binary, folder)
+        _bad_cells(report, binary, folder)
         _archives(report, binary, folder)
         _folders(report, binary, folder)
         _prefixes(report, binary, folder)
@@ -48,6 +54,77 @@ def _arguments(options: dict) -> list[str]:
     if options.get("hint"):
         arguments.append("--residual" if options["residual"] else "--no-residual")
     return arguments
+
+
+def _cells(report: Report, binary: Path, folder: Path) -> None:
+    """Stacks and cells of PyTorch and ParaRNN's cells: as they are saved, behind prefixes, and in half precision."""
+    for name, case in make_cells.CASES.items():
+        torch.manual_seed(5)
+        model = case.make()
+        cell_models.randomise(model)
+        weights = model.saved()
+        said = [f"--set={word}={json.dumps(case.words[word])}" for word in case.said]
+        torch.save(weights, folder / f"cell-{name}.pt")
+        done = _converts(report, binary, folder, f"cell-{name}.pt", *said)
+        if done.status:
+            continue
+        report.check(f"and the layout of {name} is named", f"of layout {case.layout}," in done.output, done.output)
+        config = json.loads((folder / f"models/cell-{name}-pt/config.json").read_text())
+        kept = {word: config.get(word, "not there") for word in case.said}
+        report.equal(f"and what was said of {name} is written down", kept, {word: case.words[word] for word in case.said})
+        if not case.said:
+            torch.save({"net." + key: value for key, value in weights.items()}, folder / f"cell-{name}.bin")
+            _converts(report, binary, folder, f"cell-{name}.bin")
+        if name in ("gru", "token-lstm", "lstm-projection", "paragru-apple"):
+            torch.save({"state_dict": weights, "epoch": 1}, folder / f"cell-{name}.ckpt")
+            _converts(report, binary, folder, f"cell-{name}.ckpt", "--float16")
+
+
+def _words(report: Report, binary: Path, folder: Path) -> None:
+    """Words of a config.json, in the checkpoint's folder and by --set."""
+    torch.manual_seed(9)
+    stacks = {"encoder": torch.nn.LSTM(5, 8), "decoder": torch.nn.LSTM(5, 8), "fc": torch.nn.Linear(8, 3)}
+    weights = {f"{name}.{key}": value for name, part in stacks.items() for key, value in part.state_dict().items()}
+    place = folder / "two-stacks"
+    place.mkdir()
+    torch.save(weights, place / "pytorch_model.bin")
+    _refused(report, binary, folder, "two-stacks", '"decoder", "encoder"')
+    (place / "config.json").write_text('{"layout": "torch", "stack": "encoder", "output": null}')
+    _converts(report, binary, folder, "two-stacks", into="encoder")
+    _converts(report, binary, folder, "two-stacks", "--set=stack=decoder", "--set=output=fc", into="decoder")
+    for into, names in (("encoder", {"encoder"}), ("decoder", {"decoder", "fc"})):
+        found = {name.split(".")[0] for name in load_file(folder / f"models/{into}/model.safetensors")}
+        report.equal(f"{into} has its own tensors alone", found, names)
+    _converts(report, binary, folder, "two-stacks/pytorch_model.bin", "--prefix", "encoder.", into="by-prefix")
+    for setting, reason in (
+        ("tied", "--set takes WORD=VALUE"),
+        ("residual=true", "there is no word residual"),
+        ("tied=1", "tied must be one of true, false"),
+        ("stack=null", "stack must be the name of a module"),
+        ("input=3", "input must be the name of a module, or null"),
+        ("output=[]", "output must be the name of a module, an array of names, or null"),
+        ("output=value", 'no linear map or embedding "value"'),
+        ("outputs=probabilities", "outputs must be one of logits, vectors"),
+        ("outputs=logits", "outputs are said to be logits"),
+        ("tied=true", "tied is a word for an embedding"),
+    ):
+        _refused(report, binary, folder, "two-stacks", reason, f"--set={setting}")
+
+
+def _bad_cells(report: Report, binary: Path, folder: Path) -> None:
+    for name, case in bad_cells.CASES.items():
+        bad, file = case(), f"bad-{name}.pt"
+        torch.manual_seed(10)
+        weights = {key: torch.randn(shape) for key, shape in bad.shapes.items()}
+        for key, value in bad.values.items():
+            weights[key].view(-1)[0] = value
+        torch.save({key: tensor.half() if key in bad.half else tensor for key, tensor in weights.items()}, folder / file)
+        said = [f"--set={word}={json.dumps(value)}" for word, value in (bad.config or {}).items()]
+        if bad.converts:
+            _converts(report, binary, folder, file, *said)
+            continue
+        for words in bad.words:
+            _refused(report, binary, folder, file, words, *said)
 
 
 def _archives(report: Report, binary: Path, folder: Path) -> None:

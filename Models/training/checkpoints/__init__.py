@@ -1,1 +1,1 @@
-"""Published checkpoints of minimal recurrent networks: read, recognised, recomputed and turned into Scanstep's layout."""
+"""Published checkpoints of recurrent networks: read, recognised, recomputed and turned into model folders."""

@@ -5,7 +5,7 @@ from serving import Client
 
 from . import reference
 from .archive import Refusal
-from .published import Converted, Tensors
+from .source import Converted, Tensors
 
 STEPS, STEPPED = 40, 10
 
@@ -13,14 +13,14 @@ STEPS, STEPPED = 40, 10
 def difference(original: Tensors, converted: Converted, client: Client, model: str) -> float:
     """The largest difference of any output, by one prefill and by steps, as a part of the largest output."""
     source = torch.Generator().manual_seed(7)
-    if converted.config["input"]["kind"] == "tokens":
-        inputs = torch.randint(0, converted.config["input"]["vocabulary_size"], (STEPS,), generator=source)
+    if converted.vocabulary:
+        inputs = torch.randint(0, converted.vocabulary, (STEPS,), generator=source)
         name, field = "tokens", "token"
     else:
-        inputs = torch.randn(STEPS, converted.config["input"]["size"], generator=source)
+        inputs = torch.randn(STEPS, converted.features, generator=source)
         name, field = "vectors", "vector"
     wanted = reference.outputs(converted.layout, original, inputs, converted.options)
-    values = "logits" if converted.config["output"]["kind"] == "logits" else "vector"
+    values = "logits" if converted.logits else "vector"
     ask = {"logits": True} if values == "logits" else {}
 
     body = {"model": model, "sequences": [{name: inputs.tolist()}], "return": "all"} | ask

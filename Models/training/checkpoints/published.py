@@ -1,91 +1,12 @@
 """Recognises a published layout and turns its tensors into Scanstep's own names and `config.json`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 
+from . import pararnn, stacks
 from .archive import Refusal
-
-Tensors = dict[str, torch.Tensor]
-
-
-@dataclass
-class Converted:
-    layout: str
-    config: dict
-    tensors: Tensors
-    # What the tensors left open and the reference needs to know.
-    options: dict[str, bool] = field(default_factory=dict)
-
-
-class Source:
-    """A checkpoint's tensors, taken one by one with the shape that each must have, so that none is forgotten."""
-
-    def __init__(self, tensors: Tensors) -> None:
-        self.tensors, self.taken = tensors, set()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.tensors
-
-    def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
-        if name not in self.tensors:
-            raise Refusal(f"tensor {name} is missing")
-        shape = tuple(self.tensors[name].shape)
-        if len(shape) != dimensions or 0 in shape:
-            raise Refusal(f"tensor {name} has shape {list(shape)}, expected {dimensions} dimensions")
-        return shape
-
-    def take(self, name: str, *shape: int) -> torch.Tensor:
-        found = self.shape(name, len(shape))
-        if found != shape:
-            raise Refusal(f"tensor {name} has shape {list(found)}, expected {list(shape)}")
-        tensor = self.tensors[name].float()
-        if not torch.isfinite(tensor).all():
-            raise Refusal(f"tensor {name} holds NaN or infinity")
-        self.taken.add(name)
-        return tensor
-
-    def ignore(self, name: str) -> None:
-        self.taken.add(name)
-
-    def layers(self, rest: str, before: str = "") -> int:
-        return next(n for n in range(len(self.tensors) + 1) if f"{before}layers.{n}.{rest}" not in self)
-
-    def linear(self, name: str, outputs: int, inputs: int, to: str, into: Tensors) -> None:
-        into[to + ".weight"] = self.take(name + ".weight", outputs, inputs)
-        if name + ".bias" in self:
-            into[to + ".bias"] = self.take(name + ".bias", outputs)
-
-    def norm(self, name: str, width: int, to: str, into: Tensors) -> None:
-        if name + ".gamma" in self:
-            into[to + ".weight"] = self.take(name + ".gamma", width) + 1
-        else:
-            into[to + ".weight"] = self.take(name + ".weight", width)
-
-    def parts(self, name: str, names: list[str], outputs: int, inputs: int, to: str, into: Tensors) -> None:
-        """Maps that stand one under the other."""
-        weights = self.take(name + ".weight", len(names) * outputs, inputs).chunk(len(names))
-        biases = [None] * len(names)
-        if name + ".bias" in self:
-            biases = self.take(name + ".bias", len(names) * outputs).chunk(len(names))
-        for part, weight, bias in zip(names, weights, biases, strict=True):
-            into[f"{to}.{part}.weight"] = weight
-            if bias is not None:
-                into[f"{to}.{part}.bias"] = bias
-
-    def convolution(self, layer: str, width: int, into: Tensors) -> dict | None:
-        name = f"{layer}0.net."
-        if name + "0.weight" not in self:
-            return None
-        kernel = self.shape(name + "0.weight", 3)[2]
-        into[layer + "conv.weight"] = self.take(name + "0.weight", width, 1, kernel)[:, 0]
-        if name + "0.bias" in self:
-            into[layer + "conv.bias"] = self.take(name + "0.bias", width)
-        into[layer + "conv_pointwise.weight"] = self.take(name + "1.weight", width, width, 1)[:, :, 0]
-        if name + "1.bias" in self:
-            into[layer + "conv_pointwise.bias"] = self.take(name + "1.bias", width)
-        return {"kernel": kernel, "pointwise": True}
+from .source import Converted, Source, Tensors
 
 
 def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tuple[str, Tensors]:
@@ -99,7 +20,10 @@ def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tupl
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if not tensors:
             raise Refusal(f'no tensor has a name that begins with "{prefix}"')
-    names = LAYOUTS if layout is None else [layout]
+    names = list(LAYOUTS) if layout is None else [layout]
+    if layout is None and stacks.befores(tensors):
+        # Such names are of no other layout; those of modules around a stack may be, as `layers.0.weight`.
+        names = ["torch"]
     found = [(name, before) for name in names for before in _befores(name, tensors)]
     if not found:
         names = ", ".join(sorted(tensors)[:5])
@@ -121,6 +45,8 @@ def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tupl
 
 def _befores(layout: str, tensors: Tensors) -> list[str]:
     """What stands before the names of the layout's tensors: nothing, or words with a dot behind each."""
+    if layout in BEFORES:
+        return BEFORES[layout](tensors)
     marks, others = MARKS[layout]
     befores = {name.removesuffix(mark) for name in tensors for mark in marks if name.endswith(mark)}
     befores = {
@@ -135,9 +61,13 @@ def _befores(layout: str, tensors: Tensors) -> list[str]:
     return sorted(befores)
 
 
-def convert(tensors: Tensors, layout: str, options: dict[str, bool | None]) -> Converted:
+def convert(tensors: Tensors, layout: str, options: dict[str, object]) -> Converted:
     """- tensors: without wrappers' names.
-    - options: `normalised_gates` and `residual`, None where the caller did not say."""
+    - options: the words of a `config.json` beside `layout`; those that are not there are left to the tensors."""
+    unknown = next((word for word in options if word not in WORDS[layout]), None)
+    if unknown is not None:
+        known = ", ".join(WORDS[layout]) or "none"
+        raise Refusal(f"beside the layout {layout} there is no word {unknown}; there are {known}")
     source = Source(tensors)
     converted = LAYOUTS[layout](source, options)
     left = sorted(set(tensors) - source.taken)
@@ -158,7 +88,7 @@ def _epsilon(source: Source, width: int) -> float:
     return 1e-24 / width if "norm.gamma" in source else torch.finfo(torch.float32).eps
 
 
-def _min_lm(source: Source, options: dict[str, bool | None]) -> Converted:
+def _min_lm(source: Source, options: dict[str, object]) -> Converted:
     vocabulary, width = source.shape("token_emb.weight", 2)
     lstm = "layers.0.2.to_hidden_and_f_i_gate.weight" in source
     name = "2.to_hidden_and_f_i_gate" if lstm else "2.to_hidden_and_gate"
@@ -185,10 +115,10 @@ def _min_lm(source: Source, options: dict[str, bool | None]) -> Converted:
     config["convolution"], config["mlp"] = convolution, mlp and {"width": mlp}
     config["input"] = {"kind": "tokens", "vocabulary_size": vocabulary}
     config["output"] = {"kind": "logits"}
-    return Converted("minGRU-pytorch", config, tensors)
+    return Converted("minGRU-pytorch", config, tensors).described()
 
 
-def _min_rnns(source: Source, options: dict[str, bool | None]) -> Converted:
+def _min_rnns(source: Source, options: dict[str, object]) -> Converted:
     if "norm.running_mean" in source or "layers.0.1.running_mean" in source:
         raise Refusal("batch norms are not served: train with norm_type RMSNorm")
     width, inner = source.shape("layers.0.2.to_out.weight", 2)
@@ -240,14 +170,14 @@ def _min_rnns(source: Source, options: dict[str, bool | None]) -> Converted:
         source.linear("layer_in", width, features, "input", tensors)
         config["input"] = {"kind": "vectors", "size": features}
     config["output"] = {"kind": "logits"} if size == vocabulary else {"kind": "vectors", "size": size}
-    return Converted("minRNNs", config, tensors, {"normalised_gates": normalised})
+    return Converted("minRNNs", config, tensors, {"normalised_gates": normalised}).described()
 
 
 def _is_map(name: str, prefix: str) -> bool:
     return name.startswith(prefix) and name.endswith(".weight")
 
 
-def _stack(source: Source, options: dict[str, bool | None]) -> Converted:
+def _stack(source: Source, options: dict[str, object]) -> Converted:
     layers = source.layers("gate_hidden.weight")
     shapes = [source.shape(f"layers.{n}.gate_hidden.weight", 2) for n in range(layers)]
     widths = [shapes[0][1]] + [rows // 2 for rows, _ in shapes]
@@ -277,10 +207,10 @@ def _stack(source: Source, options: dict[str, bool | None]) -> Converted:
     config["norm"], config["final_norm"] = {"kind": "layer", "epsilon": 1e-5} if norm else None, False
     config["input"] = {"kind": "vectors", "size": widths[0], "map": False}
     config["output"] = {"kind": "vectors", "size": widths[-1], "map": False}
-    return Converted("mingru", config, tensors, {"residual": residual})
+    return Converted("mingru", config, tensors, {"residual": residual}).described()
 
 
-def _highway(source: Source, options: dict[str, bool | None]) -> Converted:
+def _highway(source: Source, options: dict[str, object]) -> Converted:
     policy = "encoder.encoder.weight" in source
     network = "network." if policy else ""
     width = source.shape(f"{network}layers.0.weight", 2)[1]
@@ -307,7 +237,7 @@ def _highway(source: Source, options: dict[str, bool | None]) -> Converted:
             tensors[f"output.{kind}"] = torch.cat((heads[f"actions.{kind}"], heads[f"value.{kind}"]))
         config["input"] = {"kind": "vectors", "size": features}
         config["output"] = {"kind": "vectors", "size": actions + 1}
-    return Converted("pufferlib", config, tensors)
+    return Converted("pufferlib", config, tensors).described()
 
 
 # Ends of tensor names by one of which a layout is recognised, and what else must be there.
@@ -320,9 +250,27 @@ MARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mingru": (("layers.0.gate_hidden.weight",), ()),
     "pufferlib": (("layers.0.weight",), ()),
 }
-LAYOUTS: dict[str, Callable[[Source, dict[str, bool | None]], Converted]] = {
+# The same of layouts whose names a mark does not tell.
+BEFORES: dict[str, Callable[[Tensors], list[str]]] = {
+    "torch": stacks.befores,
+    "pararnn-torch": pararnn.befores("W_x.weight", "a_z", "A_z"),
+    "ml-pararnn": pararnn.befores("B", "A"),
+}
+LAYOUTS: dict[str, Callable[[Source, dict[str, object]], Converted]] = {
     "minGRU-pytorch": _min_lm,
     "minRNNs": _min_rnns,
     "mingru": _stack,
     "pufferlib": _highway,
+    "torch": stacks.convert,
+    "pararnn-torch": pararnn.convert_torch,
+    "ml-pararnn": pararnn.convert_heads,
+}
+WORDS: dict[str, tuple[str, ...]] = {
+    "minGRU-pytorch": (),
+    "minRNNs": ("normalised_gates",),
+    "mingru": ("residual",),
+    "pufferlib": (),
+    "torch": stacks.WORDS,
+    "pararnn-torch": (pararnn.CLAMP,),
+    "ml-pararnn": (),
 }
