@@ -70,8 +70,8 @@ def _cells(report: Report, binary: Path, folder: Path) -> None:
             continue
         report.check(f"and the layout of {name} is named", f"of layout {case.layout}," in done.output, done.output)
         config = json.loads((folder / f"models/cell-{name}-pt/config.json").read_text())
-        kept = {word: config.get(word, "not there") for word in case.said}
-        report.equal(f"and what was said of {name} is written down", kept, {word: case.words[word] for word in case.said})
+        kept, words = ({word: words.get(word, "none") for word in case.said} for words in (config, case.words))
+        report.equal(f"and what was said of {name} is written down", kept, words)
         if not case.said:
             torch.save({"net." + key: value for key, value in weights.items()}, folder / f"cell-{name}.bin")
             _converts(report, binary, folder, f"cell-{name}.bin")
@@ -118,7 +118,8 @@ def _bad_cells(report: Report, binary: Path, folder: Path) -> None:
         weights = {key: torch.randn(shape) for key, shape in bad.shapes.items()}
         for key, value in bad.values.items():
             weights[key].view(-1)[0] = value
-        torch.save({key: tensor.half() if key in bad.half else tensor for key, tensor in weights.items()}, folder / file)
+        weights |= {key: weights[key].half() for key in bad.half}
+        torch.save(weights, folder / file)
         said = [f"--set={word}={json.dumps(value)}" for word, value in (bad.config or {}).items()]
         if bad.converts:
             _converts(report, binary, folder, file, *said)

@@ -1,4 +1,4 @@
-"""Modules around recurrent cells as people write them, so that their state dicts have the names and shapes that are met.
+"""Modules around recurrent cells as people write them, so that their state dicts have names and shapes that are met.
 
 Every `forward` takes one sequence, tokens (T) or vectors (T, features), and gives the outputs (T, n) and the last
 states by name: `hidden` (layers, H) and, of LSTMs, `cell` (layers, H).
@@ -49,8 +49,8 @@ class Cell(nn.Module):
 
 
 class Module(nn.Module):
-    """A stack inside a module: `parts` by the names of the state dict, the front, the stack and what is behind it in the
-    order of computation; `beside` has parts that the outputs do not depend on."""
+    """A stack inside a module: `parts` by the names of the state dict, the front, the stack and what is behind it in
+    the order of computation; `beside` has parts that the outputs do not depend on."""
 
     def __init__(self, parts: dict[str, nn.Module], beside: dict[str, nn.Module] | None = None, tied: str = "") -> None:
         super().__init__()
@@ -122,8 +122,8 @@ class ParaLSTM(ParaGRU):
 
 
 class HeadGRU(nn.Module):
-    """A layer of Apple's ml-pararnn: input maps of heads, each from its share of the inputs to its share of the channels.
-    Parts z, r, h."""
+    """A layer of Apple's ml-pararnn: input maps of heads, each from its share of the inputs to its share of the
+    channels. Parts z, r, h."""
 
     def __init__(self, features: int, width: int, heads: int) -> None:
         super().__init__()

@@ -86,14 +86,16 @@ CASES = {
     "rnn-cell": Case(lambda: Cell(nn.RNNCell(6, 24), "cell."), {"stack": "cell"}),
     # Inside a module that leaves no choice.
     "token-lstm": Case(
-        lambda: embedded(nn.LSTM(13, 24, 2), "embedding lstm fc"), {"stack": "lstm", "input": "embedding", "output": "fc"}
+        lambda: embedded(nn.LSTM(13, 24, 2), "embedding lstm fc"),
+        {"stack": "lstm", "input": "embedding", "output": "fc"},
     ),
     "token-lstm-prefix": Case(
         lambda: embedded(nn.LSTM(24, 24), "model.emb model.rnn model.head"),
         {"stack": "model.rnn", "input": "model.emb", "output": "model.head"},
     ),
     "token-gru-odd-names": Case(
-        lambda: embedded(nn.GRU(17, 24), "encoder rnn decoder"), {"stack": "rnn", "input": "encoder", "output": "decoder"}
+        lambda: embedded(nn.GRU(17, 24), "encoder rnn decoder"),
+        {"stack": "rnn", "input": "encoder", "output": "decoder"},
     ),
     "token-projection": Case(
         lambda: embedded(nn.LSTM(15, 33, proj_size=10), "wte decoder_lstm to_logits"),
@@ -242,9 +244,9 @@ def trained() -> None:
     series = mackey_glass(3000)
     given, place, model = series[-STEPS:, None].contiguous(), HERE / "cells/trained-lstm", TRAINED.make()
     if (place / "model.safetensors").exists():
-        states = load_file(place / "model.safetensors")
+        saved = load_file(place / "model.safetensors")
         for name, part in zip(model.names, model.parts, strict=True):
-            part.load_state_dict({key.removeprefix(name + "."): v for key, v in states.items() if key.startswith(name + ".")})
+            part.load_state_dict({key: saved[f"{name}.{key}"] for key in part.state_dict()})
     else:
         train(model, series[:-STEPS])
     found = checked("trained-lstm", TRAINED, model, given)

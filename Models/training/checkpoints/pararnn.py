@@ -1,5 +1,5 @@
-"""ParaGRU and ParaLSTM (arXiv 2510.21450) as two packages save them: pararnn-torch, and ml-pararnn, the authors' own. The
-tensors keep their names."""
+"""ParaGRU and ParaLSTM (arXiv 2510.21450) as two packages save them: pararnn-torch, and ml-pararnn, the authors' own.
+The tensors keep their names."""
 
 import math
 import re
@@ -14,8 +14,8 @@ DEFAULT_CLAMP = 0.5
 
 
 def befores(mark: str, *others: str) -> Callable[[Tensors], list[str]]:
-    """What stands before `layers.0`, or before the names of a layer alone, where layers have the tensor `mark` and one of
-    `others`."""
+    """What stands before `layers.0`, or before the names of a layer alone, where layers have the tensor `mark` and one
+    of `others`."""
 
     def found(tensors: Tensors) -> list[str]:
         names = [name.removesuffix(mark) for name in tensors if name == mark or name.endswith("." + mark)]

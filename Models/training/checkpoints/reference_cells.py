@@ -1,5 +1,5 @@
-"""Cells whose gates see the state, recomputed from their own tensors, one step at a time, in float64: nn.GRU, nn.LSTM and
-nn.RNN with what stands around them, and the diagonal ones of ParaRNN (arXiv 2510.21450).
+"""Cells whose gates see the state, recomputed from their own tensors, one step at a time, in float64: nn.GRU, nn.LSTM
+and nn.RNN with what stands around them, and the diagonal ones of ParaRNN (arXiv 2510.21450).
 
 Written from the equations of the packages' documentation; `words` are those of `config.json`, all that matter given.
 Every function gives (T, outputs) and the last states by name: `hidden` (layers, H) and, of LSTMs, `cell` (layers, H).
@@ -92,7 +92,9 @@ def pararnn_torch(w: Tensors, vectors: torch.Tensor, words: Words) -> Found:
     def parts(prefix: str) -> Tensors:
         lstm = prefix + "a_f" in w
         names = ("a_f", "a_z", "a_o", "c_f", "c_o") if lstm else ("a_z", "a_r", "a_n")
-        diagonals = {name: w[prefix + name] if clamp is None else w[prefix + name].clamp(-clamp, clamp) for name in names}
+        diagonals = {name: w[prefix + name] for name in names}
+        if clamp is not None:
+            diagonals = {name: values.clamp(-clamp, clamp) for name, values in diagonals.items()}
         gates = ("f", "z", "o") if lstm else ("z", "r", "n")
         weights, biases = w[prefix + "W_x.weight"].chunk(3), w[prefix + "W_x.bias"].chunk(3)
         maps = {f"W_{gate}": weight for gate, weight in zip(gates, weights)}
@@ -124,7 +126,8 @@ def _prefixes(w: Tensors, mark: str) -> list[str]:
 
 def _diagonal(layers: list[Tensors], vectors: torch.Tensor) -> Found:
     """Equations 3.1a and 3.1b of the paper with diagonal A and C."""
-    held = [{"hidden": torch.zeros_like(p["b_z"])} | ({"cell": torch.zeros_like(p["b_z"])} if "c_f" in p else {}) for p in layers]
+    names = ("hidden", "cell") if "c_f" in layers[0] else ("hidden",)
+    held = [{name: torch.zeros_like(p["b_z"]) for name in names} for p in layers]
     found = []
     for x in vectors:
         for n, p in enumerate(layers):

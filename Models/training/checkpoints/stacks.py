@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from .archive import Refusal
 from .source import Converted, Source, Tensors
 
-NAME = re.compile(r"(?P<stack>(?:.*\.)?)(?P<kind>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+))?(?P<reverse>_reverse)?")
+NAME = re.compile(
+    r"(?P<stack>(?:.*\.)?)(?P<kind>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+))?(?P<reverse>_reverse)?"
+)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu")
 WORDS = (
     "stack", "input", "inputs", "input_activation", "output", "output_activation", "outputs", "tied", "activation",
@@ -55,7 +57,8 @@ def convert(source: Source, options: dict[str, object]) -> Converted:
     stack = _chosen(found, words)
     shape = _taken(source, stack)
     if words.get("activation") and shape.cell != "RNN":
-        raise Refusal(f"activation is a word for nn.RNN alone, and {stack.tensor('weight_hh')} is of an nn.{shape.cell}")
+        recurrent = stack.tensor("weight_hh")
+        raise Refusal(f"activation is a word for nn.RNN alone, and {recurrent} is of an nn.{shape.cell}")
     others = {name for name in source.tensors if not any(_is_of(name, other) for other in found)}
     front, behind = _around(source, others, stack, shape, words)
     return _described(source, stack, shape, front, behind, words)
@@ -108,13 +111,13 @@ def _stacks(source: Source) -> list[Stack]:
             continue
         if match["reverse"]:
             raise Refusal(
-                f"tensor {name} is of a bidirectional stack, whose second direction begins at the end of a sequence: it "
-                "cannot be stepped"
+                f"tensor {name} is of a bidirectional stack, whose second direction begins at the end of a sequence: "
+                "it cannot be stepped"
             )
         stack = stacks.setdefault(match["stack"], Stack(match["stack"]))
         suffix = "" if match["layer"] is None else "_l{}"
         if stack.layers and stack.suffix != suffix:
-            raise Refusal(f'tensor {name} is named as of a cell and others behind "{stack.prefix}" as of layers, or vice versa')
+            raise Refusal(f'behind "{stack.prefix}" tensor {name} is named as of a cell or as of layers, others not')
         stack.suffix = suffix
         stack.layers.setdefault(int(match["layer"] or 0), {})[match["kind"]] = name
     return [stacks[prefix] for prefix in sorted(stacks)]
@@ -171,7 +174,8 @@ def _around(
     source: Source, others: set[str], stack: Stack, shape: Shape, words: dict[str, object]
 ) -> tuple[str | None, list[str]]:
     """The module in front of the stack, and those behind it."""
-    matrices = {name.removesuffix(".weight") for name in others if name.endswith(".weight") and source.tensors[name].dim() == 2}
+    weights = {name for name in others if name.endswith(".weight") and source.tensors[name].dim() == 2}
+    matrices = {name.removesuffix(".weight") for name in weights}
     known = {f"{module}.{kind}" for module in matrices for kind in ("weight", "bias")}
     strange = sorted(others - known)
     if strange and "stack" not in words:
@@ -183,7 +187,8 @@ def _around(
     named = ([front] if isinstance(front, str) else []) + (behind if isinstance(behind, list) else [])
     for module in named:
         if module not in matrices:
-            raise Refusal(f'there is no linear map or embedding "{module}"; there are {", ".join(sorted(matrices)) or "none"}')
+            there = ", ".join(sorted(matrices)) or "none"
+            raise Refusal(f'there is no linear map or embedding "{module}"; there are {there}')
     rest = sorted(matrices - set(named))
     fronts = [None, *(name for name in rest if _embeds(source, name, shape))] if front is UNSAID else [front]
     behinds = [[], *([name] for name in rest if _follows(source, name, shape))] if behind is UNSAID else [behind]
@@ -201,14 +206,14 @@ def _around(
     if len(rest) == 1:
         raise Refusal(
             f'whether {modules} is an embedding or the map behind the stack cannot be seen: say {{"layout": "torch", '
-            f'"output": "{modules}"}}; or, of an embedding, "tied": true where it is the output map, too, and false where '
-            "the hidden state goes out"
+            f'"output": "{modules}"}}; or, of an embedding, "tied": true where it is the output map, too, and false '
+            "where the hidden state goes out"
         )
     one, other = choices[-1]
     example = {"layout": "torch", "input": one, "output": other[0] if other else None}
     raise Refusal(
-        f'which of {modules} stands in front of the stack "{stack.name}" and which behind it cannot be seen: say "input" '
-        f'and "output", as in {json.dumps(example)}'
+        f'which of {modules} stands in front of the stack "{stack.name}" and which behind it cannot be seen: say '
+        f'"input" and "output", as in {json.dumps(example)}'
     )
 
 
@@ -220,16 +225,17 @@ def _refuse(source: Source, modules: list[str], shape: Shape) -> None:
         rows, columns = source.shape(module + ".weight", 2)
         if rows == shape.inputs:
             raise Refusal(
-                f'{module} may be a linear map in front of the stack, which is taken only where "input": "{module}" says so'
+                f"{module} may be a linear map in front of the stack, which is taken only where "
+                f'"input": "{module}" says so'
             )
         embedding = "" if module + ".bias" in source else f", or {[rows, shape.inputs]} for an embedding"
         raise Refusal(
-            f"tensor {module}.weight has shape {[rows, columns]}, expected {[rows, shape.outputs]} for a map behind the "
-            f"stack{embedding}"
+            f"tensor {module}.weight has shape {[rows, columns]}, expected {[rows, shape.outputs]} for a map behind "
+            f"the stack{embedding}"
         )
     raise Refusal(
-        f'which of {", ".join(modules)} stand in front of the stack or behind it cannot be seen: say "input" and "output"; '
-        "several maps behind it are an array, with output_activation"
+        f'which of {", ".join(modules)} stand in front of the stack or behind it cannot be seen: say "input" and '
+        '"output"; several maps behind it are an array, with output_activation'
     )
 
 
@@ -290,7 +296,9 @@ def _front(source: Source, front: str, shape: Shape, words: dict[str, object]) -
         )
     kind = words.get("inputs") or kinds[0]
     if len(kinds) > 1 and not words.get("inputs"):
-        raise Refusal(f'whether {front} is an embedding or a linear map cannot be seen: say "inputs": "tokens" or "vectors"')
+        raise Refusal(
+            f'whether {front} is an embedding or a linear map cannot be seen: say "inputs": "tokens" or "vectors"'
+        )
     if kind not in kinds:
         raise Refusal(f"inputs are said to be {kind}, but {front}.weight has shape {[rows, columns]}")
     if kind == "tokens":
