@@ -19,6 +19,7 @@ from settings import ROOT, Settings
 from works import (
     absorb,
     beside,
+    cells,
     crowd,
     durability,
     hello,
@@ -40,6 +41,7 @@ PARTS = {
     "http": http.run,
     "beside": beside.run,
     "absorb": absorb.run,
+    "cells": cells.run,
     "scan": scan.run,
     "sessions": sessions.run,
     "durability": durability.run,

@@ -14,7 +14,7 @@ from settings import ROOT
 IDLE, WAITING = 3, 4
 """Places in the first line of /proc/stat, proc_stat(5)."""
 
-PACKAGES = ("torch", "minGRU-pytorch", "onnxruntime", "fastapi", "uvicorn")
+PACKAGES = ("torch", "minGRU-pytorch", "onnxruntime", "openvino", "fastapi", "uvicorn")
 
 
 def busy(seconds: float = 2) -> float:

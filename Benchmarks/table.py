@@ -10,6 +10,7 @@ TITLES = {
     "http": "Steps over HTTP, tiny model (dim 64, 2 layers)",
     "beside": "Steps beside a long prefill, over HTTP",
     "absorb": "Absorbing inputs: recurrent layers of equal width",
+    "cells": "GRU and LSTM of PyTorch, two threads each",
     "scan": "Associative against exact scan",
     "sessions": "A million sessions",
     "durability": "Steps that are on the disk before they are answered",
@@ -41,6 +42,11 @@ connections, and the logits of every position, in float32. Memory is what the pr
 the model loaded; PyTorch had absorbed a few tokens by then, Scanstep nothing.
 
 ![Time and memory](absorb.png)""",
+    "cells": """\
+Three layers, random, one plain state dict for all; vectors in, hidden states out. The peers compute in float32, ours with
+weights in float32 and float16. The table has every work of width 384 in float32 against every peer, the others against
+the best one, which is the one with the smallest median; all times are in results.json. What takes more than 4 s was
+measured in three rounds.""",
     "scan": """\
 Above 1 the associative scan is faster. A *scan alone* is one layer whose product has eight inputs only; a *prefill* is
 a model of one layer without MLP, where the scan weighs most. The table has the longest inputs, the picture all; more
@@ -139,6 +145,10 @@ def _footer(part: dict) -> str:
         differences = part["largest_difference_of_logits"].items()
         found = ", ".join(f"{name} {value:.1e}" for name, value in differences)
         text += f"\nLargest difference of any logit to ours, in float32: {found}."
+    if "largest_difference_of_outputs" in part:
+        differences = part["largest_difference_of_outputs"].items()
+        found = ", ".join(f"{name} {value:.1e}" for name, value in differences)
+        text += f"\nLargest difference of any output to ours, in float32: {found}."
     if "multiply_add_peak_gflops" in part:
         peaks = part["multiply_add_peak_gflops"]
         text += f"\nMultiply-add peak: {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s, measured {len(peaks)} times."

@@ -10,10 +10,12 @@ SHORTEST = 0.05
 class Timed:
     """Something to run again and again."""
 
-    def __init__(self, run: Callable[[], object]) -> None:
-        self._run = run
+    def __init__(self, run: Callable[[], object], warm: Callable[[], object] | None = None) -> None:
+        """- warm: what stands in for the first two runs, if these would take too long."""
+        self._run = warm or run
         # The first run compiles or allocates; the third finds everything in place.
         self._time(2)
+        self._run = run
         self._repeats = max(1, math.ceil(SHORTEST / self._time(1)))
 
     def seconds(self) -> float:

@@ -1,0 +1,216 @@
+"""nn.GRU or nn.LSTM of a plain state dict: `cell_stack FOLDER gru|lstm eager|onnx|openvino THREADS`.
+
+ONNX Runtime and OpenVINO run the operators GRU and LSTM, exported from PyTorch with any number of steps and sessions.
+Each has its best settings: PyTorch in inference mode; ONNX Runtime with tensors bound once; OpenVINO compiled for every
+shape by itself, for latency and in float32, with tensors set once. States of a step go into the next one.
+"""
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import torch
+from peers.process import answer
+from peers.timing import Timed
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+STATES = {"gru": ["hidden"], "lstm": ["hidden", "cell"]}
+# To warm up for an input that takes minutes, a short one has to do.
+SHORT = 64
+Array = numpy.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An input in place."""
+
+    vectors: Array
+    """It: ONNX Runtime and OpenVINO compute in the memory of this array, and do not keep it alive."""
+    run: Callable[[], None]
+    """Absorbs it from the states that the run before has left, which begin as zeros."""
+    outputs: Callable[[], Array]
+    """Of the last run."""
+
+
+class Stack(nn.Module):
+    """States as separate arguments and results, and not as a tuple of an LSTM's two."""
+
+    def __init__(self, folder: Path, cell: str) -> None:
+        super().__init__()
+        weights = load_file(folder / "model.safetensors")
+        self.layers = sum(name.startswith("weight_hh") for name in weights)
+        self.width = weights["weight_hh_l0"].shape[1]
+        self.rnn = {"gru": nn.GRU, "lstm": nn.LSTM}[cell](weights["weight_ih_l0"].shape[1], self.width, self.layers)
+        self.rnn.load_state_dict(weights)
+        self.eval()
+
+    def forward(self, vectors: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        outputs, last = self.rnn(vectors, states if len(states) > 1 else states[0])
+        return (outputs, *(last if isinstance(last, tuple) else (last,)))
+
+    def zeros(self, sessions: int) -> Array:
+        return numpy.zeros((self.layers, sessions, self.width), numpy.float32)
+
+
+def eager(stack: Stack, cell: str, threads: int) -> Callable[[Array], Prepared]:
+    torch.set_num_threads(threads)
+
+    def prepare(vectors: Array) -> Prepared:
+        given = torch.from_numpy(vectors)
+        states = [torch.from_numpy(stack.zeros(vectors.shape[1])) for _ in STATES[cell]]
+        outputs = given
+
+        def run() -> None:
+            nonlocal outputs, states
+            outputs, *states = stack(given, *states)
+
+        return Prepared(vectors, run, lambda: outputs.numpy())
+
+    return prepare
+
+
+def export(stack: Stack, cell: str, file: Path) -> None:
+    """By the exporter that keeps the number of steps free; the other one bakes that of the example in."""
+    names = STATES[cell]
+    last = [f"last_{name}" for name in names]
+    axes = {"vectors": {0: "steps", 1: "sessions"}, "outputs": {0: "steps", 1: "sessions"}}
+    example = (torch.zeros(5, 2, stack.rnn.input_size), *(torch.from_numpy(stack.zeros(2)) for _ in names))
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            stack,
+            example,
+            file,
+            input_names=["vectors", *names],
+            output_names=["outputs", *last],
+            dynamic_axes=axes | {name: {1: "sessions"} for name in (*names, *last)},
+            dynamo=False,
+        )
+
+
+def onnx(stack: Stack, cell: str, threads: int, file: Path) -> Callable[[Array], Prepared]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+    def prepare(vectors: Array) -> Prepared:
+        value = onnxruntime.OrtValue.ortvalue_from_numpy
+        sessions = vectors.shape[1]
+        sides = [[value(stack.zeros(sessions)) for _ in STATES[cell]] for _ in range(2)]
+        given, outputs = value(vectors), value(numpy.zeros((*vectors.shape[:2], stack.width), numpy.float32))
+        bindings = []
+        for before, after in (sides, sides[::-1]):
+            binding = session.io_binding()
+            binding.bind_ortvalue_input("vectors", given)
+            binding.bind_ortvalue_output("outputs", outputs)
+            for name, old, new in zip(STATES[cell], before, after, strict=True):
+                binding.bind_ortvalue_input(name, old)
+                binding.bind_ortvalue_output(f"last_{name}", new)
+            bindings.append(binding)
+
+        def run() -> None:
+            session.run_with_iobinding(bindings[0])
+            bindings.reverse()
+
+        return Prepared(vectors, run, outputs.numpy)
+
+    return prepare
+
+
+def openvino(stack: Stack, cell: str, threads: int, file: Path) -> Callable[[Array], Prepared]:
+    import openvino as ov
+
+    core = ov.Core()
+    exported = core.read_model(file)
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+
+    def prepare(vectors: Array) -> Prepared:
+        sessions = vectors.shape[1]
+        model = exported.clone()
+        state = list(stack.zeros(sessions).shape)
+        model.reshape({"vectors": list(vectors.shape)} | {name: state for name in STATES[cell]})
+        compiled = core.compile_model(model, "CPU", settings)
+        sides = [[ov.Tensor(stack.zeros(sessions)) for _ in STATES[cell]] for _ in range(2)]
+        outputs = ov.Tensor(numpy.zeros((*vectors.shape[:2], stack.width), numpy.float32))
+        requests = []
+        for before, after in (sides, sides[::-1]):
+            request = compiled.create_infer_request()
+            request.set_tensor("vectors", ov.Tensor(vectors, shared_memory=True))
+            request.set_tensor("outputs", outputs)
+            for name, old, new in zip(STATES[cell], before, after, strict=True):
+                request.set_tensor(name, old)
+                request.set_tensor(f"last_{name}", new)
+            requests.append(request)
+
+        def run() -> None:
+            requests[0].infer()
+            requests.reverse()
+
+        return Prepared(vectors, run, lambda: outputs.data)
+
+    return prepare
+
+
+class Runner:
+    def __init__(self, folder: Path, cell: str, by: str, threads: int) -> None:
+        stack = Stack(folder, cell)
+        self._features = stack.rnn.input_size
+        if by == "eager":
+            self._prepare = eager(stack, cell, threads)
+        else:
+            torch.set_num_threads(1)
+            with tempfile.TemporaryDirectory() as scratch:
+                file = Path(scratch) / "stack.onnx"
+                export(stack, cell, file)
+                self._prepare = {"onnx": onnx, "openvino": openvino}[by](stack, cell, threads, file)
+        self._timed: dict[tuple[int, int], tuple[Prepared, Timed]] = {}
+
+    def time(self, sequences: int, steps: int) -> float:
+        """Seconds of `steps` steps of as many sequences at once."""
+        if (sequences, steps) not in self._timed:
+            whole, short = self._random(sequences, steps), self._random(sequences, min(steps, SHORT))
+            timed = Timed(whole.run, short.run if steps > SHORT else whole.run)
+            self._timed[sequences, steps] = whole, timed
+        return self._timed[sequences, steps][1].seconds()
+
+    def outputs(self, vectors: list[list[float]]) -> list[list[float]]:
+        """After every vector of one sequence, absorbed at once."""
+        prepared = self._prepare(numpy.array(vectors, numpy.float32)[:, None])
+        prepared.run()
+        return prepared.outputs()[:, 0].tolist()
+
+    def stepped(self, vectors: list[list[float]]) -> list[list[float]]:
+        """The same step by step, by as many runs of one."""
+        given = numpy.zeros((1, 1, self._features), numpy.float32)
+        prepared, rows = self._prepare(given), []
+        for vector in vectors:
+            given[0, 0] = vector
+            prepared.run()
+            rows.append(prepared.outputs()[0, 0].tolist())
+        return rows
+
+    def _random(self, sequences: int, steps: int) -> Prepared:
+        random = numpy.random.default_rng(4)
+        return self._prepare(random.standard_normal((steps, sequences, self._features), numpy.float32))
+
+
+def main() -> None:
+    runner = Runner(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    with torch.inference_mode():
+        answer({"time": runner.time, "outputs": runner.outputs, "stepped": runner.stepped})
+
+
+main()
