@@ -79,7 +79,7 @@ final class Lane {
     ) {
         (self.served, self.sessions, self.clock) = (served, sessions, clock)
         (self.willCompute, self.wait, self.ended) = (willCompute, wait, ended)
-        self.slots = slots ?? LaneSlots(width: served.model.configuration.width)
+        self.slots = slots ?? LaneSlots(width: served.model.configuration.widest)
         workspace = Workspace(
             served.model, rows: self.slots.rows, sequences: self.slots.count, in: activations)
         freeSlots = Array((0..<self.slots.count).reversed())

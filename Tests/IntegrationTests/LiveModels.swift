@@ -13,6 +13,11 @@ enum LiveModels {
         for name in Golden.models { try golden(name, folder) }
     }
 
+    /// Torch's and ParaRNN's cells, alone and in modules.
+    @Sendable static func cells(_ folder: TemporaryFolder) throws {
+        for name in Golden.cells + Golden.started { try golden(name, folder) }
+    }
+
     static func golden(_ name: String, _ folder: TemporaryFolder) throws {
         let path = Golden.path(of: name)
         for file in try FileManager.default.contentsOfDirectory(atPath: path) {

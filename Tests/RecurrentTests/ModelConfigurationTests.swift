@@ -30,7 +30,7 @@ struct ModelConfigurationTests {
     @Test(
         "each bad value is refused with its field's name",
         arguments: [
-            ("cell", "\"GRU\""), ("cell", "1"), ("cell", "null"), ("cell", "\"mingru\""), ("candidate", "\"log\""),
+            ("cell", "\"S5\""), ("cell", "1"), ("cell", "null"), ("cell", "\"mingru\""), ("candidate", "\"log\""),
             ("order", "\"\""), ("order", "[]"), ("layers", "0"), ("layers", "-1"), ("layers", "1.0"),
             ("layers", "\"1\""), ("layers", "1025"), ("layers", "9223372036854775807"), ("width", "0"),
             ("width", "16777217"), ("width", "null"), ("width", "true"), ("inner_width", "0"), ("inner_width", "null"),

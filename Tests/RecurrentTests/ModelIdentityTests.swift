@@ -145,7 +145,11 @@ struct ModelIdentityTests {
                 "cell",
                 [MinimalCell.Kind.minGRU, .minLSTM, .minLSTMUnnormalised].flatMap { kind in
                     [Candidate.logSpace, .vanilla].map { candidate in { $0.cell = MinimalCell(kind, candidate) } }
-                }
+                } + [
+                    { $0.cell = TorchCell(.gru) }, { $0.cell = TorchCell(.lstm) },
+                    { $0.cell = TorchCell(.lstm, cellWidth: 9) }, { $0.cell = TorchCell(.lstm, cellWidth: 8) },
+                    { $0.cell = TorchCell(.rnn) }, { $0.cell = TorchCell(.rnn, activation: .relu) },
+                ]
             ),
             (
                 "order",

@@ -80,9 +80,11 @@ struct PrefixTests {
     @Test(
         "tensors of families that are not served are called by their name",
         arguments: [
-            ("rnn.weight_ih_l0", "PyTorch's nn.GRU, nn.LSTM or nn.RNN"),
             ("backbone.layers.0.mixer.A_log", "Mamba"), ("h.0.attn.c_attn.weight", "a transformer"),
-            ("conv.weight", "known are minGRU-pytorch, minRNNs, mingru, pufferlib; anything else needs a config.json"),
+            (
+                "conv.weight",
+                "known are minGRU-pytorch, minRNNs, mingru, pufferlib, torch; anything else needs a config.json"
+            ),
         ])
     func families(name: String, words: String) {
         let error = failure { _ = try load(nil, [("a", [1], [0]), (name, [1], [0])]) }

@@ -104,7 +104,36 @@ struct ReferenceModel {
         return hidden[layer]
     }
 
+    private mutating func recurPara(_ layer: Int, _ x: [Double]) -> [Double] {
+        let (prefix, h, c) = ("layers.\(layer).rnn.", hidden[layer], cell[layer])
+        let (width, sums) = (h.count, linear(prefix + "W_x", x))
+        /// Input sum of a part and a recurrent weight of each channel.
+        func part(_ index: Int, _ name: String, _ value: [Double]) -> [Double] {
+            (0..<width).map { sums[index * width + $0] + weight(name, $0) * value[$0] }
+        }
+        func weight(_ name: String, _ channel: Int) -> Double {
+            let value = tensors[prefix + name]!.values[channel]
+            return model.recurrentLimit.map { max(-Double($0), min(Double($0), value)) } ?? value
+        }
+        if model.cell == "ParaGRU" {
+            let (z, r) = (part(0, "a_z", h).map(sigmoid), part(1, "a_r", h).map(sigmoid))
+            let n = part(2, "a_n", (0..<width).map { r[$0] * h[$0] }).map { tanh($0) }
+            hidden[layer] = (0..<width).map { (1 - z[$0]) * h[$0] + z[$0] * n[$0] }
+            return hidden[layer]
+        }
+        let forget = part(0, "a_f", h)
+        let f = (0..<width).map { sigmoid(forget[$0] + weight("c_f", $0) * c[$0]) }
+        let n = part(1, "a_z", h).map { tanh($0) }
+        cell[layer] = (0..<width).map { f[$0] * c[$0] + (1 - f[$0]) * n[$0] }
+        let output = part(2, "a_o", h)
+        hidden[layer] = (0..<width).map {
+            sigmoid(output[$0] + weight("c_o", $0) * cell[layer][$0]) * tanh(cell[layer][$0])
+        }
+        return hidden[layer]
+    }
+
     private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {
+        if model.cell.hasPrefix("Para") { return recurPara(layer, x) }
         if !model.cell.hasPrefix("min") { return recurTorch(layer, x) }
         let prefix = "layers.\(layer).rnn."
         let candidate = linear(prefix + "candidate", x).map { value in

@@ -9,6 +9,8 @@ public struct RandomModel {
     public var candidate = "log-space"
     /// Of the cell RNN.
     public var cellActivation = "tanh"
+    /// What ParaGRU and ParaLSTM cut their recurrent weights to.
+    public var recurrentLimit: Float?
     /// Of an LSTM with a projection.
     public var cellWidth: Int?
     public var order = "paper"
@@ -75,7 +77,9 @@ public struct RandomModel {
     }
 
     /// Every cell that `config.json` can name.
-    public static let cells = ["minGRU", "minLSTM", "minLSTM-unnormalised"]
+    public static let cells = [
+        "minGRU", "minLSTM", "minLSTM-unnormalised", "GRU", "LSTM", "RNN",
+    ]
 
     /// Every choice but the cell drawn at random.
     public init(_ cell: String, seed: UInt64) {
@@ -84,6 +88,7 @@ public struct RandomModel {
         var random = SeededGenerator(seed: seed &+ 5)
         cellActivation = Bool.random(using: &random) ? "tanh" : "relu"
         if cell == "LSTM", Bool.random(using: &random) { cellWidth = Int.random(in: 1...40, using: &random) }
+        if Bool.random(using: &random) { recurrentLimit = 0.5 }
         if !isMinimal { hasInitialState = false }
     }
 
@@ -95,6 +100,7 @@ public struct RandomModel {
         case "LSTM": cellWidth.map { "\"cell_width\": \($0)," } ?? ""
         case "RNN": "\"activation\": \"\(cellActivation)\","
         case _ where isMinimal: "\"candidate\": \"\(candidate)\","
+        case "ParaGRU", "ParaLSTM": recurrentLimit.map { "\"max_recurrent_norm\": \($0)," } ?? ""
         default: ""
         }
     }
@@ -149,6 +155,12 @@ public struct RandomModel {
             add(prefix + "bias_ih", [gates * units], scale: 0.5)
             add(prefix + "bias_hh", [gates * units], scale: 0.5)
         }
+        func para(_ prefix: String, inputs: Int, outputs: Int) {
+            for name in cell == "ParaGRU" ? ["a_z", "a_r", "a_n"] : ["a_f", "a_z", "a_o", "c_f", "c_o"] {
+                add(prefix + name, [outputs], scale: 0.8)
+            }
+            linear(prefix + "W_x", 3 * outputs, inputs)
+        }
         func normTensors(_ name: String, _ width: Int) {
             add(name + ".weight", [width], around: 1, scale: 0.3)
             if norm == "layer" { add(name + ".bias", [width], scale: 0.3) }
@@ -171,6 +183,8 @@ public struct RandomModel {
                 for part in cell == "minGRU" ? ["gate", "candidate"] : ["forget", "input", "candidate"] {
                     linear(prefix + "rnn." + part, innerWidth, width)
                 }
+            } else if cell.hasPrefix("Para") {
+                para(prefix + "rnn.", inputs: width, outputs: innerWidth)
             } else {
                 torch(prefix + "rnn.", inputs: width, outputs: innerWidth)
             }

@@ -67,7 +67,6 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// What tensors of no known layout are, where their names show it; else which layouts there are.
     private static func family(of names: [String]) -> String {
         func have(_ part: String) -> Bool { names.contains { $0.contains(part) } }
-        if have("weight_ih_l0") { return "they are of PyTorch's nn.GRU, nn.LSTM or nn.RNN, which are not served" }
         if have("mixer.A_log") { return "they are of Mamba, which is not served" }
         if have("attn.") || have("attention.") {
             return "they are of a transformer; only recurrent networks are served"

@@ -76,4 +76,10 @@ struct ConfigurationReader {
         }
         return value
     }
+
+    /// `otherwise` without the field; nil where it is null.
+    func positive(_ name: String, otherwise: Float?) throws(CheckpointError) -> Float? {
+        guard let value = root[name] else { return otherwise }
+        return value.isNull ? nil : try positive(name)
+    }
 }

@@ -91,6 +91,8 @@ public struct ModelConfiguration: Sendable {
 
     /// Values of the residual stream: before the first layer, and behind each.
     var streamWidths: [Int] { [width] + (layerWidths ?? [Int](repeating: width, count: layers)) }
+    /// The most values that the residual stream has at any place.
+    public var widest: Int { streamWidths.max()! }
     /// Hidden values of layer `index`.
     func hiddenWidth(_ index: Int) -> Int { layerWidths?[index] ?? innerWidth }
 

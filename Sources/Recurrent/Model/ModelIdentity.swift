@@ -126,10 +126,9 @@ extension ModelConfiguration {
             ("layer_widths", layerWidths.map { $0.map(String.init).joined(separator: ",") } ?? "null"),
         ]
         if let norm {
-            let bits = String(norm.epsilon.bitPattern, radix: 16)
             words += [
                 ("norm.kind", Self.norms.first { $0.1 == norm.kind }!.0),
-                ("norm.epsilon", String(repeating: "0", count: 8 - bits.count) + bits),
+                ("norm.epsilon", Self.hexadecimal(norm.epsilon)),
             ]
         } else {
             words.append(("norm", "null"))
@@ -165,6 +164,12 @@ extension ModelConfiguration {
             words.append(("output.activation", outputActivation?.rawValue ?? "null"))
         }
         return words + modules
+    }
+
+    /// The bits of a number as eight hexadecimal digits.
+    static func hexadecimal(_ value: Float) -> String {
+        let bits = String(value.bitPattern, radix: 16)
+        return String(repeating: "0", count: 8 - bits.count) + bits
     }
 
     fileprivate func digest(layout: String?) -> String {
