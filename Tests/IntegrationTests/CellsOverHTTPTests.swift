@@ -59,7 +59,7 @@ struct CellsOverHTTPTests {
             #expect(model["scan"]?.string == "sequential")
             count += 1
         }
-        #expect(cells == ["GRU", "LSTM", "RNN"])
+        #expect(cells == ["GRU", "LSTM", "RNN", "ParaGRU", "ParaLSTM"])
         #expect(count == Golden.cells.count + Golden.started.count)
     }
 

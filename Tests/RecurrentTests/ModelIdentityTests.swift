@@ -149,6 +149,8 @@ struct ModelIdentityTests {
                     { $0.cell = TorchCell(.gru) }, { $0.cell = TorchCell(.lstm) },
                     { $0.cell = TorchCell(.lstm, cellWidth: 9) }, { $0.cell = TorchCell(.lstm, cellWidth: 8) },
                     { $0.cell = TorchCell(.rnn) }, { $0.cell = TorchCell(.rnn, activation: .relu) },
+                    { $0.cell = ParaCell(.gru, limit: nil) }, { $0.cell = ParaCell(.gru, limit: 0.5) },
+                    { $0.cell = ParaCell(.lstm, limit: nil) },
                 ]
             ),
             (

@@ -83,7 +83,7 @@ struct PrefixTests {
             ("backbone.layers.0.mixer.A_log", "Mamba"), ("h.0.attn.c_attn.weight", "a transformer"),
             (
                 "conv.weight",
-                "known are minGRU-pytorch, minRNNs, mingru, pufferlib, torch; anything else needs a config.json"
+                "known are minGRU-pytorch, minRNNs, mingru, pufferlib, torch, pararnn-torch, ml-pararnn; anything else needs a config.json"
             ),
         ])
     func families(name: String, words: String) {

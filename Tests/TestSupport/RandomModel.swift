@@ -78,7 +78,7 @@ public struct RandomModel {
 
     /// Every cell that `config.json` can name.
     public static let cells = [
-        "minGRU", "minLSTM", "minLSTM-unnormalised", "GRU", "LSTM", "RNN",
+        "minGRU", "minLSTM", "minLSTM-unnormalised", "GRU", "LSTM", "RNN", "ParaGRU", "ParaLSTM",
     ]
 
     /// Every choice but the cell drawn at random.

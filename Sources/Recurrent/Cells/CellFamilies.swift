@@ -1,6 +1,6 @@
 /// Every family of cells that is served.
 enum CellFamilies {
-    static let all: [any CellFamily.Type] = [MinimalFamily.self, TorchFamily.self]
+    static let all: [any CellFamily.Type] = [MinimalFamily.self, TorchFamily.self, ParaRNNFamily.self]
 
     /// What `config.json` may call a cell.
     static var cells: [String] { all.flatMap { $0.cells } }
