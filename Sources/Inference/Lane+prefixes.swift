@@ -42,7 +42,8 @@ extension Lane {
 
     private func mayResume(_ operation: Operation, _ tokens: [Int]) -> Bool {
         let work = operation.work
-        guard work.usesCache, tokens.count >= Self.leastPrefix, work.scan != .associative, work.outputs != .all, !work.score,
+        guard work.usesCache, tokens.count >= Self.leastPrefix, work.scan != .associative, work.outputs != .all,
+            !work.score,
             work.supplied == nil, operation.step == 0, operation.consumed == 0
         else { return false }
         // A session at step 0 may have been given any state.

@@ -13,6 +13,7 @@ struct Bench: ParsableCommand {
 
               scanstep bench Models/shakespeare-mingru
               scanstep bench --shape cell=minGRU,layers=6,width=384,inner=576,mlp=1536,vocabulary=256
+              scanstep bench --shape cell=LSTM,layers=3,width=384
 
             Works take turns, run after run, and compute the outputs of every row. Before and after each run a loop of \
             fused multiply-adds on registers alone shows what the processor could do at that moment.

@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 @Suite("scanstep bench")
@@ -6,7 +7,7 @@ struct BenchTests {
     private static let tiny = ["bench", "--threads", "2", "--runs", "1", "--json"]
 
     @Test(
-        "measures a made-up shape and says that steps equal a prefill", arguments: ["minGRU", "minLSTM"],
+        "measures a made-up shape and says that steps equal a prefill", arguments: RandomModel.cells,
         ["f32", "f16", "int8"])
     func shape(cell: String, weights: String) throws {
         let run = try FinishedProgram(
@@ -21,6 +22,20 @@ struct BenchTests {
         let works = try #require(report["works"]).elements
         #expect(works.map { $0["sequences"]?.int } == [1, 3, 1, 7])
         for work in works { #expect((work["tokens_per_second"]?.double ?? 0) > 0) }
+    }
+
+    @Test(
+        "the default shape of a cell whose gates see the state is layers of the cell alone",
+        arguments: ["GRU", "ParaLSTM"])
+    func stack(cell: String) throws {
+        let run = try FinishedProgram(
+            Self.tiny + [
+                "--shape", "cell=\(cell),width=24", "--prefill", "1x70", "--step", "7", "--scan", "associative",
+            ])
+        #expect(run.status == 0, "\(run.errors)")
+        let model = try #require(JSONDocument(parsing: Array(run.output.utf8)).root["model"])
+        #expect(model["steps_equal_prefill"]?.bool == true && model["layers"]?.int == 3)
+        #expect(model["scan"]?.string == "sequential" && model["mlp_width"]?.int == 0)
     }
 
     @Test(

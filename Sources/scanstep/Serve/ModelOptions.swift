@@ -34,7 +34,7 @@ struct ModelOptions: ParsableArguments {
             """
             How a long input is absorbed where the request has no "scan": exact, in order, with the same bytes \
             as single steps; or associative, in blocks side by side, whose answers differ in the last digits. \
-            Sessions on disk belong to the choice that made them (default: exact).
+            GRU, LSTM and other cells whose gates see the state know one scan, whatever this says. Sessions on disk belong to the choice that made them (default: exact).
             """, valueName: "mode"))
     var scan: String?
 

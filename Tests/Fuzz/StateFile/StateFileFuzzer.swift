@@ -66,6 +66,9 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let forges = input.byte() & 1 == 1
     let bytes = input.rest()
     if (try? SafetensorsHeader(count: bytes.count, read: { Array(bytes[$0]) })) != nil { PlantedCrash.hide(in: bytes) }
+    if let values = try? StartingState(parsing: bytes)?.values(for: model) {
+        demand(values.count == model.state.count && values.allSatisfy(\.isFinite), "a session starts from \(values)")
+    }
     guard let file = try? StateFile(parsing: forges ? forged(bytes) : bytes) else { return 0 }
     check(file)
     return 0
