@@ -71,21 +71,23 @@
 
     /// Computes the panels of `range` for `rows` of `x` and hands the vectors of some rows at a time to `epilogue`, for
     /// any panel in ascending order: (panel, rows, the vectors of the first of them, vectors from one row to the next).
+    ///
+    /// Weights that `areNear` lie in the second-level cache: to ask for them ahead would only cost instructions.
     @inline(__always)
     func multiply(
-        _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
+        _ x: Matrix, rows: Range<Int>, panels range: Range<Int>, areNear: Bool = false, _ scratch: Scratch,
         _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
     ) {
         for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
             let block = first..<min(rows.upperBound, first + Self.blockRows)
-            unsafe multiply(x, block: block, panels: range, scratch, epilogue)
+            unsafe multiply(x, block: block, panels: range, areNear, scratch, epilogue)
         }
     }
 
     /// As `multiply`, for at most `blockRows` rows: the sums of as many tiles have room in `scratch`.
     @inline(__always)
     private func multiply(
-        _ x: Matrix, block rows: Range<Int>, panels range: Range<Int>, _ scratch: Scratch,
+        _ x: Matrix, block rows: Range<Int>, panels range: Range<Int>, _ areNear: Bool, _ scratch: Scratch,
         _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
     ) {
         let height = Scratch.tileVectors / vectors
@@ -108,7 +110,7 @@
                     let row = rows.lowerBound + tile * height
                     let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * Scratch.tileVectors : 0)
                     let from = unsafe UnsafePointer(x.base + row * x.stride + first)
-                    let prefetch = tile == 0 && tiles < 4 ? Self.prefetch : 0
+                    let prefetch = tile == 0 && tiles < 4 && !areNear ? Self.prefetch : 0
                     unsafe multiplyRows(
                         type, vectors, rows: height, panels: 1,
                         TileOperands(
@@ -127,7 +129,7 @@
         guard rest > 0 else { return }
         let from = unsafe UnsafePointer(x.base + row * x.stride)
         // Four panels of float32 are streams enough for the processor's own guesses.
-        let ahead = rest == 1 && type == .f32 ? 0 : Self.prefetch
+        let ahead = areNear || rest == 1 && type == .f32 ? 0 : Self.prefetch
         var panel = range.lowerBound
         while panel < range.upperBound {
             let width = panelsAtOnce(rows: rest, left: range.upperBound - panel)

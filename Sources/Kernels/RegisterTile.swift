@@ -29,7 +29,8 @@ func multiplyTile<W: PackedWeight, let rows: Int, let panels: Int, let vectors: 
     // Where another thread shares the core, each has three instructions a cycle, of which two should be multiply-adds: a
     // loop's own would bind. Tiles of fewer chains keep it, or in the order that the compiler gives four inputs the
     // additions of a chain would wait for each other.
-    let unrolled = rows &* panels &* vectors < 12 ? 0 : count & ~3
+    // So do tiles of three rows, whose values the compiler would load so early that sums leave the registers.
+    let unrolled = rows &* panels &* vectors < 12 || rows == 3 ? 0 : count & ~3
     var k = 0
     if prefetch > 0 {
         while k < unrolled {
@@ -77,6 +78,18 @@ private func multiplyAdd<W: PackedWeight, let rows: Int, let panels: Int, let ve
 ) {
     for panel in 0..<panels {
         if prefetch > 0 { unsafe linux_prefetch(weights + (panel &* panelBytes &+ prefetch)) }
+        if rows > 1 && rows < vectors {
+            // Three rows of four vectors leave four registers: all values of x and one vector of weights at a time.
+            var values = InlineArray<rows, Vector>(repeating: .zero)
+            for row in 0..<rows { values[row] = Vector(repeating: unsafe x[row &* xStride]) }
+            for vector in 0..<vectors {
+                let w = unsafe W.widen(weights + (panel &* panelBytes &+ vector &* MemoryLayout<W>.size &* 8))
+                for row in 0..<rows {
+                    sums[row][panel][vector] = sums[row][panel][vector].addingProduct(values[row], w)
+                }
+            }
+            continue
+        }
         var w = InlineArray<vectors, Vector>(repeating: .zero)
         for vector in 0..<vectors {
             w[vector] = unsafe W.widen(weights + (panel &* panelBytes &+ vector &* MemoryLayout<W>.size &* 8))

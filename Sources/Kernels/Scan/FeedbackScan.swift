@@ -193,8 +193,9 @@ final class FeedbackScan: Sendable {
         let width = parts * spread
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
-            unsafe recurrent.multiply(before, rows: 0..<plan.running(at: step), panels: range, scratch) {
-                panel, slots, sums, distance in
+            unsafe recurrent.multiply(
+                before, rows: 0..<plan.running(at: step), panels: range, areNear: step > 0, scratch
+            ) { panel, slots, sums, distance in
                 for slot in slots {
                     let (row, sequence) = (plan.rows[first + slot], plan.sequences[slot])
                     var sums = unsafe sums + (slot - slots.lowerBound) * distance
