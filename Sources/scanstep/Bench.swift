@@ -97,7 +97,7 @@ struct Bench: ParsableCommand {
     }
 
     private func works(_ model: RecurrentModel, _ team: Team) throws -> [any BenchWork] {
-        if model.scan == .exact, !BenchAgreement.holds(model, rows: rows, team) {
+        if model.scan != .associative, !BenchAgreement.holds(model, rows: rows, team) {
             throw Failure("steps and a prefill of the same inputs gave different bytes")
         }
         return prefill.elements.map { BenchPrefill($0, model, rows: rows, team) }

@@ -79,7 +79,7 @@ struct BenchReport {
             writer.field("weights", model.weights.rawValue)
             writer.field("scan", model.scan.rawValue)
             // A run that found the contrary has failed.
-            if model.scan == .exact { writer.field("steps_equal_prefill", true) }
+            if model.scan != .associative { writer.field("steps_equal_prefill", true) }
             writer.endObject()
         }
         writer.field("threads", threads)

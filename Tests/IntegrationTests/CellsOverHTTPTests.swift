@@ -77,9 +77,9 @@ struct CellsOverHTTPTests {
         let id = "steps-" + model
         try client.create(id, of: model)
         try client.create("whole-" + model, of: model)
-        let whole = try client.act(
+        let prefill = try client.act(
             "prefill", on: "whole-" + model, inputs.sequence(0..<40) + ",\"return\":\"all\"" + whole(model, inputs))
-        let outputs = RawJSON.elements(try whole.raw("outputs"))
+        let outputs = RawJSON.elements(try prefill.raw("outputs"))
         try #require(outputs.count == 40)
         for index in 0..<40 {
             let reply = try client.act("step", on: id, inputs.step(index) + whole(model, inputs))

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The model against a second implementation in double precision")
 struct ReferenceModelTests {
-    @Test("thirty steps of any architecture agree within 1e-4", arguments: RandomModel.cells, 300..<340)
+    @Test("thirty steps of any architecture agree within 1e-4", arguments: RandomModel.cells, 300..<316)
     func forward(cell: String, seed: Int) throws {
         let random = RandomModel(cell, seed: UInt64(seed))
         // A layer norm of one value divides rounding noise by the square root of ε.
