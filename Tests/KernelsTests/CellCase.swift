@@ -7,6 +7,10 @@ import TestSupport
 enum SequentialCell: CaseIterable {
     case gru, lstm, projectedLSTM, tanhRNN, reluRNN, paraGRU, paraLSTM
 
+    /// Whether its recurrence is a fused scan, which members of a team share by runs of rows: so the rows of a sequence must
+    /// be adjacent.
+    var isDiagonal: Bool { self == .paraGRU || self == .paraLSTM }
+
     var parts: Int {
         switch self {
         case .gru, .paraGRU, .paraLSTM: 3

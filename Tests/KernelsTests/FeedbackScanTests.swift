@@ -43,6 +43,9 @@ final class KernelRun: Teamwork {
 
 @Suite("Cells whose gates see the state")
 struct FeedbackScanTests {
+    /// Mostly one or two: members that outnumber the cores wait for the scheduler at every step.
+    private static func threads(_ seed: Int) -> Int { seed % 6 == 5 ? 3 + seed / 6 % 2 : 1 + seed % 2 }
+
     /// Rows of sequences of random lengths, one sequence after the other or all of them mixed.
     static func rows(_ layer: inout CellCase, sequences: Int, longest: Int, isMixed: Bool) -> [(Int, [Float])] {
         var order: [Int] = []
@@ -61,7 +64,7 @@ struct FeedbackScanTests {
         let type = WeightType.allCases[seed / 4 % 3]
         var layer = CellCase(cell, seed: UInt64(seed), type)
         let (count, offset) = (1 + seed % 9, seed % 7)
-        let run = KernelRun(layer.kernel, rows: 200, sequences: count, threads: 1 + seed % 4, offset: offset)
+        let run = KernelRun(layer.kernel, rows: 200, sequences: count, threads: Self.threads(seed), offset: offset)
         var expected = (0..<count).map { _ in layer.state().map { Double($0) } }
         for sequence in 0..<count {
             run.states.set(sequence, to: [Float](repeating: 77, count: run.states.columns))
@@ -69,7 +72,8 @@ struct FeedbackScanTests {
         }
         var worst = 0.0
         for batch in 0..<5 {
-            let rows = Self.rows(&layer, sequences: count, longest: 1 + batch * 5, isMixed: batch % 2 == 1)
+            let rows = Self.rows(
+                &layer, sequences: count, longest: 1 + batch * 5, isMixed: batch % 2 == 1 && !cell.isDiagonal)
             for (output, (sequence, input)) in zip(run.run(rows), rows) {
                 expected[sequence] = layer.step(expected[sequence], input)
                 for (value, truth) in zip(output, expected[sequence]) {
@@ -95,14 +99,15 @@ struct FeedbackScanTests {
         var layer = CellCase(cell, seed: UInt64(100 + seed), type, channels: seed == 0 ? 200 : nil)
         let count = 1 + Int.random(in: 0..<20, using: &layer.random)
         let alone = KernelRun(layer.kernel, rows: 1, sequences: count, threads: 1)
-        let batched = KernelRun(layer.kernel, rows: 400, sequences: count, threads: 1 + seed % 4)
+        let batched = KernelRun(layer.kernel, rows: 400, sequences: count, threads: Self.threads(seed))
         for sequence in 0..<count {
             let state = layer.state()
             alone.states.set(sequence, to: state)
             batched.states.set(sequence, to: state)
         }
         for batch in 0..<4 {
-            let rows = Self.rows(&layer, sequences: count, longest: [1, 2, 7, 20][batch], isMixed: batch == 2)
+            let rows = Self.rows(
+                &layer, sequences: count, longest: [1, 2, 7, 20][batch], isMixed: batch == 2 && !cell.isDiagonal)
             let expected = rows.map { alone.run([$0])[0] }
             let outputs = batched.run(rows)
             var wrong = 0

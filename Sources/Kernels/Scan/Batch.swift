@@ -3,7 +3,7 @@ public struct Batch {
     /// Absolute steps at whose multiples an associative scan is cut, so that its answer does not depend on the batches.
     public static let scanBlock = 64
 
-    /// Sequence of each row. The rows of one sequence follow each other in order of time.
+    /// Sequence of each row. The rows of one sequence are adjacent, in order of time.
     public private(set) var sequences: [Int] = []
     private var runs: [Run] = []
     /// Parts that may be computed at the same time, in order of their rows.
