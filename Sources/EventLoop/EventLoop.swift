@@ -179,7 +179,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         preconditionCurrent()
         lastNumber = lastNumber == .max - 1 ? 1 : lastNumber + 1
         registration.number = lastNumber
-        try Syscall.watch(poller, registration.descriptor, token: registration.token)
+        do throws(SystemError) {
+            try Syscall.watch(poller, registration.descriptor, token: registration.token)
+        } catch {
+            registration.number = 0
+            throw error
+        }
         let index = Int(registration.descriptor)
         while registrations.count <= index { registrations.append(nil) }
         registrations[index] = registration

@@ -295,23 +295,42 @@ struct EventLoopTests {
     @Test("An event for an earlier use of a descriptor's number is dropped")
     func stale() async throws {
         try await withLoop { loop in
-            let registration = Registration(owning: dup(STDERR_FILENO), loop: loop)
-            try? loop.register(registration)
-            var pair: [Int32] = [0, 0]
-            precondition(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-            let watched = Registration(owning: pair[0], loop: loop)
-            try loop.register(watched)
-            watched.canRead = false
-            let stale = watched.token - (1 << 32)
+            let (earlier, other) = try (watched(loop), watched(loop))
+            let stale = UInt64(earlier.number) << 32 | other.token & 0xffff_ffff
+            other.canRead = false
             loop.deliver(Readiness(token: stale, flags: linux_readable | linux_hung_up))
-            #expect(!watched.canRead)
-            #expect(!watched.hungUp)
-            loop.deliver(Readiness(token: watched.token, flags: linux_readable))
-            #expect(watched.canRead)
-            watched.close()
-            registration.close()
-            _ = Glibc.close(pair[1])
+            #expect(!other.canRead)
+            #expect(!other.hungUp)
+            loop.deliver(Readiness(token: other.token, flags: linux_readable))
+            #expect(other.canRead)
+            other.close()
+            earlier.close()
         }
+    }
+
+    @Test("A descriptor that the kernel does not watch is refused, and closes as any other")
+    func unwatchable() async throws {
+        try await withLoop { loop in
+            // Nothing else of this loop has a number as high.
+            let file = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+            let descriptor = fcntl(file, F_DUPFD_CLOEXEC, 900)
+            _ = Glibc.close(file)
+            let registration = Registration(owning: descriptor, loop: loop)
+            #expect(throws: SystemError.self) { try loop.register(registration) }
+            registration.close()
+            #expect(fcntl(descriptor, F_GETFD) == -1)
+            try watched(loop).close()
+        }
+    }
+
+    /// One end of a pair of sockets, the other end of which is closed, registered on `loop`.
+    private func watched(_ loop: EventLoop) throws -> Registration {
+        var pair: [Int32] = [0, 0]
+        precondition(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+        _ = Glibc.close(pair[1])
+        let registration = Registration(owning: pair[0], loop: loop)
+        try loop.register(registration)
+        return registration
     }
 
     @Test("A listener takes literals and names, reports its port, and refuses a taken one")
