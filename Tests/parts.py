@@ -19,7 +19,7 @@ BUNDLE = ".build-test/release/scanstepPackageTests.xctest --testing-library swif
 """Every test of Swift; it runs beside others, where `swift test` would wait for the build folder."""
 
 # Optimised: kernels in a debug build are hundreds of times slower.
-OPTIMISED = "-c release -Xswiftc -enable-testing"
+OPTIMISED = "-c release --disable-index-store -Xswiftc -enable-testing"
 ADDRESS = f"{SWIFT} test {OPTIMISED} --scratch-path .build-address --sanitize address"
 THREAD = f"{SWIFT} test {OPTIMISED} --scratch-path .build-thread --sanitize thread"
 LEAKS = "LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt:print_suppressions=0"

@@ -1,3 +1,4 @@
+import EventLoop
 import Inference
 import Recurrent
 import Sessions
@@ -9,7 +10,7 @@ import Testing
 
 @Suite("What is kept of streams that may be gone on with")
 struct ResumptionsTests {
-    /// A scheduler on a clock that stands still; `resumptions` is notified when one of its sessions ends.
+    /// Sessions on a clock that stands still; `resumptions` is notified when one of its sessions ends.
     private final class Setting: Sendable {
         let resumptions: Resumptions
         let sessions: SessionTable
@@ -26,7 +27,7 @@ struct ResumptionsTests {
             let clock = Clock()
             self.clock = clock
             sessions = SessionTable(budget: 64 << 20) { clock.seconds }
-            scheduler = Scheduler([served], sessions: sessions) { 0 }
+            scheduler = Scheduler([served], sessions: sessions) { MonotonicInstant.now.nanoseconds }
             sessions.whenEnded { [resumptions] in resumptions.forget($0.id, serial: $0.serial) }
         }
 

@@ -27,34 +27,34 @@ struct ModelConfigurationTests {
         #expect(Self.refusal(["norm": nil, "convolution": nil, "mlp": nil]) == nil)
     }
 
-    @Test(
-        "each bad value is refused with its field's name",
-        arguments: [
-            ("cell", "\"S5\""), ("cell", "1"), ("cell", "null"), ("cell", "\"mingru\""), ("candidate", "\"log\""),
-            ("order", "\"\""), ("order", "[]"), ("layers", "0"), ("layers", "-1"), ("layers", "1.0"),
-            ("layers", "\"1\""), ("layers", "1025"), ("layers", "9223372036854775807"), ("width", "0"),
-            ("width", "16777217"), ("width", "null"), ("width", "true"), ("inner_width", "0"), ("inner_width", "null"),
-            ("norm", "\"rms\""), ("norm", "{}"), ("norm", "{\"kind\":\"batch\",\"epsilon\":1}"),
-            ("norm", "{\"kind\":\"rms\"}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":0}"),
-            ("norm", "{\"kind\":\"rms\",\"epsilon\":-1e-6}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":1e39}"),
-            ("norm", "{\"kind\":\"rms\",\"epsilon\":1e-60}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":1,\"x\":1}"),
-            ("final_norm", "1"), ("final_norm", "null"), ("convolution", "3"), ("convolution", "{}"),
-            ("convolution", "{\"kernel\":0}"), ("convolution", "{\"kernel\":1025}"),
-            ("convolution", "{\"kernel\":2,\"pointwise\":1}"), ("convolution", "{\"kernel\":2,\"stride\":1}"),
-            ("mlp", "4"), ("mlp", "{}"), ("mlp", "{\"width\":0}"), ("mlp", "{\"width\":2,\"gated\":true}"),
-            ("input", "{}"), ("input", "null"), ("input", "{\"kind\":\"tokens\"}"),
-            ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":0}"), ("input", "{\"kind\":\"vectors\"}"),
-            ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"size\":1}"),
-            ("input", "{\"kind\":\"vectors\",\"size\":-3}"), ("input", "{\"kind\":\"images\"}"),
-            ("output", "{}"), ("output", "\"logits\""), ("output", "{\"kind\":\"logits\",\"size\":5}"),
-            ("output", "{\"kind\":\"vectors\"}"), ("output", "{\"kind\":\"vectors\",\"size\":0}"),
-            ("mlp", "{\"width\":2,\"activation\":\"relu\"}"), ("layer_widths", "4"), ("layer_widths", "[]"),
-            ("layer_widths", "[4,4]"), ("layer_widths", "[0]"), ("layer_widths", "[\"4\"]"),
-            ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"map\":false}"),
-            ("input", "{\"kind\":\"vectors\",\"size\":4,\"map\":0}"),
-            ("output", "{\"kind\":\"vectors\",\"size\":3,\"map\":false}"), ("output", "{\"kind\":\"probabilities\"}"),
-            ("output", "{\"kind\":\"probabilities\",\"size\":4,\"map\":false}"), ("surprise", "1"), ("Width", "4"),
-        ])
+    private static let badValues: [(field: String, value: String)] = [
+        ("cell", "\"S5\""), ("cell", "1"), ("cell", "null"), ("cell", "\"mingru\""), ("candidate", "\"log\""),
+        ("order", "\"\""), ("order", "[]"), ("layers", "0"), ("layers", "-1"), ("layers", "1.0"),
+        ("layers", "\"1\""), ("layers", "1025"), ("layers", "9223372036854775807"), ("width", "0"),
+        ("width", "16777217"), ("width", "null"), ("width", "true"), ("inner_width", "0"), ("inner_width", "null"),
+        ("norm", "\"rms\""), ("norm", "{}"), ("norm", "{\"kind\":\"batch\",\"epsilon\":1}"),
+        ("norm", "{\"kind\":\"rms\"}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":0}"),
+        ("norm", "{\"kind\":\"rms\",\"epsilon\":-1e-6}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":1e39}"),
+        ("norm", "{\"kind\":\"rms\",\"epsilon\":1e-60}"), ("norm", "{\"kind\":\"rms\",\"epsilon\":1,\"x\":1}"),
+        ("final_norm", "1"), ("final_norm", "null"), ("convolution", "3"), ("convolution", "{}"),
+        ("convolution", "{\"kernel\":0}"), ("convolution", "{\"kernel\":1025}"),
+        ("convolution", "{\"kernel\":2,\"pointwise\":1}"), ("convolution", "{\"kernel\":2,\"stride\":1}"),
+        ("mlp", "4"), ("mlp", "{}"), ("mlp", "{\"width\":0}"), ("mlp", "{\"width\":2,\"gated\":true}"),
+        ("input", "{}"), ("input", "null"), ("input", "{\"kind\":\"tokens\"}"),
+        ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":0}"), ("input", "{\"kind\":\"vectors\"}"),
+        ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"size\":1}"),
+        ("input", "{\"kind\":\"vectors\",\"size\":-3}"), ("input", "{\"kind\":\"images\"}"),
+        ("output", "{}"), ("output", "\"logits\""), ("output", "{\"kind\":\"logits\",\"size\":5}"),
+        ("output", "{\"kind\":\"vectors\"}"), ("output", "{\"kind\":\"vectors\",\"size\":0}"),
+        ("mlp", "{\"width\":2,\"activation\":\"relu\"}"), ("layer_widths", "4"), ("layer_widths", "[]"),
+        ("layer_widths", "[4,4]"), ("layer_widths", "[0]"), ("layer_widths", "[\"4\"]"),
+        ("input", "{\"kind\":\"tokens\",\"vocabulary_size\":5,\"map\":false}"),
+        ("input", "{\"kind\":\"vectors\",\"size\":4,\"map\":0}"),
+        ("output", "{\"kind\":\"vectors\",\"size\":3,\"map\":false}"), ("output", "{\"kind\":\"probabilities\"}"),
+        ("output", "{\"kind\":\"probabilities\",\"size\":4,\"map\":false}"), ("surprise", "1"), ("Width", "4"),
+    ]
+
+    @Test("each bad value is refused with its field's name", arguments: badValues)
     func bad(field: String, value: String) {
         #expect(Self.refusal([field: value])?.contains(field) == true)
     }

@@ -117,19 +117,28 @@ struct ReferenceModel {
         }
         if model.cell == "ParaGRU" {
             let (z, r) = (part(0, "a_z", h).map(sigmoid), part(1, "a_r", h).map(sigmoid))
-            let n = part(2, "a_n", (0..<width).map { r[$0] * h[$0] }).map { tanh($0) }
-            hidden[layer] = (0..<width).map { (1 - z[$0]) * h[$0] + z[$0] * n[$0] }
+            let n = part(2, "a_n", zip(r, h).map(*)).map { tanh($0) }
+            hidden[layer] = blend(z, n, h)
             return hidden[layer]
         }
-        let forget = part(0, "a_f", h)
-        let f = (0..<width).map { sigmoid(forget[$0] + weight("c_f", $0) * c[$0]) }
-        let n = part(1, "a_z", h).map { tanh($0) }
-        cell[layer] = (0..<width).map { f[$0] * c[$0] + (1 - f[$0]) * n[$0] }
-        let output = part(2, "a_o", h)
-        hidden[layer] = (0..<width).map {
-            sigmoid(output[$0] + weight("c_o", $0) * cell[layer][$0]) * tanh(cell[layer][$0])
+        /// A gate that also looks at the cell.
+        func gate(_ part: [Double], _ name: String, _ cell: [Double]) -> [Double] {
+            part.indices.map { channel -> Double in sigmoid(part[channel] + weight(name, channel) * cell[channel]) }
         }
+        let f = gate(part(0, "a_f", h), "c_f", c)
+        let n = part(1, "a_z", h).map { tanh($0) }
+        cell[layer] = blend(f, c, n)
+        let o = gate(part(2, "a_o", h), "c_o", cell[layer])
+        hidden[layer] = zip(o, cell[layer]).map { $0 * tanh($1) }
         return hidden[layer]
+    }
+
+    /// `share · first + (1 − share) · second`, of each channel.
+    private func blend(_ share: [Double], _ first: [Double], _ second: [Double]) -> [Double] {
+        share.indices.map { channel -> Double in
+            let kept: Double = 1 - share[channel]
+            return share[channel] * first[channel] + kept * second[channel]
+        }
     }
 
     private mutating func recur(_ layer: Int, _ x: [Double]) -> [Double] {

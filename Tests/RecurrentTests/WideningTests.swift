@@ -31,9 +31,9 @@ struct WideningTests {
         let infinity = UInt16((1 << exponentBits - 1) << (15 - exponentBits))
         let patterns = (0...UInt16.max).filter { $0 & 0x7FFF < infinity }
         let values = try file(type, patterns).values()
-        let wrong = zip(patterns, values).filter { pattern, found in
-            Double(found) != value(pattern, exponentBits: exponentBits)
-                || (found.sign == .minus) != (pattern >> 15 == 1)
+        let wrong = zip(patterns, values).filter { (pattern: UInt16, found: Float) -> Bool in
+            let isNegative: Bool = pattern >> 15 == 1
+            return Double(found) != value(pattern, exponentBits: exponentBits) || (found.sign == .minus) != isNegative
         }
         #expect(wrong.isEmpty)
         #expect(patterns.count == 2 * Int(infinity))
