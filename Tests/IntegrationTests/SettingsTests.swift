@@ -81,6 +81,8 @@ struct SettingsTests {
             ("--max-tick", "200000h"),
             ("--durability", "always"), ("--flush-interval", "0ms"), ("--flush-interval", "soon"),
             ("--state-limit", "much"),
+            ("--host", ""), ("--listen", ""), ("--api-keys", ""), ("--tls-cert", ""), ("--tls-key", ""),
+            ("--tls-client-ca", ""), ("--state-dir", ""), ("--state-limit", ""), ("--access-log", ""),
             ("--threads", "0"), ("--threads", "1025"), ("--weights", "f64"), ("--scan", "fast"),
         ])
     func badValues(option: String, value: String) throws {

@@ -46,7 +46,7 @@ struct LogSettings {
             try reader.value(options.logLevel, "log-level", "a level such as info") { Logger.Level(rawValue: $0) }
             ?? .info
         format = try reader.value(options.logFormat, "log-format", "text or json", Format.init(rawValue:)) ?? .text
-        switch reader.path(options.accessLog, "access-log") {
+        switch try reader.path(options.accessLog, "access-log") {
         case nil, "none": access = .none
         case "stderr": access = .standardError
         case let path?: access = .file(path)

@@ -83,7 +83,9 @@ struct ModelSettings {
     static var defaultThreads: Int { ProcessInfo.processInfo.activeProcessorCount }
 
     init(_ options: ModelOptions, _ reader: SettingReader) throws(ValidationError) {
-        guard let models = reader.text(options.models, "models") else { throw ValidationError("--models is missing.") }
+        guard let models = try reader.path(options.models, "models") else {
+            throw ValidationError("--models is missing.")
+        }
         folder = models
         areControlled =
             try reader.value(options.modelControl, "model-control", "none or explicit") {

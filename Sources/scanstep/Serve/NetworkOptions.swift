@@ -98,16 +98,16 @@ struct NetworkSettings {
     let crossOrigin: CrossOrigin?
 
     init(_ options: NetworkOptions, _ reader: SettingReader) throws(ValidationError) {
-        host = reader.text(options.host, "host") ?? "127.0.0.1"
+        host = try reader.path(options.host, "host") ?? "127.0.0.1"
         port = try reader.number(options.port, "port", 0...65_535) ?? 8080
-        path = try reader.value(reader.path(options.listen, "listen"), "listen", "unix: and a path") { text in
+        path = try reader.value(options.listen, "listen", "unix: and a path") { text in
             text.hasPrefix("unix:") && text.count > 5 ? String(text.dropFirst(5)) : nil
         }
         adminPort = try reader.number(options.adminPort, "admin-port", 0...65_535)
         loops = try reader.number(options.loops, "loops", 1...256) ?? 1
-        let certificate = reader.path(options.tlsCert, "tls-cert")
-        let key = reader.path(options.tlsKey, "tls-key")
-        let authority = reader.path(options.tlsClientCa, "tls-client-ca")
+        let certificate = try reader.path(options.tlsCert, "tls-cert")
+        let key = try reader.path(options.tlsKey, "tls-key")
+        let authority = try reader.path(options.tlsClientCa, "tls-client-ca")
         switch (certificate, key) {
         case (let certificate?, let key?):
             tls = TLSFiles(certificate: certificate, key: key, clientAuthority: authority)
@@ -115,7 +115,7 @@ struct NetworkSettings {
         default:
             throw ValidationError("--tls-cert and --tls-key must be given together, and --tls-client-ca with both.")
         }
-        apiKeys = reader.path(options.apiKeys, "api-keys")
+        apiKeys = try reader.path(options.apiKeys, "api-keys")
         crossOrigin = try Self.crossOrigin(reader.text(options.corsOrigins, "cors-origins"))
     }
 

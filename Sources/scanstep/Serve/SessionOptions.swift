@@ -76,8 +76,8 @@ struct SessionSettings {
             SettingReader.duration(text).flatMap { $0 > .zero ? $0 / .seconds(1) : nil }
         }
         idle = (bound ?? .of(3600)).value ?? .infinity
-        folder = reader.path(options.stateDir, "state-dir")
-        limit = try reader.size(reader.path(options.stateLimit, "state-limit"), "state-limit", like: "20GiB")
+        folder = try reader.path(options.stateDir, "state-dir")
+        limit = try reader.size(options.stateLimit, "state-limit", like: "20GiB")
         let durability = try reader.value(
             options.durability, "durability", "none, async or sync", Durability.init(rawValue:))
         self.durability = durability ?? (folder == nil ? .none : .async)

@@ -14,8 +14,13 @@ final class SettingReader {
         return option ?? environment.string(forKey: key)
     }
 
-    /// A path or the like, of which an empty one is none.
-    func path(_ option: String?, _ name: String) -> String? { text(option, name).flatMap { $0.isEmpty ? nil : $0 } }
+    /// A path or the like. An empty one, such as a shell makes of a variable that is not set, is refused: to leave it
+    /// out would leave out what it protects.
+    func path(_ option: String?, _ name: String) throws(ValidationError) -> String? {
+        guard let text = text(option, name) else { return nil }
+        guard !text.isEmpty else { throw ValidationError("--\(name) is empty: give it a value, or leave it out.") }
+        return text
+    }
 
     /// The setting as `parse` has it, which gives nil for what is not `what`.
     /// - Parameter largest: the most that may be written in the unit of a text; nil for what is no number with a unit.
