@@ -171,6 +171,29 @@ struct DiskTests {
         server.stop()
     }
 
+    @Test("at the end as many sessions are written as the disk takes, and the others are counted") func fullAtTheEnd()
+        async throws
+    {
+        let (model, folder) = (try smallModel(), TemporaryFolder())
+        var options = SessionStore.Options()
+        options.limit = 160_000
+        var server = try DurableServer(model, in: folder.path, options: options)
+        let count = 1000
+        for index in 0..<count { try await server.create("\(index)", .none, [index % 8]) }
+        server.scheduler.stop()
+        let unsaved = server.store.stop()
+        #expect((1..<count).contains(unsaved))
+        server = try DurableServer(model, in: folder.path)
+        #expect(server.sessions.count == count - unsaved)
+        var found = 0
+        for index in 0..<count where (try? server.sessions.record("\(index)")) != nil {
+            found += 1
+            if found % 50 == 1 { #expect(try await server.state("\(index)").bits == model.state(after: [index % 8])) }
+        }
+        #expect(found == count - unsaved)
+        server.stop()
+    }
+
     @Test("a session of a model that has changed is refused, and there when the model is back") func otherModel()
         async throws
     {

@@ -122,6 +122,26 @@ struct StateFolderTests {
         #expect(server.errorText.contains("sessions cannot be kept on disk"))
     }
 
+    @Test("sessions that the disk does not take at the end are counted, and the exit status says so") func unsaved()
+        throws
+    {
+        let (models, state) = (models(), TemporaryFolder())
+        let server = try ServerProcess(
+            serving: models, ["--state-dir", state.path, "--durability", "none", "--state-limit", "300KiB"])
+        let client = server.client()
+        for index in 0..<300 { try client.create("s\(index)", of: "letters") }
+        #expect(server.terminate() == 1)
+        let errors = server.errorText
+        #expect(errors.contains("sessions cannot be kept on disk: there is no space left for it"))
+        let line = try #require(errors.split(separator: "\n").last { $0.hasPrefix("Error: ") })
+        let unsaved = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+        #expect(line == "Error: \(unsaved) of 300 sessions could not be written to disk; their last steps are lost")
+        let next = try ServerProcess(serving: models, ["--state-dir", state.path])
+        let found = try (0..<300).count { try next.client().get("/v1/sessions/s\($0)").status == 200 }
+        #expect(found == 300 - unsaved)
+        #expect(found > 0)
+    }
+
     @Test("a session deleted while the disk fails is gone, and the reply says that the disk lags") func deleting()
         throws
     {

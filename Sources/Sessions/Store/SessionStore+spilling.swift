@@ -80,23 +80,36 @@ extension SessionStore {
     }
 
     /// Writes what only the memory has, at the end.
-    func saveAll() {
+    /// - Returns: of how many sessions the disk did not take everything.
+    func saveAll() -> Int {
         noteClock()
         // What is to be tried again, and what leaving sessions and the last operations have queued.
         writeChanges([])
         while let rest = takeRest() { writeChanges(rest) }
-        var isComplete = retries.isEmpty
+        var (lost, isHopeless) = (0, false)
         table.forEachUnsaved(chunk: Self.spillLimit) { sessions in
-            do throws(StoreError) {
-                try file.transaction { () throws(StoreError) in
-                    for session in sessions { try file.write(session, isOut: false) }
-                }
-            } catch {
-                isComplete = false
-                noteFailure(error)
-            }
+            let failed = isHopeless ? sessions.count : save(sessions[...])
+            // A disk that takes none of so many is not asked for each of a million.
+            isHopeless = failed == sessions.count
+            lost += failed
         }
         // An operation that had fetched its session may have ended before it moved it.
-        if isComplete { try? file.transaction { () throws(StoreError) in try file.setAllIn() } }
+        if lost == 0, retries.isEmpty { try? file.transaction { () throws(StoreError) in try file.setAllIn() } }
+        return lost
+    }
+
+    /// Writes as many of the sessions as the disk takes, and returns how many it does not.
+    private func save(_ sessions: ArraySlice<StoredSession>) -> Int {
+        do throws(StoreError) {
+            try file.transaction { () throws(StoreError) in
+                for session in sessions { try file.write(session, isOut: false) }
+            }
+            return 0
+        } catch {
+            noteFailure(error)
+            guard sessions.count > 1 else { return 1 }
+            let middle = sessions.startIndex + sessions.count / 2
+            return save(sessions[..<middle]) + save(sessions[middle...])
+        }
     }
 }

@@ -88,6 +88,8 @@ public final class SessionStore: @unchecked Sendable {
     var damages: Set<String> = []
     /// The clock as the database has it.
     var storedClock = StoredClock()
+    /// Sessions of which the disk did not take everything at the end.
+    private var unsaved = 0
 
     /// Opens the database in `folder`, which is made if it is not there.
     /// - Parameters:
@@ -122,17 +124,20 @@ public final class SessionStore: @unchecked Sendable {
         try load(into: table)
         thread = Thread { [unowned self] in
             while let work = next() { write(work) }
-            saveAll()
+            unsaved = saveAll()
         }
     }
 
-    /// Writes what is queued and ends the thread.
-    public func stop() {
+    /// Writes what is queued, and what only the memory has, and ends the thread.
+    /// - Returns: of how many sessions the disk did not take everything.
+    @discardableResult
+    public func stop() -> Int {
         lock.withLock { queue.isStopping = true }
         condition.signal()
         thread?.join()
         thread = nil
         file.close()
+        return unsaved
     }
 
     deinit { precondition(thread == nil, "stop() before the last reference goes") }

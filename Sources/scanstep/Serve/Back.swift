@@ -71,12 +71,11 @@ final class Back {
     }
 
     /// Ends all work and writes what is to be kept.
-    /// - Returns: how many sessions there were.
-    func stop(abandoning: Bool) -> Int {
+    /// - Returns: how many sessions there were, and how many of them the disk did not take.
+    func stop(abandoning: Bool) -> (sessions: Int, unsaved: Int) {
         service.scheduler.stop(abandoning: abandoning)
         let count = service.sessions.count
-        service.sessions.store?.stop()
-        return count
+        return (count, service.sessions.store?.stop() ?? 0)
     }
 }
 

@@ -69,9 +69,12 @@ struct Serve: ParsableCommand {
         }
         log.info("draining", metadata: ["signal": "\(name)"])
         let clean = front.server.drain(within: settings.limits.drainTimeout)
-        let count = back.stop(abandoning: !clean)
+        let (count, unsaved) = back.stop(abandoning: !clean)
         front.accessLog?.flush()
         log.info("stopped", metadata: ["sessions": "\(count)", "cut_off": "\(!clean)"])
+        if unsaved > 0 {
+            throw Failure("\(unsaved) of \(count) sessions could not be written to disk; their last steps are lost")
+        }
     }
 
     /// Connections are descriptors, of which a process has few unless it asks for more.
