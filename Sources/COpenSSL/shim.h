@@ -22,4 +22,6 @@ static inline void copenssl_waits_when_empty(BIO *_Nonnull bio) { BIO_set_mem_eo
 
 static inline int copenssl_reason(unsigned long code) { return ERR_GET_REASON(code); }
 
+/// The reason of a key that is not the certificate's.
+static const int copenssl_is_other_key = X509_R_KEY_VALUES_MISMATCH;
 static const int copenssl_is_plain_http = SSL_R_HTTP_REQUEST;

@@ -159,13 +159,23 @@ struct TLSTests {
         try certificates.sign("other", serial: 2)
         let folder = TemporaryFolder()
         LiveModels.letters(folder)
-        for (certificate, key) in [
-            ("nowhere.pem", "server.key"), ("server.pem", "other.key"), ("server.key", "server.key"),
+        let encrypt = ["pkey", "-in", certificates.path("server.key"), "-aes256", "-passout", "pass:secret"]
+        let encrypted = try FinishedProgram(
+            encrypt + ["-out", certificates.path("locked.key")], executable: URL(fileURLWithPath: "/usr/bin/openssl"))
+        #expect(encrypted.status == 0)
+        for (certificate, key, reason) in [
+            ("nowhere.pem", "server.key", "nowhere.pem: No such file or directory"),
+            ("server.pem", "nowhere.key", "nowhere.key: No such file or directory"),
+            ("server.pem", "other.key", "other.key: it is not that of the certificate"),
+            ("server.pem", "locked.key", "locked.key: it holds no private key in PEM without a pass phrase"),
+            ("server.pem", "server.pem", "server.pem: it holds no private key in PEM without a pass phrase"),
+            ("server.key", "server.key", "server.key: it holds no certificate in PEM"),
         ] {
             let run = try FinishedProgram(
                 serving: folder.path,
                 ["--tls-cert", certificates.path(certificate), "--tls-key", certificates.path(key)])
             #expect(run.status == 1 && run.errors.contains("cannot use TLS"), "\(run.errors)")
+            #expect(run.errors.contains(reason) && !run.errors.contains("pass phrase:"), "\(run.errors)")
         }
         let alone = try FinishedProgram(serving: folder.path, ["--tls-cert", certificates.path("server.pem")])
         #expect(alone.status == 64 && alone.errors.contains("--tls-key"))

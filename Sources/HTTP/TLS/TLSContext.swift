@@ -16,13 +16,26 @@ import Glibc
         unsafe self.pointer = pointer
         ERR_clear_error()
         guard unsafe copenssl_harden(pointer) == 1 else { throw TLSError("TLS 1.2: \(TLSError.lastReason)") }
+        // Without it OpenSSL would ask for the pass phrase on the terminal.
+        unsafe SSL_CTX_set_default_passwd_cb(pointer) { _, _, _, _ in 0 }
+        try Self.requireReadable(files.certificate, "the certificate")
+        try Self.requireReadable(files.key, "the key")
         guard unsafe SSL_CTX_use_certificate_chain_file(pointer, files.certificate) == 1 else {
-            throw TLSError("the certificate \(files.certificate): \(TLSError.lastReason)")
+            throw TLSError(
+                "the certificate \(files.certificate): it holds no certificate in PEM (\(TLSError.lastReason))")
         }
-        guard unsafe SSL_CTX_use_PrivateKey_file(pointer, files.key, SSL_FILETYPE_PEM) == 1,
-            unsafe SSL_CTX_check_private_key(pointer) == 1
-        else { throw TLSError("the key \(files.key): \(TLSError.lastReason)") }
+        guard unsafe SSL_CTX_use_PrivateKey_file(pointer, files.key, SSL_FILETYPE_PEM) == 1 else {
+            // It is compared with the certificate as soon as it is read.
+            let isOther = copenssl_reason(ERR_peek_last_error()) == copenssl_is_other_key
+            let fault =
+                isOther ? "it is not that of the certificate" : "it holds no private key in PEM without a pass phrase"
+            throw TLSError("the key \(files.key): \(fault) (\(TLSError.lastReason))")
+        }
+        guard unsafe SSL_CTX_check_private_key(pointer) == 1 else {
+            throw TLSError("the key \(files.key): \(TLSError.lastReason)")
+        }
         if let authority = files.clientAuthority {
+            try Self.requireReadable(authority, "the clients' authority")
             guard unsafe SSL_CTX_load_verify_locations(pointer, authority, nil) == 1,
                 let names = unsafe SSL_load_client_CA_file(authority)
             else { throw TLSError("the clients' authority \(authority): \(TLSError.lastReason)") }
@@ -35,6 +48,12 @@ import Glibc
     }
 
     deinit { unsafe SSL_CTX_free(pointer) }
+
+    /// OpenSSL's words for a file that it cannot open do not say why.
+    private static func requireReadable(_ path: String, _ what: String) throws(TLSError) {
+        guard unsafe access(path, R_OK) != 0 else { return }
+        throw TLSError("\(what) \(path): \(unsafe String(cString: strerror(errno)))")
+    }
 }
 
 /// RFC 7301: a client that offers protocols is told `http/1.1`, or `http/1.0` where it offers only that, or refused if
