@@ -38,11 +38,12 @@ public struct ModelDirectory: Sendable {
                 let files = try FolderContents(folder)
                 if files.isModel {
                     paths.append(folder)
-                } else if let reason = files.unserved(at: folder) {
+                } else if let reason = files.unserved(at: folder) ?? Self.nested(files, folder) {
                     skipped.append(Skipped(name: name, reason: reason))
                 }
             } catch {
-                guard error.code == EACCES else { continue }
+                // Files are no folders.
+                guard error.code != ENOTDIR else { continue }
                 let reason = "it cannot be read: " + FileAccess.reason(error.code, path: folder)
                 skipped.append(Skipped(name: name, reason: reason))
             }
@@ -58,6 +59,12 @@ public struct ModelDirectory: Sendable {
             contents.isModel
             ? "it is a model itself; --models takes the folder that it is in, \(Self.parent(of: path))"
             : contents.unserved(at: path)
+    }
+
+    /// What to do about models one folder deeper; nil where there are none.
+    private static func nested(_ files: FolderContents, _ path: String) -> String? {
+        let model = files.names.first { (try? FolderContents(path + "/" + $0))?.isModel == true }
+        return model.map { "a model is one folder deeper, in \($0); move it up, or serve \(path) by --models" }
     }
 
     /// The folder that a folder is in, as its path says it.

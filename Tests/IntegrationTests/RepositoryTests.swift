@@ -73,6 +73,21 @@ extension RepositoryTests {
         #expect(after - before < 50, "\(before), then \(after) mappings")
         #expect(server.terminate() == 0)
     }
+
+    @Test("where the folder of models cannot be read, a load says so and not that there is no such model")
+    func unreadableFolder() throws {
+        let models = TemporaryFolder()
+        LiveModels.both(models)
+        let server = try ServerProcess(serving: models, ["--model-control", "explicit"])
+        let client = server.client()
+        #expect(try client.post("/v2/repository/models/letters/unload", "").status == 200)
+        try FileManager.default.moveItem(atPath: models.path, toPath: models.path + "-away")
+        let reply = try client.post("/v2/repository/models/letters/load", "")
+        try FileManager.default.moveItem(atPath: models.path + "-away", toPath: models.path)
+        #expect(reply.status == 503)
+        #expect(reply.text.contains("cannot be read: No such file or directory"))
+        #expect(try client.post("/v2/repository/models/letters/load", "").status == 200)
+    }
 }
 
 @Suite("The Open Inference Protocol over HTTP", .server(LiveModels.both))

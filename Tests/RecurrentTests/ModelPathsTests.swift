@@ -20,6 +20,24 @@ struct ModelPathsTests {
         }
     }
 
+    @Test("a folder that leads nowhere, or whose models are one folder deeper, is skipped with what to do")
+    func nested() throws {
+        let folder = TemporaryFolder()
+        folder.write("good/model.safetensors", "")
+        folder.write("hub/readme.txt", "")
+        folder.write("hub/small/model.safetensors", "")
+        folder.write("notes/today/readme.txt", "")
+        folder.write("readme.txt", "")
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/linked", withDestinationPath: "../nowhere")
+        let directory = try ModelDirectory(folder.path)
+        #expect(directory.paths == [folder.path + "/good"])
+        let deeper = "a model is one folder deeper, in small; move it up, or serve \(folder.path)/hub by --models"
+        #expect(directory.skipped.map(\.name) == ["hub", "linked"])
+        #expect(directory.skipped.first?.reason == deeper)
+        #expect(directory.skipped.last?.reason.hasPrefix("it cannot be read: ") == true)
+    }
+
     @Test("a named pipe is refused instead of waited for") func namedPipe() throws {
         let folder = TemporaryFolder()
         folder.write("piped/readme.txt", "")

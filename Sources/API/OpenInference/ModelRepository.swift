@@ -28,6 +28,8 @@ public enum ModelRepositoryError: Error, Equatable {
     case notServed
     /// It cannot be read.
     case unreadable(String)
+    /// The folder of models cannot be read at present.
+    case folderUnreadable(String)
     /// Sessions are of other weights that were served under that name.
     case otherWeights
     /// The system has no thread to spare that could read it.

@@ -71,6 +71,11 @@ extension Service {
             case .notServed: Problem(.notFound, "model-not-found", "failed to unload '\(name)': it is not served")
             case .unreadable(let reason):
                 Problem(.badRequest, "model-refused", "failed to load '\(name)': \(reason)")
+            case .folderUnreadable(let reason):
+                Problem(
+                    .serviceUnavailable, "overloaded",
+                    "failed to load '\(name)': the folder of models cannot be read: \(reason)"
+                ).retryable(after: 1)
             case .otherWeights:
                 Problem(
                     .conflict, "state-model-mismatch",

@@ -74,9 +74,14 @@ final class Repository: ModelRepository, @unchecked Sendable {
 
     func load(_ name: String) async throws(ModelRepositoryError) {
         try await offTheLoop { [self] () throws(ModelRepositoryError) in
-            let directory = try? ModelDirectory(folder)
-            if let skipped = directory?.skipped.first(where: { $0.name == name }) { throw .unreadable(skipped.reason) }
-            guard let path = directory?.paths.first(where: { Self.name($0) == name }) else { throw .unknown }
+            let directory: ModelDirectory
+            do throws(CheckpointError) {
+                directory = try ModelDirectory(folder)
+            } catch {
+                throw .folderUnreadable(error.reason ?? "\(error)")
+            }
+            if let skipped = directory.skipped.first(where: { $0.name == name }) { throw .unreadable(skipped.reason) }
+            guard let path = directory.paths.first(where: { Self.name($0) == name }) else { throw .unknown }
             let model: ServedModel
             do throws(CheckpointError) {
                 model = try loader.load(path)
