@@ -62,7 +62,7 @@ final class BenchPrefill: BenchWork {
 final class BenchStep: BenchWork {
     let kind = "step"
     let size: BenchSize
-    let scan = ScanMode.exact
+    let scan: ScanMode
     let channels: Int? = nil
     var multiplyAdds: Int? { model.multiplyAdds * size.sequences }
     private let model: RecurrentModel
@@ -73,6 +73,8 @@ final class BenchStep: BenchWork {
 
     init(sessions: Int, _ model: RecurrentModel, _ team: Team) {
         (size, self.model) = (BenchSize(sessions, 1), model)
+        // One step is the same by either scan.
+        scan = model.scan == .associative ? .exact : model.scan
         workspace = Workspace(model, rows: sessions, sequences: sessions, team: team)
         input = BenchInput(model)
         rows = Array(0..<sessions)

@@ -5,7 +5,7 @@ import ArgumentParser
 struct Scanstep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scanstep",
-        abstract: "Serves minimal recurrent networks (minGRU, minLSTM) over HTTP.",
+        abstract: "Serves recurrent networks (minGRU, minLSTM, GRU, LSTM, RNN, ParaGRU, ParaLSTM) over HTTP.",
         version: Build.version,
         subcommands: [Serve.self, Keys.self, Bench.self])
 }
