@@ -67,9 +67,11 @@ def chosen(names: list[str]) -> list[Part]:
         found = [part for part in PARTS if part.name == name or part.name.startswith(name + "-")]
         if not found:
             sys.exit(f'There is no part "{name}"; there are {", ".join(part.name for part in PARTS)}.')
+        # One part's name may begin with the name of another that it needs.
         for part in found:
-            wanted.add(part.name)
-            names += part.needs
+            if part.name not in wanted:
+                wanted.add(part.name)
+                names += part.needs
     return [part for part in PARTS if part.name in wanted]
 
 
