@@ -7,14 +7,16 @@ import Recurrent
 extension Service {
     /// Takes a state file apart: the model it is of, and what to go on from. Where `wanted` is given the state must be of
     /// that model; where not, one that has the state's identity is chosen, best one of the same name. Hidden and cell
-    /// states alone have no identity: they are of the model wanted, or of that which their metadata name.
+    /// states alone have no identity: they are of the model wanted, else of `present`, that of the session that they are
+    /// for, else of that which their metadata name.
     func suppliedState(
-        _ bytes: [UInt8], _ request: Request, at place: String = "The state", of wanted: ServedModel? = nil
+        _ bytes: [UInt8], _ request: Request, at place: String = "The state", of wanted: ServedModel? = nil,
+        startOf present: ServedModel? = nil
     ) throws(Problem) -> (served: ServedModel, state: Work.SuppliedState) {
         let visible = models.filter { request.maySee($0) }
         do throws(StateFileError) {
             if let start = StartingState(parsing: bytes) {
-                guard let served = wanted ?? visible.first(where: { $0.id == start.model }) else {
+                guard let served = wanted ?? present ?? visible.first(where: { $0.id == start.model }) else {
                     throw .corrupt(
                         reason: "without the metadata of one it is taken for a session that exists, or for the served "
                             + "model that its metadata name as model")

@@ -39,6 +39,8 @@
     }
 
     private var panelBytes: Int { vectors * 8 * inputs * type.size }
+    /// Bytes of all panels.
+    var bytes: Int { count * panelBytes }
 
     /// The weights of panel `index` from input `first` on.
     @inline(__always)

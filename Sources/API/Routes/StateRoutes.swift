@@ -35,8 +35,7 @@ extension Service {
         let replaces = try request.replaces()
         let record = try? sessions.record(scoped)
         let present = models.first { $0.id == record?.model && request.maySee($0) }
-        let isStart = StartingState(parsing: body) != nil
-        let (served, state) = try suppliedState(body, request, at: "The body", of: isStart ? present : nil)
+        let (served, state) = try suppliedState(body, request, at: "The body", startOf: present)
         if !replaces, let record, record.model != served.id {
             throw Problem(
                 .conflict, "state-model-mismatch",

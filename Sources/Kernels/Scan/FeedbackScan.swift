@@ -30,8 +30,9 @@ protocol FeedbackCell {
 /// the cell.
 ///
 /// Every member of a team takes the same panels of the recurrent weights at each step, so that they stay in the
-/// second-level cache of its core. All members read the hidden states of the step before while they write the next ones,
-/// so there are two of each.
+/// second-level cache of its core. Where they are more than it holds, every second step takes them in reverse: it still
+/// holds those that come first then. All members read the hidden states of the step before while they write the
+/// next ones, so there are two of each.
 final class FeedbackScan: Sendable {
     let parts: Int
     let channels: Int
@@ -94,6 +95,7 @@ final class FeedbackScan: Sendable {
                 for index in row.indices { row[index] = 0 }
             }
         }
+        workColumns = [columns, hidden, hidden] + (projection == nil ? [] : [channels])
         self.recurrent = Panels(type, count: count, vectors: parts * spread, inputs: hidden)
         var weights = [Float](repeating: 0, count: hidden)
         for column in 0..<columns {
@@ -107,7 +109,7 @@ final class FeedbackScan: Sendable {
     }
 
     /// Of gates, of hidden states before and after a step, and of what a projection is made from.
-    var workColumns: [Int] { [input.outputs, hidden, hidden] + (projection == nil ? [] : [channels]) }
+    let workColumns: [Int]
     var multiplyAdds: Int {
         parts * channels * (inputs + hidden) + (projection.map { $0.inputs * $0.outputs } ?? 0)
     }
@@ -130,11 +132,17 @@ final class FeedbackScan: Sendable {
         }
         input.multiply(x, rows: batch.sequences.count, into: gates, by: member, scratch)
         let own = share(of: member)
+        let portion = recurrent.bytes / member.count > Self.nearBytes ? groupSize : max(1, own.count)
+        let portions = (own.count + portion - 1) / portion
         for step in 0..<plan.count {
             let (before, after) = (work[1 + step & 1], work[2 - step & 1])
             let rows = plan.running(at: step)
             if plan.count > 1 {
-                self.step(cell, plan, step, gates, before, after, work, place, own, scratch)
+                for turn in 0..<portions {
+                    let first = own.lowerBound + (step & 1 == 0 ? turn : portions - 1 - turn) * portion
+                    let range = first..<min(own.upperBound, first + portion)
+                    self.step(cell, plan, step, gates, before, after, work, place, range, scratch)
+                }
             } else {
                 // Nothing stays in a cache for one step; whoever is free takes the next panels.
                 let group = panelGroup(recurrent.count, member.count, rows: rows)
@@ -172,12 +180,16 @@ final class FeedbackScan: Sendable {
         }
     }
 
-    /// The panels of a member, the same at each step: whole groups of as many as a single row takes at once.
+    /// Bytes of weights that the second-level cache of any core may be expected to hold beside all else.
+    private static let nearBytes = 1 << 20
+    /// Panels that a single row takes at once.
+    private var groupSize: Int { min(4, Scratch.tileVectors / recurrent.vectors) }
+
+    /// The panels of a member, the same at each step: whole groups.
     private func share(of member: borrowing Team.Member) -> Range<Int> {
-        let group = min(4, Scratch.tileVectors / recurrent.vectors)
-        let groups = (recurrent.count + group - 1) / group
+        let groups = (recurrent.count + groupSize - 1) / groupSize
         let (first, last) = (groups * member.index / member.count, groups * (member.index + 1) / member.count)
-        return min(recurrent.count, first * group)..<min(recurrent.count, last * group)
+        return min(recurrent.count, first * groupSize)..<min(recurrent.count, last * groupSize)
     }
 
     /// One step of the channels of some panels, for all sequences that have a row at it.
