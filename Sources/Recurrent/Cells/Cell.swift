@@ -25,9 +25,15 @@ protocol CellTensors: Sendable {
     var maps: [LinearTensors] { get }
     /// All others.
     var vectors: [Tensor] { get }
+    /// Weights that have one type in all layers of a sound file; empty where any may have its own.
+    var uniform: [Tensor] { get }
 
     /// Packs them.
     func stage(_ weights: WeightType) throws(CheckpointError) -> CellStage
+}
+
+extension CellTensors {
+    var uniform: [Tensor] { [] }
 }
 
 /// Cells that belong together: one folder beside this file, and a file for each in `Kernels/Cells`.

@@ -1,3 +1,5 @@
+import Kernels
+
 /// A weight and its optional bias.
 struct LinearTensors: Sendable {
     var weight: TensorRows
@@ -99,6 +101,14 @@ extension ModelTensors {
         }
         for map in maps { tensors += [map.weight.tensor, map.bias?.tensor, map.scale] }
         return Set(tensors.compactMap { $0?.name }).union(unused)
+    }
+
+    /// Refuses a stack in which some weights have half precision, and others not: one of them was not meant to.
+    func expectOneType() throws(CheckpointError) {
+        let tensors = layers.flatMap { $0.cell.uniform }
+        guard let first = tensors.first, let other = tensors.first(where: { $0.type != first.type }) else { return }
+        throw .mixedTypes(
+            tensor: other.name, found: other.type.rawValue, others: first.name, expected: first.type.rawValue)
     }
 
     /// All linear maps: what is kept as the weight type says.

@@ -59,6 +59,7 @@ public final class RecurrentModel: Sendable {
                     "tensor \(name) has no place in this architecture; the file must hold the weights of one model alone"
             )
         }
+        try tensors.expectOneType()
         self.configuration = configuration
         let weights = wanted ?? (tensors.maps.allSatisfy { $0.weight.tensor.type == .float16 } ? .f16 : .f32)
         self.weights = weights

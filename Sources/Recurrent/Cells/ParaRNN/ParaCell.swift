@@ -69,6 +69,8 @@ struct ParaTensors: CellTensors {
         return (recurrent + bias).map(\.tensor)
     }
 
+    var uniform: [Tensor] { maps.map(\.weight.tensor) + recurrent.map(\.tensor) }
+
     func stage(_ weights: WeightType) throws(CheckpointError) -> CellStage {
         var constants: [[Float]] = []
         for vector in recurrent {

@@ -84,6 +84,7 @@ struct TorchTensors: CellTensors {
 
     var maps: [LinearTensors] { [input, recurrent] + (projection.map { [$0] } ?? []) }
     var vectors: [Tensor] { [] }
+    var uniform: [Tensor] { maps.map(\.weight.tensor) }
 
     func stage(_ weights: WeightType) throws(CheckpointError) -> CellStage {
         let kernel = try kernel(weights)

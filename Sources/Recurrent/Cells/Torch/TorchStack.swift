@@ -32,7 +32,7 @@ struct TorchStack {
     /// - Parameter activation: of the cell RNN; nil where nobody says it.
     init(_ file: TensorFile, _ prefix: String, activation: RNN.Activation?) throws(CheckpointError) {
         func refuse(_ reason: String) -> CheckpointError { .configuration(file: file.path, reason: reason) }
-        let names = file.shortNames.filter { $0.hasPrefix(prefix) }
+        let names = file.shortNames.filter { Self.holds($0, behind: prefix) }
         if let reverse = names.last(where: { $0.hasSuffix("_reverse") }) {
             throw refuse(
                 "tensor \(file.prefix + reverse) is of a bidirectional stack, whose second half needs the end of a "
@@ -51,6 +51,11 @@ struct TorchStack {
                 throw refuse(
                     "tensor \(file.prefix + projection) is of an LSTM with a projection, whose weight_hh\(suffix) has "
                         + "\(4 * units) rows, and that of this file has \(rows)")
+            }
+            guard hidden < units else {
+                throw refuse(
+                    "tensor \(file.prefix + projection) has shape [\(hidden), \(units)]: the projection of an LSTM has fewer "
+                        + "rows than columns, and no other cell has one")
             }
             guard columns == hidden else {
                 throw .wrongShape(
@@ -74,12 +79,35 @@ struct TorchStack {
         inputs = try PublishedLayouts.matrix(prefix + "weight_ih" + suffix, of: file).columns
         hasBias = ["bias_ih", "bias_hh"].contains { file.contains(prefix + $0 + suffix) }
         // A layer that is missing between two others is missed by name.
-        let numbers = names.compactMap { name in
-            Self.tensors.lazy.compactMap { name.number(behind: "\(prefix)\($0)_l") }.first
+        var last = 0
+        for name in names {
+            guard let digits = Self.digits(name, behind: prefix) else { continue }
+            guard let number = Int(digits), number <= Self.lastLayer else {
+                throw refuse("tensor \(file.prefix + name) is of layer \(digits), and layers go to \(Self.lastLayer)")
+            }
+            if String(number) == digits { last = max(last, number) }
         }
-        layers = isSingle ? 1 : 1 + (numbers.max() ?? 0)
-        guard layers <= 1024 else { throw refuse("it has more than 1024 layers") }
-        try expectOneType(in: file)
+        layers = isSingle ? 1 : 1 + last
+    }
+
+    /// The largest number of a layer.
+    private static let lastLayer = 1023
+
+    /// What is the number of a layer in a name: all that follows the name of one of its tensors, where all are digits.
+    private static func digits(_ name: String, behind prefix: String) -> Substring? {
+        for tensor in tensors where name.hasPrefix("\(prefix)\(tensor)_l") {
+            let digits = name.dropFirst(prefix.count + tensor.count + 2)
+            let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+            return isNumber ? digits : nil
+        }
+        return nil
+    }
+
+    /// Whether a tensor is of the stack's own module, not of one inside or beside it.
+    func holds(_ name: String) -> Bool { Self.holds(name, behind: prefix) }
+
+    private static func holds(_ name: String, behind prefix: String) -> Bool {
+        name.hasPrefix(prefix) && !name.dropFirst(prefix.count).contains(".")
     }
 
     private func suffix(_ layer: Int) -> String { isSingle ? "" : "_l\(layer)" }
@@ -88,30 +116,5 @@ struct TorchStack {
         try cell.tensors(
             of: file, prefix, suffix: suffix(layer), inputs: layer == 0 ? inputs : outputs, outputs: outputs,
             hasBias: hasBias)
-    }
-
-    /// Refuses a stack in which some layers have half precision, and others not: one of them was not meant to.
-    private func expectOneType(in file: TensorFile) throws(CheckpointError) {
-        let first = try file.optional(prefix + "weight_ih" + suffix(0))
-        for layer in 0..<layers {
-            for name in ["weight_ih", "weight_hh", "weight_hr"] {
-                guard let tensor = try file.optional(prefix + name + suffix(layer)) else { continue }
-                guard tensor.type == first!.type else {
-                    throw .mixedTypes(
-                        tensor: tensor.name, found: tensor.type.rawValue, others: first!.name,
-                        expected: first!.type.rawValue)
-                }
-            }
-        }
-    }
-}
-
-extension String {
-    /// The whole number that is all that follows `prefix`; nil where it is not.
-    fileprivate func number(behind prefix: String) -> Int? {
-        guard hasPrefix(prefix), let number = Int(dropFirst(prefix.count)), number >= 0,
-            self == "\(prefix)\(number)"
-        else { return nil }
-        return number
     }
 }
