@@ -9,8 +9,9 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// No `config.json` of Scanstep's, and the tensor names are no published layout; `isForeign` where there is a
     /// `config.json` of somebody else.
     case unknownLayout(tensors: [String], isForeign: Bool)
-    /// The tensor names are of more than one model or layout, each described by `found`.
-    case ambiguousLayout(found: [String])
+    /// The tensor names are of more than one model or layout, each described by `found`; the `config.json` that
+    /// `settles` it, where there is one.
+    case ambiguousLayout(found: [String], settles: String? = nil)
     /// Beside the tensors of a layout, behind `prefix`, there are others.
     case strangers(layout: String, prefix: String, tensors: [String])
     case missingTensor(String)
@@ -32,9 +33,10 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .unknownLayout(let tensors, let isForeign):
             (isForeign ? "its config.json is not Scanstep's" : "there is no config.json")
                 + ", and the tensor names (\(Self.list(tensors))) are no known layout: \(Self.family(of: tensors))"
-        case .ambiguousLayout(let found):
-            "the tensors are of more than one model: \(found.joined(separator: ", ")); save the state_dict() of one alone, "
-                + "or choose one by `convert.py --prefix`"
+        case .ambiguousLayout(let found, let settles):
+            "the tensors are of more than one model: \(found.joined(separator: ", ")); "
+                + (settles.map { "a config.json \($0) says that the others are modules beside a stack; or " } ?? "")
+                + "save the state_dict() of one alone, or choose one by `convert.py --prefix`"
         case .strangers(let layout, let prefix, let tensors):
             "the tensors behind \"\(prefix)\" are the layout \(layout), but others are not of it "
                 + "(\(Self.list(tensors))): save the state_dict() of that module alone, or choose it by "

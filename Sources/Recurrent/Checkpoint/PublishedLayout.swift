@@ -13,6 +13,9 @@ protocol PublishedLayout: Sendable {
     /// What a `config.json` may say beside `layout`: only what cannot be seen in the tensors.
     static var hints: Set<String> { get }
 
+    /// Whether modules of any names may stand beside its own, those of other layouts among them.
+    static var hasFreeModules: Bool { get }
+
     /// Whether the names of the tensors behind the file's prefix are this layout's.
     static func matches(_ file: TensorFile) -> Bool
 
@@ -32,6 +35,7 @@ protocol PublishedLayout: Sendable {
 
 extension PublishedLayout {
     static var hints: Set<String> { [] }
+    static var hasFreeModules: Bool { false }
 
     /// The file behind what stands before a mark.
     static func candidates(in file: TensorFile) -> [TensorFile] {
@@ -80,7 +84,10 @@ enum PublishedLayouts {
         for layout in layouts { found += layout.candidates(in: file).map { (layout, $0) } }
         guard let first = found.first else { return nil }
         guard found.count == 1 else {
-            throw .ambiguousLayout(found: found.map { "\($0.layout.name) behind \"\($0.file.prefix)\"" })
+            let modular = found.first { $0.layout.hasFreeModules }
+            throw .ambiguousLayout(
+                found: found.map { "\($0.layout.name) behind \"\($0.file.prefix)\"" },
+                settles: modular.map { "{\"layout\": \"\($0.layout.name)\"}" })
         }
         let strangers = names.filter { !$0.hasPrefix(first.file.prefix) }
         guard strangers.isEmpty else {

@@ -20,6 +20,8 @@ enum TorchLayout: PublishedLayout {
         "stack", "input", "inputs", "input_activation", "output", "output_activation", "outputs", "tied", "activation",
     ]
 
+    static let hasFreeModules = true
+
     static func matches(_ file: TensorFile) -> Bool { !TorchStack.prefixes(in: file).isEmpty }
 
     /// The file as it is: modules beside the stack stand where they like.
