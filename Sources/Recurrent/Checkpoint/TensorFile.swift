@@ -5,6 +5,8 @@ struct TensorFile: Sendable {
     private let tensors: [String: Tensor]
     /// Tensors whose type is not served, and that type: an error only if the model wants one.
     private let otherTypes: [String: String]
+    /// What the header notes beside the tensors, all of it text.
+    let metadata: [String: String]
     /// What stands before each name that a tensor is asked for by: what wrappers of a model put before its names. Empty,
     /// or with a dot at its end.
     private(set) var prefix = ""
@@ -28,7 +30,7 @@ struct TensorFile: Sendable {
         self.map = map
         do throws(SafetensorsHeader.Malformed) {
             let header = try SafetensorsHeader(count: map.count, read: map.bytes)
-            otherTypes = header.otherTypes
+            (otherTypes, metadata) = (header.otherTypes, header.metadata)
             tensors = Dictionary(
                 uniqueKeysWithValues: header.entries.map { name, entry in
                     (name, Tensor(name: name, type: entry.type, shape: entry.shape, file: map, bytes: entry.bytes))

@@ -10,7 +10,24 @@ extension TorchModule {
         /// Whether `config.json` names the stack: then what is named nowhere is no part of the model.
         var namesStack: Bool { hints.root?["stack"] != nil }
 
-        private func refuse(_ reason: String) -> CheckpointError { hints.refuse(reason, file) }
+        func refuse(_ reason: String) -> CheckpointError { hints.refuse(reason, file) }
+
+        func quoted(_ name: some StringProtocol) -> String { "\"\(name)\"" }
+
+        /// What may follow a map, but for null.
+        var activations: String { Activation.allCases.map(\.rawValue).joined(separator: ", ") }
+
+        /// A `config.json` that says `fields`, values as JSON, beside what the one that is there says already.
+        func advice(_ fields: [(name: String, value: String)]) -> String {
+            var all: [(name: String, value: String)] = [("layout", "\"torch\"")]
+            for (name, value) in hints.root?.members.map({ ($0, $1) }) ?? []
+            where name != "layout" && !fields.contains(where: { $0.name == name }) {
+                let items = value.elements.map { quoted($0.string ?? "") }.joined(separator: ", ")
+                let text = value.kind == .array ? "[\(items)]" : value.string.map(quoted) ?? value.bool.map(String.init)
+                all.append((name, text ?? "null"))
+            }
+            return "{" + (all + fields).map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}"
+        }
 
         func stack() throws(CheckpointError) -> TorchStack {
             let prefixes = TorchStack.prefixes(in: file)
@@ -24,8 +41,8 @@ extension TorchModule {
                 prefix = name.isEmpty ? "" : name + "."
             } else if prefixes.count > 1 {
                 throw refuse(
-                    "it has the recurrent stacks \(list): a config.json {\"layout\": \"torch\", \"stack\": "
-                        + "\"\(prefixes[0].dropLast())\"} must name the one that is to be served")
+                    "it has the recurrent stacks \(list): a config.json \(advice([("stack", quoted(prefixes[0].dropLast()))])) "
+                        + "must name the one that is to be served")
             }
             var activation: RNN.Activation?
             if let value = hints.root?["activation"] {
@@ -40,12 +57,21 @@ extension TorchModule {
         /// Names of the modules that have tensors beside the stack, sorted.
         func modules(beside stack: TorchStack) throws(CheckpointError) -> [String] {
             var modules: Set<String> = []
-            for name in file.shortNames
-            where !name.hasPrefix(stack.prefix) || stack.prefix.isEmpty && name.contains(".") {
+            for name in file.shortNames where !stack.holds(name) {
                 guard let dot = name.lastIndex(of: ".") else { continue }
                 modules.insert(String(name[..<dot]))
             }
             return modules.sorted()
+        }
+
+        /// Tensors that have no part in the model, since `config.json` names what has.
+        /// - Parameters:
+        ///   - maps: all matrices beside the stack that it does not name.
+        ///   - names: whether it names what stands in front or behind.
+        func unused(_ maps: [Map], beside stack: TorchStack, names: Bool) -> Set<String> {
+            if namesStack { return Set(file.shortNames.filter { !stack.holds($0) }.map { file.prefix + $0 }) }
+            guard names else { return [] }
+            return Set(maps.flatMap { [$0.name + ".weight", $0.bias] }.compactMap { $0.map { file.prefix + $0 } })
         }
 
         /// The matrix that `config.json` names.
@@ -57,78 +83,34 @@ extension TorchModule {
         }
 
         /// What stands in front where `config.json` names it.
-        func front(_ map: Map, _ stack: TorchStack) throws(CheckpointError) -> Front {
-            let (fitsLinear, fitsEmbedding) = (map.rows == stack.inputs, map.columns == stack.inputs && !map.hasBias)
-            guard fitsLinear || fitsEmbedding else {
+        /// - Parameter isTied: whether its matrix is that of the map behind the stack, and its bias of that map.
+        func front(_ map: Map, _ stack: TorchStack, isTied: Bool) throws(CheckpointError) -> Front {
+            let shaped = (isTied ? map.with(bias: nil) : map).shaped(beside: stack).subtracting([.behind])
+            guard !shaped.isEmpty else {
                 throw .wrongShape(
                     tensor: file.prefix + map.name + ".weight", expected: [stack.inputs, map.columns],
                     found: [map.rows, map.columns])
             }
+            var roles = shaped
+            if roles.count > 1, !roles.isDisjoint(with: map.named) { roles.formIntersection(map.named) }
             guard let value = hints.root?["inputs"] else {
-                guard !fitsLinear || !fitsEmbedding else {
+                guard roles.count == 1 || isTied else {
                     throw refuse(
                         "\(map.name) is a square matrix without a bias, so an embedding or a linear map: inputs must be "
-                            + "\"tokens\" or \"vectors\"")
+                            + "\"tokens\" or \"vectors\", as in "
+                            + advice([("input", quoted(map.name)), ("inputs", "\"vectors\"")]))
                 }
-                return fitsLinear ? .linear(map) : .embedding(map)
+                return roles == [.front] ? .linear(map) : .embedding(map)
             }
             switch value.string {
-            case "tokens"? where fitsEmbedding: return .embedding(map)
-            case "vectors"? where fitsLinear: return .linear(map)
+            case "tokens"? where shaped.contains(.embedding): return .embedding(map)
+            case "vectors"? where shaped.contains(.front): return .linear(map)
             case "tokens"?, "vectors"?:
                 throw refuse(
                     "inputs is \"\(value.string!)\", and \(map.name).weight has shape [\(map.rows), \(map.columns)] before a "
                         + "stack of \(stack.inputs) inputs")
             default: throw refuse("inputs must be one of tokens, vectors")
             }
-        }
-
-        /// The roles of matrices that nothing names.
-        func assign(
-            _ maps: [Map], _ stack: TorchStack, wantsFront: Bool, wantsOutput: Bool
-        ) throws(CheckpointError) -> (embedding: Map?, output: Map?) {
-            var (embeddings, outputs, either): ([Map], [Map], [Map]) = ([], [], [])
-            for map in maps {
-                let isEmbedding = wantsFront && !map.hasBias && map.columns == stack.inputs
-                let isOutput = wantsOutput && map.columns == stack.outputs
-                switch (isEmbedding, isOutput) {
-                case (true, true): either.append(map)
-                case (true, false): embeddings.append(map)
-                case (false, true): outputs.append(map)
-                case (false, false) where map.hasBias && map.rows != stack.inputs:
-                    throw .wrongShape(
-                        tensor: file.prefix + map.name + ".weight", expected: [map.rows, stack.outputs],
-                        found: [map.rows, map.columns])
-                case (false, false):
-                    throw refuse(
-                        "tensor \(file.prefix + map.name).weight has shape [\(map.rows), \(map.columns)], which is neither an "
-                            + "embedding (columns \(stack.inputs), no bias) nor a linear map behind the stack (columns "
-                            + "\(stack.outputs)); a linear map in front is served where config.json names it: "
-                            + "{\"layout\": \"torch\", \"input\": \"\(map.name)\"}")
-                }
-            }
-            if either.count == 1, embeddings.count + outputs.count == 1 {
-                if outputs.isEmpty { outputs = either } else { embeddings = either }
-                either = []
-            }
-            if either.count == 1, embeddings.isEmpty, outputs.isEmpty, hints.root?["tied"] != nil {
-                // Only an embedding can be tied or not.
-                return (either[0], nil)
-            }
-            if either.count == 1, embeddings.isEmpty, outputs.isEmpty {
-                throw refuse(
-                    "whether \(either[0].name) is an embedding or a linear map behind the stack cannot be seen in the "
-                        + "tensors: a config.json {\"layout\": \"torch\", \"input\": \"\(either[0].name)\", \"tied\": true} or "
-                        + "{\"layout\": \"torch\", \"output\": \"\(either[0].name)\"} must say it")
-            }
-            guard either.isEmpty, embeddings.count <= 1, outputs.count <= 1 else {
-                let names = (embeddings + outputs + either).map { "\"\($0.name)\"" }.joined(separator: ", ")
-                throw refuse(
-                    "which of \(names) stands before the stack and which behind it cannot be seen in the tensors: a "
-                        + "config.json {\"layout\": \"torch\", \"input\": NAME or null, \"output\": NAME, [NAME, …] or null} "
-                        + "must say it")
-            }
-            return (embeddings.first, outputs.first)
         }
 
         /// Refuses maps that do not fit each other.
@@ -163,7 +145,7 @@ extension TorchModule {
         func activation(_ field: String) throws(CheckpointError) -> Activation? {
             guard let value = hints.root?[field], !value.isNull else { return nil }
             guard let activation = value.string.flatMap(Activation.init(rawValue:)) else {
-                throw refuse("\(field) must be one of \(Activation.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw refuse("\(field) must be one of \(activations)")
             }
             return activation
         }

@@ -1,32 +1,15 @@
 import JSON
 import Kernels
 
-/// A stack of `torch.nn` and what stands before and behind it in a module: from the shapes where they leave no choice, and
-/// from `config.json` where they do.
+/// A stack of `torch.nn` and what stands before and behind it in a module: from shapes and names where they leave no
+/// choice, and from `config.json` where they do.
 ///
-/// Of the tensors beside the stack, a matrix with a bias and as many columns as the stack has outputs is the map behind
-/// it. A matrix without a bias is an embedding if it has as many columns as the stack has inputs, and the map behind if
-/// it has as many as there are outputs; where both numbers are equal, two such matrices are told apart only if one has a
-/// bias.
+/// Of the tensors beside the stack, a matrix without a bias and with as many columns as the stack has inputs can be an
+/// embedding, one with as many rows as it has inputs a linear map in front, and one with as many columns as it has
+/// outputs the map behind. Names exclude some of these: `TorchMap.named`. The module is served where one way is left to
+/// give every matrix a place, and no linear map stands in front.
 struct TorchModule {
-    /// A matrix beside the stack.
-    struct Map {
-        /// Of its module: what stands before `.weight`.
-        let name: String
-        let rows: Int
-        let columns: Int
-        let hasBias: Bool
-
-        init(_ file: TensorFile, _ name: String) throws(CheckpointError) {
-            self.name = name
-            (rows, columns) = try PublishedLayouts.matrix(name + ".weight", of: file)
-            hasBias = file.contains(name + ".bias")
-        }
-
-        func tensors(of file: TensorFile) throws(CheckpointError) -> LinearTensors {
-            try file.linear(name, outputs: rows, inputs: columns)
-        }
-    }
+    typealias Map = TorchMap
 
     enum Front {
         case embedding(Map)
@@ -43,7 +26,7 @@ struct TorchModule {
     let outputActivation: Activation?
     /// Whether the last map gives a logit for each token.
     let givesLogits: Bool
-    /// Tensors of modules that `config.json` leaves out by naming the stack.
+    /// Tensors of modules that `config.json` leaves out by naming others.
     let unused: Set<String>
 
     init(_ file: TensorFile, _ hints: LayoutHints) throws(CheckpointError) {
@@ -52,54 +35,45 @@ struct TorchModule {
         self.stack = stack
         let others = try choice.modules(beside: stack)
         let (input, output) = (try choice.name("input"), try choice.names("output"))
+        let tied = try hints.flag("tied")
 
         var maps: [Map] = []
-        if let output {
-            for name in output ?? [] { maps.append(try choice.map(name, "output")) }
-        }
+        for name in (output ?? nil) ?? [] { maps.append(try choice.map(name, "output")) }
         var front: Front?
-        if let input {
-            front = try input.map { (name) throws(CheckpointError) in
-                try choice.front(try choice.map(name, "input"), stack)
-            }
+        if let name = input ?? nil {
+            front = try choice.front(try choice.map(name, "input"), stack, isTied: tied == true && maps.isEmpty)
         }
         let named = Set(maps.map(\.name) + (front.map { [$0.map.name] } ?? []))
-        let rest = others.filter { !named.contains($0) }
+        var rest: [Map] = []
+        // What is no matrix has no place, and is refused by name.
+        for name in others where !named.contains(name) {
+            guard try file.optional(name + ".weight")?.shape.count == 2 else { continue }
+            rest.append(try Map(file, name))
+        }
         if input == nil || output == nil, !choice.namesStack {
-            var open: [Map] = []
-            for name in rest {
-                // What is no matrix has no place, and is refused by name.
-                guard try file.optional(name + ".weight")?.shape.count == 2 else { continue }
-                open.append(try Map(file, name))
+            if let tied, input == nil, maps.isEmpty, rest.count == 1, rest[0].columns == stack.inputs,
+                tied || rest[0].bias == nil
+            {
+                // Only an embedding can be tied or not.
+                front = .embedding(rest[0])
+            } else {
+                let found = try choice.reading(
+                    of: rest, beside: stack, findsFront: input == nil, findsBehind: output == nil)
+                front = front ?? found.front.map { .embedding($0.map) }
+                maps = maps.isEmpty ? found.behind : maps
             }
-            let found = try choice.assign(
-                open, stack, wantsFront: input == nil, wantsOutput: output == nil)
-            front = front ?? found.embedding.map { .embedding($0) }
-            maps = maps.isEmpty ? found.output.map { [$0] } ?? [] : maps
         }
         try choice.expectChain(maps, behind: stack)
-
-        var isTied = false
-        let wantsTied = try hints.flag("tied")
-        if case .embedding(let map)? = front, maps.isEmpty, map.columns == stack.outputs {
-            guard let wantsTied else {
-                throw hints.refuse(
-                    "whether the outputs are logits by the matrix of \(map.name) or hidden states cannot be seen in the "
-                        + "tensors: a config.json {\"layout\": \"torch\", \"tied\": true} or false must say it",
-                    file)
-            }
-            isTied = wantsTied
-            if wantsTied { maps = [map] }
-        } else if wantsTied == true, case .embedding(let map)? = front, maps.isEmpty {
-            throw .wrongShape(
-                tensor: file.prefix + map.name + ".weight", expected: [map.rows, stack.outputs],
-                found: [map.rows, map.columns])
-        } else if wantsTied != nil {
+        if case .embedding(let map)? = front, try choice.isTied(map, tied, maps, stack) {
+            maps = [try choice.tiedMap(map, others)]
+            front = .embedding(map.with(bias: nil))
+        } else if tied != nil, front == nil || !maps.isEmpty || front!.isLinear {
             throw hints.refuse(
                 "tied is of an embedding as wide as the stack's outputs, \(stack.outputs), with no map behind the stack",
                 file)
         }
-        (self.front, outputMaps, tied) = (front, maps, isTied)
+        if tied == nil, input == nil, output == nil, front == nil { try choice.expectUntied(maps, stack) }
+        (self.front, outputMaps) = (front, maps)
 
         inputActivation = try choice.activation("input_activation")
         if inputActivation != nil {
@@ -110,7 +84,7 @@ struct TorchModule {
         let between = try choice.activation("output_activation")
         if maps.count > 1, hints.root?["output_activation"] == nil {
             throw hints.refuse(
-                "output_activation must say what stands between the maps of output: relu, tanh, sigmoid, gelu or null",
+                "output_activation must say what stands between the maps of output: \(choice.activations) or null",
                 file)
         }
         guard maps.count > 1 || between == nil else {
@@ -119,13 +93,8 @@ struct TorchModule {
         }
         outputActivation = between
         givesLogits = try choice.givesLogits(front, maps.last)
-        unused =
-            choice.namesStack
-            ? Set(file.shortNames.filter { !$0.hasPrefix(stack.prefix) }.map { file.prefix + $0 }) : []
+        unused = choice.unused(rest, beside: stack, names: input != nil || output != nil)
     }
-
-    /// Whether the embedding's matrix is the map behind the stack.
-    let tied: Bool
 
     /// Words for the identity: which module plays which role.
     var names: [(word: String, value: String)] {
@@ -144,4 +113,6 @@ extension TorchModule.Front {
         case .embedding(let map), .linear(let map): map
         }
     }
+
+    var isLinear: Bool { if case .linear = self { true } else { false } }
 }

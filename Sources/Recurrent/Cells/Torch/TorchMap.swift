@@ -1,0 +1,67 @@
+/// A matrix beside a stack of `torch.nn`, and where it can stand.
+struct TorchMap {
+    /// What a matrix can be.
+    enum Role: Hashable {
+        /// The embedding in front of the stack: a row for each token.
+        case embedding
+        /// The linear map in front of the stack.
+        case front
+        /// The linear map behind the stack.
+        case behind
+    }
+
+    /// Of its module: what stands before `.weight`.
+    let name: String
+    let rows: Int
+    let columns: Int
+    /// The name of its bias; nil where it has none.
+    private(set) var bias: String?
+
+    /// The matrix `name.weight` of `file`, with `name.bias` where there is one.
+    init(_ file: TensorFile, _ name: String) throws(CheckpointError) {
+        self.name = name
+        (rows, columns) = try PublishedLayouts.matrix(name + ".weight", of: file)
+        bias = file.contains(name + ".bias") ? name + ".bias" : nil
+    }
+
+    /// The same matrix without its bias, or with that of another module.
+    func with(bias: String?) -> TorchMap {
+        var map = self
+        map.bias = bias
+        return map
+    }
+
+    func tensors(of file: TensorFile) throws(CheckpointError) -> LinearTensors {
+        let weight = try file.tensor(name + ".weight", [rows, columns])
+        return LinearTensors(
+            weight: TensorRows(tensor: weight, rows: 0..<rows),
+            bias: try bias.map { (bias) throws(CheckpointError) in
+                TensorRows(tensor: try file.tensor(bias, [rows]), rows: 0..<rows)
+            })
+    }
+
+    /// The roles that its shape allows beside `stack`.
+    func shaped(beside stack: TorchStack) -> Set<Role> {
+        var roles: Set<Role> = []
+        if bias == nil, columns == stack.inputs { roles.insert(.embedding) }
+        if rows == stack.inputs { roles.insert(.front) }
+        if columns == stack.outputs { roles.insert(.behind) }
+        return roles
+    }
+
+    /// The roles that its name allows: of the last word of the path to its module that is no number.
+    var named: Set<Role> {
+        let word = name.split(separator: ".").last { Int($0) == nil }?.lowercased() ?? ""
+        func begins(_ words: String...) -> Bool { words.contains { word.hasPrefix($0) } }
+        if begins("emb", "tok", "wte") || word.contains("_emb") { return [.embedding] }
+        if begins("input_proj", "in_proj") { return [.front] }
+        if begins("encoder", "input") { return [.embedding, .front] }
+        let isBehind =
+            word == "fc"
+            || begins("actor", "classifier", "critic", "decoder", "head", "lm_head", "out", "policy", "value")
+        return isBehind ? [.behind] : [.embedding, .front, .behind]
+    }
+
+    /// The roles that shape and name allow beside `stack`: without a role it has no place.
+    func roles(beside stack: TorchStack) -> Set<Role> { shaped(beside: stack).intersection(named) }
+}
