@@ -96,6 +96,7 @@ def _words(report: Report, binary: Path, folder: Path) -> None:
         found = {name.split(".")[0] for name in load_file(folder / f"models/{into}/model.safetensors")}
         report.equal(f"{into} has its own tensors alone", found, names)
     _converts(report, binary, folder, "two-stacks/pytorch_model.bin", "--prefix", "encoder.", into="by-prefix")
+    _roles(report, binary, folder)
     for setting, reason in (
         ("tied", "--set takes WORD=VALUE"),
         ("residual=true", "there is no word residual"),
@@ -109,6 +110,34 @@ def _words(report: Report, binary: Path, folder: Path) -> None:
         ("tied=true", "tied is a word for an embedding"),
     ):
         _refused(report, binary, folder, "two-stacks", reason, f"--set={setting}")
+
+
+def _roles(report: Report, binary: Path, folder: Path) -> None:
+    """Modules of which words name some, and those that a name or a word gives their places."""
+    gru, square = torch.nn.GRU(4, 6), torch.nn.GRU(6, 6)
+    head = torch.nn.Linear(6, 9)
+    parts: dict[str, tuple[dict[str, torch.nn.Module], list[str], dict[str, object]]] = {
+        "stack-alone": (
+            {"emb": torch.nn.Embedding(9, 4), "rnn": gru, "fc": head}, ["stack=rnn"], {"input": None, "output": None}
+        ),
+        "one-head": ({"rnn": gru, "policy": head, "value": torch.nn.Linear(6, 1)}, ["output=policy"], {"input": None}),
+        "square-head": ({"rnn": square, "fc": torch.nn.Linear(6, 6)}, [], {"input": None, "output": "fc"}),
+        "inside": ({"model": gru, "model.fc": head}, [], {"stack": "model", "output": "model.fc"}),
+        "tied-decoder": ({"rnn": square, "decoder": head}, ["tied=true"], {"input": "decoder", "outputs": "logits"}),
+        "tied-embedding": (
+            {"emb": torch.nn.Embedding(9, 6), "rnn": square, "fc": head}, ["tied=true"], {"outputs": "logits"}
+        ),
+    }
+    for name, (modules, said, expected) in parts.items():
+        weights = {f"{key}.{end}": value for key, part in modules.items() for end, value in part.state_dict().items()}
+        if name == "tied-embedding":
+            del weights["fc.weight"]
+        torch.save(weights, folder / f"roles-{name}.pt")
+        words = [f"--set={word}" for word in said]
+        if _converts(report, binary, folder, f"roles-{name}.pt", *words).status:
+            continue
+        config = json.loads((folder / f"models/roles-{name}-pt/config.json").read_text())
+        report.equal(f"and the roles of {name}", {word: config[word] for word in expected}, expected)
 
 
 def _bad_cells(report: Report, binary: Path, folder: Path) -> None:

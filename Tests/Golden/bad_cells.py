@@ -110,6 +110,17 @@ def projection_in_one_layer_only() -> Bad:
     return Bad(without(stack(projection=PROJECTION), "weight_hr_l1"), ("weight_hr_l1",))
 
 
+def projection_that_fits_a_gru() -> Bad:
+    """24 rows are three gates of 8 units, or four of a projection's 6: as many rows as columns or more is none."""
+    shapes = {"weight_ih_l0": (24, 4), "weight_hh_l0": (24, 8), "weight_hr_l0": (8, 6)}
+    return Bad(shapes, ("weight_hr_l0", "[8, 6]"))
+
+
+def number_of_a_layer_that_overflows() -> Bad:
+    """The largest integer of 64 bits."""
+    return Bad(stack(3) | {"weight_ih_l9223372036854775807": (1,)}, ("weight_ih_l9223372036854775807", "1023"))
+
+
 def bidirectional() -> Bad:
     """The set of names for the other direction."""
     reverse = {f"{name}_reverse": shape for name, shape in stack(3, layers=1).items()}
@@ -184,10 +195,34 @@ def one_matrix_that_may_be_either() -> Bad:
     return Bad(shapes, ("w", '"tied"', '"output"'))
 
 
+def front_or_behind() -> Bad:
+    """A linear map of as many rows as the stack has inputs and as many columns as it has outputs."""
+    shapes = stack(prefix="rnn.") | {"proj.weight": (FEATURES, WIDTH), "proj.bias": (FEATURES,)}
+    return Bad(shapes, ('{"layout": "torch", "input": "proj"}', '{"layout": "torch", "output": "proj"}'))
+
+
+def square_map_called_as_one_in_front() -> Bad:
+    """Its shape fits behind the stack as well, and its name does not."""
+    shapes = {"input_proj.weight": (WIDTH, WIDTH), "input_proj.bias": (WIDTH,), **stack(prefix="rnn.")}
+    return Bad(shapes | {"rnn.weight_ih_l0": (24, WIDTH)}, ('{"layout": "torch", "input": "input_proj"}',))
+
+
+def embedding_or_linear_map() -> Bad:
+    """Square and without a bias: an embedding of as many tokens as values, or a linear map."""
+    shapes = {"a.weight": (FEATURES, FEATURES), **stack(prefix="rnn.")}
+    return Bad(shapes, ('"input": "a", "inputs": "tokens"}', '"input": "a", "inputs": "vectors"}'))
+
+
+def maps_of_several_widths() -> Bad:
+    """nn.Sequential: what stands between the maps cannot be seen."""
+    head = {"head.0.weight": (8, 6), "head.0.bias": (8,), "head.2.weight": (3, 8), "head.2.bias": (3,)}
+    return Bad(stack(prefix="rnn.") | head, ('"output": ["head.0", "head.2"]', "output_activation"))
+
+
 def tied_or_not() -> Bad:
     """An embedding as wide as the hidden state, and no map behind."""
     shapes = {"emb.weight": (VOCABULARY, WIDTH), **stack(prefix="rnn."), "rnn.weight_ih_l0": (24, WIDTH)}
-    return Bad(shapes, ("emb", '"tied"'), {"layout": "torch", "input": "emb"})
+    return Bad(shapes, ("emb", '"tied": true}', '"tied": false}'), {"layout": "torch", "input": "emb"})
 
 
 def tied_of_another_width() -> Bad:

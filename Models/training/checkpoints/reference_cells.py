@@ -41,6 +41,7 @@ def torch_stack(w: Tensors, inputs: torch.Tensor, words: Words, initial: Tensors
             x = _linear(w, name, x)
         if words.get("tied"):
             x = w[f"{front}.weight"] @ x
+            x = x + w[words["tied_bias"]] if words.get("tied_bias") else x
         found.append(x)
     return torch.stack(found), _last(held)
 

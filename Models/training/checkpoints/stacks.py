@@ -1,22 +1,21 @@
 """nn.GRU, nn.LSTM and nn.RNN, or their cells, alone or inside a module: finds the stack, what stands in front of it and
 behind it, and writes down in `config.json` what was found. The tensors keep their names."""
 
-import itertools
-import json
 import re
 from dataclasses import dataclass, field
 
 from .archive import Refusal
+from .roles import ACTIVATIONS, EMBEDDING, FRONT, Shape, advice, found, named
 from .source import Converted, Source, Tensors
 
 NAME = re.compile(
     r"(?P<stack>(?:.*\.)?)(?P<kind>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+))?(?P<reverse>_reverse)?"
 )
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu")
 WORDS = (
     "stack", "input", "inputs", "input_activation", "output", "output_activation", "outputs", "tied", "activation",
 )
 CELLS = {1: "RNN", 3: "GRU", 4: "LSTM"}
+LAST_LAYER = 1023
 UNSAID = object()
 
 
@@ -27,6 +26,8 @@ class Stack:
     prefix: str
     layers: dict[int, dict[str, str]] = field(default_factory=dict)
     suffix: str = "_l{}"
+    reverse: str = ""
+    """A tensor of the second direction, where there is one."""
 
     @property
     def name(self) -> str:
@@ -34,15 +35,6 @@ class Stack:
 
     def tensor(self, kind: str, layer: int = 0) -> str:
         return self.prefix + kind + self.suffix.format(layer)
-
-
-@dataclass
-class Shape:
-    """What a stack computes."""
-
-    cell: str
-    inputs: int
-    outputs: int
 
 
 def befores(tensors: Tensors) -> list[str]:
@@ -53,13 +45,18 @@ def befores(tensors: Tensors) -> list[str]:
 def convert(source: Source, options: dict[str, object]) -> Converted:
     words = {word: options[word] for word in WORDS if word in options}
     _check(words)
-    found = _stacks(source)
-    stack = _chosen(found, words)
+    stacks = _stacks(source)
+    stack = _chosen(stacks, words)
+    if stack.reverse:
+        raise Refusal(
+            f"tensor {stack.reverse} is of a bidirectional stack, whose second direction begins at the end of a sequence: "
+            "it cannot be stepped"
+        )
     shape = _taken(source, stack)
     if words.get("activation") and shape.cell != "RNN":
         recurrent = stack.tensor("weight_hh")
         raise Refusal(f"activation is a word for nn.RNN alone, and {recurrent} is of an nn.{shape.cell}")
-    others = {name for name in source.tensors if not any(_is_of(name, other) for other in found)}
+    others = {name for name in source.tensors if not any(_is_of(name, other) for other in stacks)}
     front, behind = _around(source, others, stack, shape, words)
     return _described(source, stack, shape, front, behind, words)
 
@@ -83,7 +80,8 @@ def _check(words: dict[str, object]) -> None:
     if not isinstance(words.get("input"), str | None):
         raise Refusal("input must be the name of a module, or null")
     output = words.get("output")
-    if words.get("input") is not None and words["input"] in (output or []):
+    outputs = output if isinstance(output, list) else [output]
+    if words.get("input") is not None and words["input"] in outputs:
         raise Refusal(f'{words["input"]} is said to be input and output: an embedding that is both is "tied": true')
     if not (isinstance(output, str | None) or _is_names(output)):
         raise Refusal("output must be the name of a module, an array of names, or null")
@@ -109,17 +107,18 @@ def _stacks(source: Source) -> list[Stack]:
         match = NAME.fullmatch(name)
         if match is None:
             continue
-        if match["reverse"]:
-            raise Refusal(
-                f"tensor {name} is of a bidirectional stack, whose second direction begins at the end of a sequence: "
-                "it cannot be stepped"
-            )
         stack = stacks.setdefault(match["stack"], Stack(match["stack"]))
+        if match["reverse"]:
+            stack.reverse = stack.reverse or name
+            continue
+        layer = match["layer"] or "0"
+        if len(layer.lstrip("0")) > 4 or int(layer) > LAST_LAYER:
+            raise Refusal(f"tensor {name} is of layer {layer}, and layers go to {LAST_LAYER}")
         suffix = "" if match["layer"] is None else "_l{}"
         if stack.layers and stack.suffix != suffix:
             raise Refusal(f'behind "{stack.prefix}" tensor {name} is named as of a cell or as of layers, others not')
         stack.suffix = suffix
-        stack.layers.setdefault(int(match["layer"] or 0), {})[match["kind"]] = name
+        stack.layers.setdefault(int(layer), {})[match["kind"]] = name
     return [stacks[prefix] for prefix in sorted(stacks)]
 
 
@@ -144,12 +143,17 @@ def _taken(source: Source, stack: Stack) -> Shape:
     rows, outputs = source.shape(recurrent, 2)
     projected = any("weight_hr" in kinds for kinds in stack.layers.values())
     if projected:
-        width = source.shape(stack.tensor("weight_hr"), 2)[1]
+        projection = stack.tensor("weight_hr")
+        hidden, width = source.shape(projection, 2)
         if rows != 4 * width:
-            projection = stack.tensor("weight_hr")
             raise Refusal(
                 f"tensor {projection} is a projection, which nn.LSTM alone has: {recurrent} has shape "
                 f"{[rows, outputs]}, expected {[4 * width, outputs]}"
+            )
+        if hidden >= width:
+            raise Refusal(
+                f"tensor {projection} has shape {[hidden, width]}: the projection of an LSTM has fewer rows than columns, "
+                "and no other cell has one"
             )
         parts = 4
     else:
@@ -177,74 +181,31 @@ def _around(
     weights = {name for name in others if name.endswith(".weight") and source.tensors[name].dim() == 2}
     matrices = {name.removesuffix(".weight") for name in weights}
     known = {f"{module}.{kind}" for module in matrices for kind in ("weight", "bias")}
-    strange = sorted(others - known)
-    if strange and "stack" not in words:
+    strange = others - known - ({_tied_bias(source)} if words.get("tied") else set())
+    if "stack" in words:  # What is named nowhere is no part of the model, but for what is in the stack's own module.
+        strange = {name for name in strange if name.rpartition(".")[0] == stack.name}
+    strange = sorted(strange)
+    if strange:
         raise Refusal(f"{len(strange)} tensors have no place in the layout torch: {', '.join(strange[:5])}")
 
-    # An embedding that may be tied has nothing behind the stack.
-    front, behind = words.get("input", UNSAID), words.get("output", None if "tied" in words else UNSAID)
+    front, behind = words.get("input", UNSAID), words.get("output", UNSAID)
+    if "stack" in words:
+        front, behind = words.get("input"), words.get("output")
     behind = [behind] if isinstance(behind, str) else [] if behind is None else behind
-    named = ([front] if isinstance(front, str) else []) + (behind if isinstance(behind, list) else [])
-    for module in named:
+    said = ([front] if isinstance(front, str) else []) + (behind if isinstance(behind, list) else [])
+    for module in said:
         if module not in matrices:
             there = ", ".join(sorted(matrices)) or "none"
             raise Refusal(f'there is no linear map or embedding "{module}"; there are {there}')
-    rest = sorted(matrices - set(named))
-    fronts = [None, *(name for name in rest if _embeds(source, name, shape))] if front is UNSAID else [front]
-    behinds = [[], *([name] for name in rest if _follows(source, name, shape))] if behind is UNSAID else [behind]
-    choices = [
-        (one, other) for one, other in itertools.product(fronts, behinds) if one not in other
-    ]
-    placed = [len({one, *other} & set(rest)) for one, other in choices]
-    wanted = max(placed) if "stack" in words else len(rest)
-    choices = [choice for choice, count in zip(choices, placed, strict=True) if count == wanted]
-    if len(choices) == 1:
-        return choices[0]
-    if not choices:
-        _refuse(source, rest, shape)
-    modules = ", ".join(rest)
-    if len(rest) == 1:
-        raise Refusal(
-            f'whether {modules} is an embedding or the map behind the stack cannot be seen: say {{"layout": "torch", '
-            f'"output": "{modules}"}}; or, of an embedding, "tied": true where it is the output map, too, and false '
-            "where the hidden state goes out"
-        )
-    one, other = choices[-1]
-    example = {"layout": "torch", "input": one, "output": other[0] if other else None}
-    raise Refusal(
-        f'which of {modules} stands in front of the stack "{stack.name}" and which behind it cannot be seen: say '
-        f'"input" and "output", as in {json.dumps(example)}'
-    )
-
-
-def _refuse(source: Source, modules: list[str], shape: Shape) -> None:
-    """Says why not all of the modules have a place."""
-    for module in modules:
-        if _embeds(source, module, shape) or _follows(source, module, shape):
-            continue
-        rows, columns = source.shape(module + ".weight", 2)
-        if rows == shape.inputs:
-            raise Refusal(
-                f"{module} may be a linear map in front of the stack, which is taken only where "
-                f'"input": "{module}" says so'
-            )
-        embedding = "" if module + ".bias" in source else f", or {[rows, shape.inputs]} for an embedding"
-        raise Refusal(
-            f"tensor {module}.weight has shape {[rows, columns]}, expected {[rows, shape.outputs]} for a map behind "
-            f"the stack{embedding}"
-        )
-    raise Refusal(
-        f'which of {", ".join(modules)} stand in front of the stack or behind it cannot be seen: say "input" and '
-        '"output"; several maps behind it are an array, with output_activation'
-    )
-
-
-def _embeds(source: Source, module: str, shape: Shape) -> bool:
-    return module + ".bias" not in source and source.shape(module + ".weight", 2)[1] == shape.inputs
-
-
-def _follows(source: Source, module: str, shape: Shape) -> bool:
-    return source.shape(module + ".weight", 2)[1] == shape.outputs
+    rest = sorted(matrices - set(said))
+    if UNSAID not in (front, behind):
+        return front, behind
+    if "tied" in words and front is UNSAID and behind in (UNSAID, []) and len(rest) == 1:
+        # Only an embedding can be tied or not.
+        if source.shape(rest[0] + ".weight", 2)[1] == shape.inputs and (words["tied"] or rest[0] + ".bias" not in source):
+            return rest[0], []
+    reading = found(source, rest, shape, words, front is UNSAID, behind is UNSAID)
+    return reading.front if front is UNSAID else front, list(reading.behind) if behind is UNSAID else behind
 
 
 def _described(
@@ -257,7 +218,7 @@ def _described(
             config[word] = words[word]
     if len(behind) > 1:
         config["output_activation"] = words["output_activation"]
-    vocabulary, features = None, shape.inputs
+    vocabulary, features, options = None, shape.inputs, {}
     if front is not None:
         vocabulary, features = _front(source, front, shape, words)
     size = shape.outputs
@@ -270,6 +231,10 @@ def _described(
         raise Refusal("tied is a word for an embedding without a linear map behind the stack")
     if tied:
         source.take(f"{front}.weight", vocabulary, shape.outputs)
+        bias = f"{front}.bias" if f"{front}.bias" in source else _tied_bias(source, vocabulary)
+        if bias:
+            source.take(bias, vocabulary)
+            options["tied_bias"] = bias
         size = vocabulary
     if "tied" in words or tied:
         config["tied"] = tied
@@ -278,16 +243,20 @@ def _described(
         raise Refusal(f"outputs are said to be logits, but there are {size} for {vocabulary or 'no'} tokens")
     config["outputs"] = outputs
     tensors = {name: source.tensors[name].float() for name in sorted(source.taken)}
-    if "stack" in words:  # What is named nowhere is no part of the model.
-        for name in source.tensors:
+    for name in source.tensors:
+        module, _, kind = name.rpartition(".")
+        weight = source.tensors.get(module + ".weight")
+        is_map = kind in ("weight", "bias") and weight is not None and weight.dim() == 2
+        if "stack" in words or is_map and ("input" in words or "output" in words):
             source.ignore(name)
-    return Converted("torch", config, tensors, config, shape.cell, vocabulary, features, outputs == "logits")
+    return Converted("torch", config, tensors, config | options, shape.cell, vocabulary, features, outputs == "logits")
 
 
 def _front(source: Source, front: str, shape: Shape, words: dict[str, object]) -> tuple[int | None, int | None]:
     """Takes the module in front; tokens of an embedding, or values that a linear map takes."""
     rows, columns = source.shape(front + ".weight", 2)
-    kinds = ["tokens"] if columns == shape.inputs and front + ".bias" not in source else []
+    tied = words.get("tied") and not words.get("output")
+    kinds = ["tokens"] if columns == shape.inputs and (tied or front + ".bias" not in source) else []
     kinds += ["vectors"] if rows == shape.inputs else []
     if not kinds:
         raise Refusal(
@@ -295,9 +264,13 @@ def _front(source: Source, front: str, shape: Shape, words: dict[str, object]) -
             f"{[shape.inputs, columns]} for a linear map"
         )
     kind = words.get("inputs") or kinds[0]
-    if len(kinds) > 1 and not words.get("inputs"):
+    if len(kinds) > 1 and not tied and not words.get("inputs"):
+        told = [kind for kind, role in (("tokens", EMBEDDING), ("vectors", FRONT)) if role in named(front)]
+        kinds, kind = (told, told[0]) if len(told) == 1 else (kinds, kind)
+    if len(kinds) > 1 and not tied and not words.get("inputs"):
         raise Refusal(
-            f'whether {front} is an embedding or a linear map cannot be seen: say "inputs": "tokens" or "vectors"'
+            f'whether {front} is an embedding or a linear map cannot be seen: say '
+            f'"inputs": "tokens" or "vectors", as in {advice(words, input=front, inputs="vectors")}'
         )
     if kind not in kinds:
         raise Refusal(f"inputs are said to be {kind}, but {front}.weight has shape {[rows, columns]}")
@@ -318,9 +291,23 @@ def _tied(source: Source, front: str, behind: list[str], shape: Shape, words: di
     if shape.inputs == shape.outputs and "output" not in words:
         raise Refusal(
             f"whether {front} is the output map, too, or the hidden state goes out, cannot be seen: say "
-            '"tied": true or false'
+            f"{advice(words, tied=True)} or {advice(words, tied=False)}"
         )
     return False
+
+
+def _tied_bias(source: Source, size: int | None = None) -> str:
+    """The one bias whose weight is not there, as of a map whose matrix was saved as that of its embedding; "" without
+    one.
+
+    - size: how many values it has; of any number where it is None."""
+    orphans = [
+        name
+        for name, tensor in source.tensors.items()
+        if name.endswith(".bias") and name.removesuffix("bias") + "weight" not in source and tensor.dim() == 1
+        and (size is None or tensor.numel() == size)
+    ]
+    return orphans[0] if len(orphans) == 1 else ""
 
 
 def _take(source: Source, module: str, outputs: int, inputs: int) -> None:
