@@ -22,7 +22,9 @@ struct Bench: ParsableCommand {
     @Argument(help: "The folder of a model, with its model.safetensors.")
     var model: String?
 
-    @Option(help: "A made-up model instead of a folder: some of \(BenchShape.names), as in the example above.")
+    @Option(
+        help: "A made-up model instead of a folder: some of \(BenchShape.fields), as in the example above.",
+        transform: BenchShape.init(argument:))
     var shape: BenchShape?
 
     @Option(help: "Threads that compute (default: one per core).")

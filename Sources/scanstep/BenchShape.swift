@@ -5,28 +5,33 @@ import Kernels
 import Recurrent
 
 /// A made-up recurrent network with random weights.
-struct BenchShape: ExpressibleByArgument {
-    static let names = "cell, layers, width, inner, mlp, vocabulary, kernel"
+struct BenchShape {
+    /// What the argument may say.
+    static let fields = "cell (\(cells)), layers, width, inner, mlp, vocabulary, kernel"
+    private static let cells = ModelConfiguration.cellNames.joined(separator: ", ")
 
     private var cell = "minGRU"
     private var numbers: [String: Int] = [:]
 
-    init?(argument: String) {
+    /// - Throws: a `ValidationError` that names the part of `argument` that is wrong, and what it may be.
+    @Sendable init(argument: String) throws {
         for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
             let pair = part.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
-            guard pair.count == 2 else { return nil }
+            guard pair.count == 2 else { throw ValidationError("\"\(part)\" is not FIELD=VALUE") }
             if pair[0] == "cell" {
-                guard ModelConfiguration.cellNames.contains(pair[1]) else { return nil }
+                guard ModelConfiguration.cellNames.contains(pair[1]) else {
+                    throw ValidationError("cell must be one of \(Self.cells), not \"\(pair[1])\"")
+                }
                 cell = pair[1]
                 continue
             }
-            guard let number = Int(pair[1]), (0...1 << 20).contains(number) else { return nil }
-            switch pair[0] {
-            case "layers" where number > 0, "width" where number > 0, "inner" where number > 0,
-                "vocabulary" where number > 0, "mlp", "kernel":
-                numbers[pair[0]] = number
-            default: return nil
+            let isKnown = ["layers", "width", "inner", "vocabulary", "mlp", "kernel"].contains(pair[0])
+            guard isKnown else { throw ValidationError("there is no field \"\(pair[0])\"; fields are \(Self.fields)") }
+            let least = ["mlp", "kernel"].contains(pair[0]) ? 0 : 1
+            guard let number = Int(pair[1]), (least...1 << 20).contains(number) else {
+                throw ValidationError("\(pair[0]) must be a whole number from \(least) to \(1 << 20)")
             }
+            numbers[pair[0]] = number
         }
     }
 

@@ -50,4 +50,22 @@ struct BenchTests {
         #expect(run.status == 64 && run.output.isEmpty)
         #expect(run.errors.contains(option), "\(run.errors)")
     }
+    @Test(
+        "refuses a shape in words that name what it may be",
+        arguments: [
+            ("cell=Foo", ["minGRU", "minLSTM", "GRU", "LSTM", "RNN", "ParaGRU", "ParaLSTM", "Foo"]),
+            ("depth=3", ["depth", "layers", "vocabulary"]), ("width", ["width", "FIELD=VALUE"]),
+            ("layers=0", ["layers", "from 1 to 1048576"]), ("kernel=-1", ["kernel", "from 0 to 1048576"]),
+        ])
+    func badShapes(shape: String, words: [String]) throws {
+        let run = try FinishedProgram(Self.tiny + ["--shape", shape])
+        #expect(run.status == 64 && run.output.isEmpty)
+        for word in words + ["--shape"] { #expect(run.errors.contains(word), "\(run.errors)") }
+    }
+
+    @Test("its help names the cells that a shape may have") func help() throws {
+        let run = try FinishedProgram(["bench", "--help"])
+        let words = run.output.split { $0.isWhitespace }.joined(separator: " ")
+        #expect(words.contains("minGRU, minLSTM, minLSTM-unnormalised, GRU, LSTM, RNN, ParaGRU, ParaLSTM"), "\(words)")
+    }
 }
