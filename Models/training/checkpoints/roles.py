@@ -119,7 +119,7 @@ def found(
                 f'"input": "{best[0].front}" says so: {advice(words, input=best[0].front)}'
             )
         return best[0]
-    chained = chain(source, modules, [None, *open_roles], shape.outputs)
+    chained = chain(source, modules, [None, *open_roles], shape.outputs) if finds_behind else None
     if misfits and not chained:
         _refuse(source, misfits[0], shape, words)
     settled = [] if misfits else [one for reading in best for one in _settled(source, reading, open_roles, shape, words)]

@@ -10,8 +10,8 @@ import Kernels
 /// | `INPUT.weight` | an embedding (vocabulary, inputs), or a linear map (inputs, size) with `.bias`? |
 /// | `OUTPUT.weight`, `.bias`? | (outputs, hidden) |
 ///
-/// `GRUCell`, `LSTMCell` and `RNNCell` have the names without `_lN`, and are one layer. Which names the modules have, and
-/// what stands before them, does not matter where the shapes leave no choice; else `config.json` names them:
+/// `GRUCell`, `LSTMCell` and `RNNCell` have the names without `_lN`, and are one layer. The modules may have any names, and
+/// anything before them, where shapes and names leave no choice (`TorchMap`); else `config.json` names them:
 /// `TorchModule`.
 enum TorchLayout: PublishedLayout {
     static let name = "torch"

@@ -46,7 +46,7 @@ extension TorchModule.Choice {
                     + "is of a linear map in front of the stack, and such a map is served where config.json names it: "
                     + advice([("input", quoted(front.map.name))]))
         }
-        let chains = chain(of: maps, beside: stack, fronts: readings.map(\.front))
+        let chains = findsBehind ? chain(of: maps, beside: stack, fronts: readings.map(\.front)) : []
         if let misfit = misfits.first, chains.isEmpty { throw refusal(of: misfit, beside: stack) }
         let names = misfits.isEmpty ? open.map(\.map.name) : chains[0].names.sorted()
         throw refuse(
