@@ -142,6 +142,13 @@ struct TorchChoiceTests {
             "one that fits behind alone and is called as one in front", stack() + linear("encoder", 3, 6),
             ["encoder.weight", #"{"layout": "torch", "output": "encoder"}"#]),
         Case(
+            "a map that fits in front beside one that is named behind", #", "output": "fc""#,
+            square + linear("a", 6, 6) + linear("fc", 3, 6),
+            words: [
+                #"{"layout": "torch", "output": "fc", "input": "a"}"#,
+                #"{"layout": "torch", "output": "fc", "input": null}"#,
+            ]),
+        Case(
             "a square one without a bias", stack() + linear("a", 4, 4, bias: false),
             [
                 "a is an embedding or a linear map in front", #""input": "a", "inputs": "tokens"}"#,

@@ -114,9 +114,10 @@ def found(
     best = readings(open_roles)
     if not misfits and len(best) == 1 and len(best[0].names) == len(open_roles):
         if best[0].role == FRONT:
+            left_out = "" if finds_behind else f"; it is left out by {advice(words, input=None)}"
             raise Refusal(
                 f"{best[0].front} is a linear map in front of the stack, which is taken only where "
-                f'"input": "{best[0].front}" says so: {advice(words, input=best[0].front)}'
+                f'"input": "{best[0].front}" says so: {advice(words, input=best[0].front)}{left_out}'
             )
         return best[0]
     chained = chain(source, modules, [None, *open_roles], shape.outputs) if finds_behind else None

@@ -44,7 +44,8 @@ extension TorchModule.Choice {
             throw refuse(
                 "tensor \(file.prefix + front.map.name).weight has shape [\(front.map.rows), \(front.map.columns)], which "
                     + "is of a linear map in front of the stack, and such a map is served where config.json names it: "
-                    + advice([("input", quoted(front.map.name))]))
+                    + advice([("input", quoted(front.map.name))])
+                    + (findsBehind ? "" : "; it is left out by " + advice([("input", "null")])))
         }
         let chains = findsBehind ? chain(of: maps, beside: stack, fronts: readings.map(\.front)) : []
         if let misfit = misfits.first, chains.isEmpty { throw refusal(of: misfit, beside: stack) }
