@@ -66,6 +66,9 @@ struct TorchChoiceTests {
             gives: .vectors(size: 6)),
         Case(
             "the map behind by name", #", "output": "fc""#, language, takes: .tokens(vocabularySize: 9), gives: .logits),
+        Case(
+            "a map behind whose shape fits in front, too", stack(inputs: 1) + linear("linear", 1, 6),
+            takes: .vectors(size: 1), gives: .vectors(size: 1)),
         Case("the stack alone", #", "stack": "rnn""#, language, takes: .vectors(size: 4), gives: .vectors(size: 6)),
         Case("the stack without a name", #", "stack": """#, nested, takes: .vectors(size: 4), gives: .vectors(size: 6)),
         Case(

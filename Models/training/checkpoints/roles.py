@@ -14,7 +14,7 @@ EMBEDDING, FRONT, BEHIND = "an embedding", "a linear map in front of the stack",
 OF_EMBEDDINGS = ("emb", "tok", "wte")
 OF_LINEAR_FRONTS = ("input_proj", "in_proj")
 OF_FRONTS = ("encoder", "input")
-OF_BEHINDS = ("actor", "classifier", "critic", "decoder", "head", "lm_head", "out", "policy", "value")
+OF_BEHINDS = ("actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy", "value")
 
 
 def named(module: str) -> set[str]:

@@ -58,7 +58,10 @@ struct TorchMap {
         if begins("encoder", "input") { return [.embedding, .front] }
         let isBehind =
             word == "fc"
-            || begins("actor", "classifier", "critic", "decoder", "head", "lm_head", "out", "policy", "value")
+            || begins(
+                "actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy",
+                "value"
+            )
         return isBehind ? [.behind] : [.embedding, .front, .behind]
     }
 
