@@ -140,8 +140,7 @@ public final class RecurrentModel: Sendable {
             case .blocks: blockMultiplyAdds
             case .outputs: outputMultiplyAdds
             }
-        // Fewer rows than four take as long as it takes to read the weights.
-        let team = multiplyAdds * max(4, rows) < workspace.worthSharing ? nil : workspace.team
+        let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
         if case .blocks = part { cell.prepare(&workspace.batch, members: team?.count ?? 1) }
         workspace.part = part
         if let team { team.run(workspace) } else { Team.runAlone(workspace) }

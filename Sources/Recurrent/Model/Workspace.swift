@@ -20,7 +20,8 @@ public final class Workspace {
     public var outputs: Matrix { layout.outputs }
 
     /// Multiply-adds below which a batch is not worth waking the team for: some 100 microseconds of one thread. Where
-    /// connections need the other cores, members wait for one another longer than they help.
+    /// connections need the other cores, members wait for one another longer than they help. That is so even for single
+    /// rows of a larger model, which the team alone would compute in half the time.
     var worthSharing = 8_000_000
 
     let model: RecurrentModel
