@@ -20,8 +20,10 @@ BUNDLE = ".build-test/release/scanstepPackageTests.xctest --testing-library swif
 
 # Optimised: kernels in a debug build are hundreds of times slower.
 OPTIMISED = "-c release --disable-index-store -Xswiftc -enable-testing"
-ADDRESS = f"{SWIFT} test {OPTIMISED} --scratch-path .build-address --sanitize address"
-THREAD = f"{SWIFT} test {OPTIMISED} --scratch-path .build-thread --sanitize thread"
+# SwiftPM leaves out swift-testing by itself where a package has an XCTMain.swift.
+SWIFT_TEST = f"{SWIFT} test --enable-swift-testing --disable-xctest {OPTIMISED}"
+ADDRESS = f"{SWIFT_TEST} --scratch-path .build-address --sanitize address"
+THREAD = f"{SWIFT_TEST} --scratch-path .build-thread --sanitize thread"
 LEAKS = "LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt:print_suppressions=0"
 
 
