@@ -80,6 +80,31 @@ extension TensorFile {
             bias: bias.map { TensorRows(tensor: $0, rows: 0..<outputs) })
     }
 
+    /// The kernel of a depthwise convolution called `prefix`.0 with a pointwise map behind it; nil where there is none.
+    /// - Parameter usual: the kernel of which a refusal speaks.
+    func separableConvolution(
+        _ prefix: String, width: Int, usual: Int
+    ) throws(CheckpointError) -> ModelConfiguration.ConvolutionShape? {
+        guard let filter = try optional(prefix + ".0.weight") else { return nil }
+        guard filter.shape.count == 3, filter.shape[2] >= 1 else {
+            throw .wrongShape(tensor: filter.name, expected: [width, 1, usual], found: filter.shape)
+        }
+        return .init(kernel: filter.shape[2], pointwise: true)
+    }
+
+    /// The tensors of that convolution and of the map.
+    func separableConvolution(
+        _ prefix: String, width: Int, kernel: Int
+    ) throws(CheckpointError) -> (filter: (weight: Tensor, bias: Tensor?), pointwise: LinearTensors) {
+        (
+            (
+                try tensor(prefix + ".0.weight", [width, 1, kernel]),
+                try tensorIfPresent(prefix + ".0.bias", [width])
+            ),
+            try pointwise(prefix + ".1", outputs: width, inputs: width)
+        )
+    }
+
     /// `prefix`.weight and, for a layer norm, `prefix`.bias if there is one; or `prefix`.gamma, which is the weight less
     /// one.
     func norm(_ prefix: String, width: Int) throws(CheckpointError) -> NormTensors {

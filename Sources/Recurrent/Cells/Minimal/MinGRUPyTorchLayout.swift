@@ -34,16 +34,13 @@ enum MinGRUPyTorchLayout: PublishedLayout {
         if let up, up.shape.count != 2 || up.shape[0] < 1 {
             throw .wrongShape(tensor: up.name, expected: [4 * width, width], found: up.shape)
         }
-        let filter = try file.optional("layers.0.0.net.0.weight")
-        if let filter, filter.shape.count != 3 || filter.shape[2] < 1 {
-            throw .wrongShape(tensor: filter.name, expected: [width, 1, 3], found: filter.shape)
-        }
+        let convolution = try file.separableConvolution("layers.0.0.net", width: width, usual: 3)
         return ModelConfiguration(
             cell: MinimalCell(cell, .logSpace), order: .minGRUPyTorch, layers: layers, width: width,
             innerWidth: recurrent.shape[0] / cell.parts,
             norm: .init(
                 kind: .rms, epsilon: file.contains("norm.gamma") ? PublishedLayouts.unitEpsilon(width) : epsilon),
-            finalNorm: true, convolution: filter.map { .init(kernel: $0.shape[2], pointwise: true) },
+            finalNorm: true, convolution: convolution,
             mlp: up.map { .init(width: $0.shape[0]) },
             input: .tokens(vocabularySize: vocabularySize), output: .logits)
     }
@@ -64,11 +61,8 @@ enum MinGRUPyTorchLayout: PublishedLayout {
                 layer.out = try file.linear(prefix + "2.to_out", outputs: width, inputs: inner)
             }
             if let shape = configuration.convolution {
-                layer.convolution = (
-                    try file.tensor(prefix + "0.net.0.weight", [width, 1, shape.kernel]),
-                    try file.tensorIfPresent(prefix + "0.net.0.bias", [width])
-                )
-                layer.pointwise = try file.pointwise(prefix + "0.net.1", outputs: width, inputs: width)
+                (layer.convolution, layer.pointwise) = try file.separableConvolution(
+                    prefix + "0.net", width: width, kernel: shape.kernel)
             }
             if let mlp = configuration.mlp {
                 layer.mlpNorm = try file.norm(prefix + "3", width: width)

@@ -49,10 +49,7 @@ enum MinRNNsLayout: PublishedLayout {
         if file.contains("norm.running_mean") {
             throw .configuration(file: file.path, reason: "batch norms of the layout minRNNs are not served")
         }
-        let filter = try file.optional("layers.0.0.net.0.weight")
-        if let filter, filter.shape.count != 3 || filter.shape[2] < 1 {
-            throw .wrongShape(tensor: filter.name, expected: [width, 1, 4], found: filter.shape)
-        }
+        let convolution = try file.separableConvolution("layers.0.0.net", width: width, usual: 4)
         var mlp: ModelConfiguration.MLPShape?
         if let names = feedForward(file, layer: 0) {
             mlp = .init(
@@ -63,7 +60,7 @@ enum MinRNNsLayout: PublishedLayout {
             cell: MinimalCell(rows == 2 * inner ? .minGRU : lstm, .logSpace), order: .minGRUPyTorch,
             layers: PublishedLayouts.layers(of: file, "2.to_hidden_and_gate.weight"), width: width, innerWidth: inner,
             norm: .init(kind: .rms, epsilon: PublishedLayouts.unitEpsilon(width)), finalNorm: true,
-            convolution: filter.map { .init(kernel: $0.shape[2], pointwise: true) }, mlp: mlp, input: input,
+            convolution: convolution, mlp: mlp, input: input,
             output: output)
     }
 
@@ -83,11 +80,8 @@ enum MinRNNsLayout: PublishedLayout {
             layer.rnnNorm = try file.norm(prefix + "1", width: width)
             layer.out = try file.linear(prefix + "2.to_out", outputs: width, inputs: inner)
             if let shape = configuration.convolution {
-                layer.convolution = (
-                    try file.tensor(prefix + "0.net.0.weight", [width, 1, shape.kernel]),
-                    try file.tensorIfPresent(prefix + "0.net.0.bias", [width])
-                )
-                layer.pointwise = try file.pointwise(prefix + "0.net.1", outputs: width, inputs: width)
+                (layer.convolution, layer.pointwise) = try file.separableConvolution(
+                    prefix + "0.net", width: width, kernel: shape.kernel)
             }
             if let mlp = configuration.mlp {
                 guard let names = feedForward(file, layer: index) else { throw .missingTensor("\(prefix)4.0.weight") }
