@@ -12,7 +12,7 @@ struct AwaitingTests {
     /// An engine without a thread over a store whose answers are passed on by hand.
     private final class Waiting {
         private final class Answers: Sendable {
-            let list = Mutex<[(Inference.Operation, Engine.Return)]>([])
+            let returns = Returns()
             let time = Mutex<Int64>(1_000)
         }
 
@@ -32,7 +32,7 @@ struct AwaitingTests {
             sessions = try SessionTable(budget: 1 << 20, store: store) { 0 }
             engine = Engine(
                 [model], sessions: sessions, limits: .init(), clock: { [answers] in answers.time.withLock { $0 } },
-                comeBack: { [answers] operation, outcome in answers.list.withLock { $0.append((operation, outcome)) } })
+                comeBack: { [answers] in answers.returns.append($0, $1) })
         }
 
         func pass(_ nanoseconds: Int64) { answers.time.withLock { $0 += nanoseconds } }
@@ -48,7 +48,7 @@ struct AwaitingTests {
         /// Passes the store's next answer on.
         func takeBack() {
             while true {
-                let next = answers.list.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+                let next = answers.returns.takeFirst()
                 guard let (operation, outcome) = next else { continue }
                 return engine.takeBack(operation, outcome)
             }

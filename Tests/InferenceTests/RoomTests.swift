@@ -1,6 +1,5 @@
 import Recurrent
 import Sessions
-import Synchronization
 import TestSupport
 import Testing
 
@@ -10,14 +9,12 @@ import Testing
 struct RoomTests {
     /// An engine without a thread over a store, which counts what it asks the store.
     private final class Crowd {
-        private final class Answers: Sendable { let list = Mutex<[(Inference.Operation, Engine.Return)]>([]) }
-
         let model: ServedModel
         let store: SessionStore
         let sessions: SessionTable
         private(set) var ticks = 0
         private(set) var asked = 0
-        private let answers = Answers()
+        private let answers = Returns()
         private let engine: Engine
         private var ended = 0
 
@@ -28,7 +25,7 @@ struct RoomTests {
             sessions = try SessionTable(budget: budget, store: store) { 0 }
             engine = Engine(
                 [model], sessions: sessions, limits: .init(), clock: { 0 },
-                comeBack: { [answers] operation, outcome in answers.list.withLock { $0.append((operation, outcome)) } })
+                comeBack: { [answers] in answers.append($0, $1) })
         }
 
         /// Does all of these, which arrive together, and counts from nothing.
@@ -37,10 +34,7 @@ struct RoomTests {
             let operations = works.map { Operation($0, submitted: 0) }
             for operation in operations { engine.admit(operation) }
             while ended < operations.count {
-                let back = answers.list.withLock { list in
-                    defer { list.removeAll() }
-                    return list
-                }
+                let back = answers.takeAll()
                 asked += back.count
                 for (operation, outcome) in back { engine.takeBack(operation, outcome) }
                 if engine.isRunnable {
