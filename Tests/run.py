@@ -2,7 +2,7 @@
 """Runs the parts of `make test` or `make soak` (parts.py), about as many at once as the processor has cores.
 
 What a part prints goes to .build-test/logs/NAME.log, and is shown when the part has failed. At the end comes a table of
-what took how long and, last, `N passed, N failed`; exits 1 when something has failed.
+what took how long, what the parts that failed complain of and, last, `N passed, N failed`; exits 1 when something has failed.
 """
 
 import argparse
@@ -24,6 +24,9 @@ LOGS = ROOT / ".build-test/logs"
 LIMIT_SECONDS = 1800
 """How long a part of `make test` may take; a part of `make soak` may take as long as it needs."""
 
+COMPLAINT = re.compile(r"recorded an issue|^FAIL|^\S*Error: |error: |SUMMARY: |has not ended within|^Fatal error|Killed")
+"""What a line has, in the log of a part that has failed, that says what is wrong."""
+
 groups: set[int] = set()
 """The process groups of the parts that run; each has the number of its first process."""
 
@@ -35,6 +38,7 @@ class Run:
         self.part, self.status, self.seconds, self.processor = part, status, seconds, processor
         text = part_log(part).read_text(errors="replace")
         self.passed, self.failed = counts(text, status)
+        self.complaints = [line for line in text.splitlines() if COMPLAINT.search(line)] if status else []
 
 
 def main() -> int:
@@ -182,6 +186,9 @@ def summary(parts: list[Part], runs: dict[str, Run], seconds: float) -> int:
             print(f"{part.name:<20}{run.seconds:>10.1f}{run.processor:>12.1f}{run.passed:>10}{run.failed:>10}")
         else:
             print(f"{part.name:<20}{'left out: it needs what has failed':>42}")
+    for run in runs.values():
+        for line in run.complaints[:10]:
+            print(f"{run.part.name}: {line.strip()}")
     processor = sum(run.processor for run in runs.values())
     passed, failed = (sum(getattr(run, which) for run in runs.values()) for which in ("passed", "failed"))
     failed += len(parts) - len(runs)

@@ -72,7 +72,7 @@ struct MemoryBoundTests {
     }
 
     @Test(
-        "of sessions that do not fit together each gets its turn", .timeLimit(.minutes(1)),
+        "of sessions that do not fit together each gets its turn", .timeLimit(.minutes(10)),
         arguments: Durability.allCases)
     func turns(durability: Durability) async throws {
         let (model, folder) = (try smallModel(), TemporaryFolder())
@@ -95,7 +95,7 @@ struct MemoryBoundTests {
     }
 
     @Test(
-        "works on many sessions at once need no more memory than there is", .timeLimit(.minutes(1)), arguments: [1, 3])
+        "works on many sessions at once need no more memory than there is", .timeLimit(.minutes(10)), arguments: [1, 3])
     func crowd(states: Int) async throws {
         let (model, folder, count) = (try smallModel(), TemporaryFolder(), 40)
         let budget = budget(model, sessions: count, states: states) + 100

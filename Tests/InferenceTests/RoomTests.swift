@@ -87,7 +87,7 @@ struct RoomTests {
 
     @Test(
         "forks that all move at once all do, each after asking the store a few times at most",
-        .timeLimit(.minutes(1)), arguments: cases)
+        .timeLimit(.minutes(10)), arguments: cases)
     private func forks(_ item: Case) throws {
         let (model, folder, count) = (try smallModel(), TemporaryFolder(), 150)
         // The states, and what a session has beside one: it need not have all of it in the memory at any time.

@@ -4,7 +4,7 @@ import Sessions
 import TestSupport
 import Testing
 
-@Suite("Readers of streams that are slow", .timeLimit(.minutes(5)))
+@Suite("Readers of streams that are slow", .timeLimit(.minutes(10)))
 struct SlowReaderTests {
     /// More than a batch has rows.
     private static let readers = 250
