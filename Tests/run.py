@@ -186,13 +186,14 @@ def summary(parts: list[Part], runs: dict[str, Run], seconds: float) -> int:
             print(f"{part.name:<20}{run.seconds:>10.1f}{run.processor:>12.1f}{run.passed:>10}{run.failed:>10}")
         else:
             print(f"{part.name:<20}{'left out: it needs what has failed':>42}")
-    for run in runs.values():
-        for line in run.complaints[:10]:
-            print(f"{run.part.name}: {line.strip()}")
     processor = sum(run.processor for run in runs.values())
     passed, failed = (sum(getattr(run, which) for run in runs.values()) for which in ("passed", "failed"))
     failed += len(parts) - len(runs)
-    print(f"{'all':<20}{seconds:>10.1f}{processor:>12.1f}{passed:>10}{failed:>10}\n\n{passed} passed, {failed} failed")
+    print(f"{'all':<20}{seconds:>10.1f}{processor:>12.1f}{passed:>10}{failed:>10}\n")
+    for run in runs.values():
+        for line in run.complaints[:10]:
+            print(f"{run.part.name}: {line.strip()}")
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
 

@@ -1,21 +1,24 @@
 /// Counts of values that are at most certain bounds, as Prometheus has them.
 public struct Histogram: Sendable {
-    /// In order; values above the last are counted in one more.
+    /// In order, at most 23; values above the last are counted in one more.
     public let bounds: [Double]
-    /// Of values that are at most the bound of that place and greater than the one before.
-    public private(set) var counts: [Int]
+    /// In place: a copy made under a lock shares nothing with what is counted in afterwards.
+    private var places = InlineArray<24, Int>(repeating: 0)
     public private(set) var sum = 0.0
 
     public init(bounds: [Double]) {
+        precondition(bounds.count < places.count, "\(bounds.count) bounds")
         precondition(zip(bounds, bounds.dropFirst()).allSatisfy(<), "bounds \(bounds) are not in order")
         self.bounds = bounds
-        counts = Array(repeating: 0, count: bounds.count + 1)
     }
+
+    /// Of values that are at most the bound of that place and greater than the one before.
+    public var counts: [Int] { (0...bounds.count).map { places[$0] } }
 
     public mutating func record(_ value: Double) {
         var place = 0
         while place < bounds.count, value > bounds[place] { place += 1 }
-        counts[place] += 1
+        places[place] += 1
         sum += value
     }
 
