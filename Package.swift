@@ -61,12 +61,13 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "CTile"),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "Metrics", swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
-        .target(name: "Kernels", dependencies: ["CLinux", "Threading"], swiftSettings: settings + kernelSettings),
+        .target(name: "Kernels", dependencies: ["CLinux", "CTile", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
             name: "Recurrent",
             dependencies: [

@@ -8,6 +8,8 @@ public final class PackedMatrix: Sendable {
     public let inputs: Int
     private let panels: Panels
     private let bias: [Float]
+    /// Times eight outputs of a panel.
+    private let spread = TileWidth.chosen.spread(parts: 1)
 
     /// Packs a matrix row by row. `row` fills its argument (`inputs` values) with the weights of one output.
     public init<E: Error>(
@@ -17,12 +19,13 @@ public final class PackedMatrix: Sendable {
         precondition(bias == nil || bias!.count == outputs, "\(bias!.count) biases for \(outputs) outputs")
         self.outputs = outputs
         self.inputs = inputs
-        panels = Panels(type, count: outputs.roundedUp(to: 16) / 16, vectors: 2, inputs: inputs)
-        self.bias = (bias ?? []) + [Float](repeating: 0, count: outputs.roundedUp(to: 16) - (bias?.count ?? 0))
+        let width = 8 * spread
+        panels = Panels(type, count: outputs.roundedUp(to: width) / width, vectors: spread, inputs: inputs)
+        self.bias = (bias ?? []) + [Float](repeating: 0, count: outputs.roundedUp(to: 8) - (bias?.count ?? 0))
         var weights = [Float](repeating: 0, count: inputs)
         for output in 0..<outputs {
             try row(output, &weights)
-            panels.set(panel: output / 16, vector: output % 16 / 8, lane: output % 8, to: weights)
+            panels.set(panel: output / width, vector: output % width / 8, lane: output % 8, to: weights)
         }
     }
 
@@ -99,17 +102,17 @@ public final class PackedMatrix: Sendable {
                     x, rows: row..<min(rows, row + Panels.blockRows), panels: first..<min(panels.count, first + group),
                     scratch
                 ) { panel, rows, sums, width in
-                    let column = panel * 16
-                    let (b0, b1) = unsafe (load(bias + column), load(bias + column + 8))
+                    let first = panel * spread * 8
                     // The last panel may reach past the padding of y.
-                    let isWhole = column + 8 < outputs
-                    var to = unsafe y.base + rows.lowerBound * y.stride + column
-                    var sums = unsafe sums
-                    for _ in rows {
-                        unsafe store(combine(sums[0], b0, load(to)), to)
-                        if isWhole { unsafe store(combine(sums[1], b1, load(to + 8)), to + 8) }
-                        unsafe to += y.stride
-                        unsafe sums += width
+                    for (vector, column) in zip(0..<spread, stride(from: first, to: outputs, by: 8)) {
+                        let bias = unsafe load(bias + column)
+                        var to = unsafe y.base + rows.lowerBound * y.stride + column
+                        var sums = unsafe sums + vector
+                        for _ in rows {
+                            unsafe store(combine(sums.pointee, bias, load(to)), to)
+                            unsafe to += y.stride
+                            unsafe sums += width
+                        }
                     }
                 }
             }

@@ -1,3 +1,5 @@
+import CTile
+
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
 /// Panel p holds, for k = 0, 1, …, the weights from input k to its output columns, as `type` says. Columns past the
@@ -8,12 +10,15 @@
     let inputs: Int
     let vectors: Int
     let count: Int
+    private let width = TileWidth.chosen
     private let base: UnsafeMutableRawPointer
     /// For int8 one vector per vector of outputs, by which sums are multiplied.
     private let scales: UnsafeMutablePointer<Vector>?
 
-    /// Inputs whose weights stay in the first-level cache while the rows of a batch pass by: 24 KiB of float32.
+    /// Inputs of most panels whose weights stay in the first-level cache while the rows of a batch pass by.
     static let blockInputs = 384
+    /// The same for these panels: 24 KiB of float32 where they are wide.
+    private var blockInputs: Int { width == .eight ? Self.blockInputs : 768 / vectors }
     /// Rows whose activations stay in the second-level cache while panels pass by; whole tiles of either height.
     static let blockRows = 192
     /// Bytes that a tile asks for weights ahead: a quarter of a page.
@@ -21,6 +26,7 @@
 
     init(_ type: WeightType, count: Int, vectors: Int, inputs: Int) {
         precondition(count > 0 && inputs > 0, "panels of \(count) × \(inputs)")
+        precondition((2...4).contains(width.registers(vectors)), "panels of \(vectors) vectors")
         (self.type, self.inputs, self.vectors, self.count) = (type, inputs, vectors, count)
         let bytes = count * vectors * 8 * inputs * type.size
         unsafe base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
@@ -92,11 +98,11 @@
         _ x: Matrix, block rows: Range<Int>, panels range: Range<Int>, _ areNear: Bool, _ scratch: Scratch,
         _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
     ) {
-        let height = Scratch.tileVectors / vectors
+        let height = width.height(vectors)
         let tiles = rows.count / height
         for panel in range where tiles > 0 {
-            for first in stride(from: 0, to: inputs, by: Self.blockInputs) {
-                let inputs = min(Self.blockInputs, self.inputs - first)
+            for first in stride(from: 0, to: inputs, by: blockInputs) {
+                let inputs = min(blockInputs, self.inputs - first)
                 let isLast = first + inputs == self.inputs
                 var (type, weights) = unsafe (self.type, UnsafeRawPointer(weights(panel, from: first)))
                 let bytes = inputs * vectors * 8 * type.size
@@ -110,11 +116,11 @@
                 }
                 for tile in 0..<tiles {
                     let row = rows.lowerBound + tile * height
-                    let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * Scratch.tileVectors : 0)
+                    let sums = unsafe scratch.sums + (self.inputs > inputs ? tile * height * vectors : 0)
                     let from = unsafe UnsafePointer(x.base + row * x.stride + first)
                     let prefetch = tile == 0 && tiles < 4 && !areNear ? Self.prefetch : 0
                     unsafe multiplyRows(
-                        type, vectors, rows: height, panels: 1,
+                        width, type, vectors, rows: height, panels: 1,
                         TileOperands(
                             x: from, xStride: x.stride, weights: weights, panelBytes: 0, count: inputs, tile: sums,
                             continues: first > 0, prefetch: prefetch,
@@ -134,28 +140,30 @@
         let ahead = areNear || rest == 1 && type == .f32 ? 0 : Self.prefetch
         var panel = range.lowerBound
         while panel < range.upperBound {
-            let width = panelsAtOnce(rows: rest, left: range.upperBound - panel)
+            let some = panelsAtOnce(rows: rest, left: range.upperBound - panel)
             let weights = unsafe UnsafeRawPointer(weights(panel, from: 0))
             unsafe multiplyRows(
-                type, vectors, rows: rest, panels: width,
+                width, type, vectors, rows: rest, panels: some,
                 TileOperands(
                     x: from, xStride: x.stride, weights: weights, panelBytes: panelBytes, count: inputs,
                     tile: scratch.sums, continues: false, prefetch: ahead, next: weights, nextBytes: 0))
-            unsafe scale(panel, width, rest, scratch.sums)
-            for index in 0..<width {
+            unsafe scale(panel, some, rest, scratch.sums)
+            for index in 0..<some {
                 let sums = unsafe scratch.sums + index * vectors
-                unsafe epilogue(panel + index, row..<row + rest, sums, width * vectors)
+                unsafe epilogue(panel + index, row..<row + rest, sums, some * vectors)
             }
-            panel += width
+            panel += some
         }
     }
 
     /// Few rows need several panels at once, or the additions of one chain would wait for each other.
     private func panelsAtOnce(rows: Int, left: Int) -> Int {
-        if vectors > 3 { return rows == 1 && left >= 3 ? 3 : 1 }
-        if rows == 1 { return left >= 4 ? 4 : 1 }
-        return rows == 2 && left >= 2 ? 2 : 1
+        if rows == 1 { return width == .sixteen ? min(left, groupSize) : left >= groupSize ? groupSize : 1 }
+        return rows == 2 && left >= 2 && groupSize == 4 ? 2 : 1
     }
+
+    /// Panels that a single row takes at once.
+    var groupSize: Int { width.registers(vectors) > 3 ? 3 : 4 }
 
     /// Multiplies the sums of `rows` × `panels` by the scales of their outputs.
     @inline(__always)
@@ -170,7 +178,25 @@
     }
 }
 
+extension ctile_operands {
+    init(_ operands: TileOperands) {
+        unsafe self.init(
+            x: operands.x, x_stride: operands.xStride, weights: operands.weights, panel_bytes: operands.panelBytes,
+            count: operands.count, tile: UnsafeMutableRawPointer(operands.tile).assumingMemoryBound(to: Float.self),
+            continues: operands.continues, prefetch: operands.prefetch,
+            next: operands.next.assumingMemoryBound(to: CChar.self), next_bytes: operands.nextBytes)
+    }
+}
+
 extension WeightType {
+    fileprivate var tiled: ctile_weight {
+        switch self {
+        case .f32: ctile_f32
+        case .f16: ctile_f16
+        case .int8: ctile_int8
+        }
+    }
+
     /// Bytes of one weight.
     var size: Int {
         switch self {
@@ -183,8 +209,6 @@ extension WeightType {
 
 /// What one thread computes products in.
 @safe public final class Scratch {
-    /// Vectors of the largest tile: six rows of two, four of three or three of four, twelve accumulators of sixteen registers.
-    static let tileVectors = 12
     /// One block of a panel, widened.
     let weights: UnsafeMutablePointer<Vector>
     /// The tiles of a block of rows.
@@ -192,7 +216,7 @@ extension WeightType {
 
     public init() {
         unsafe weights = Self.allocate(Panels.blockInputs * 4)
-        unsafe sums = Self.allocate(Panels.blockRows * 4)
+        unsafe sums = Self.allocate(Panels.blockRows * 8)
     }
 
     deinit {
@@ -216,7 +240,14 @@ private func widen(_ type: WeightType, _ from: UnsafeRawPointer, _ count: Int, i
 }
 
 /// One tile of `rows` × `panels`, of the sizes that `Panels.multiply` asks for.
-private func multiplyRows(_ type: WeightType, _ vectors: Int, rows: Int, panels: Int, _ operands: TileOperands) {
+private func multiplyRows(
+    _ width: TileWidth, _ type: WeightType, _ vectors: Int, rows: Int, panels: Int, _ operands: TileOperands
+) {
+    if width == .sixteen {
+        var wide = unsafe ctile_operands(operands)
+        let registers = Int32(width.registers(vectors))
+        return unsafe ctile_multiply(type.tiled, registers, Int32(rows), Int32(panels), &wide)
+    }
     switch (type, vectors) {
     case (.f32, 2): unsafe multiplyRows(PanelShape<Float, 2>.self, rows, panels, operands)
     case (.f32, 3): unsafe multiplyRows(PanelShape<Float, 3>.self, rows, panels, operands)

@@ -41,7 +41,8 @@ struct CellCase {
 
     init(
         _ cell: SequentialCell, seed: UInt64, _ type: WeightType = .f32, channels wanted: Int? = nil,
-        inputs wantedInputs: Int? = nil
+        inputs wantedInputs: Int? = nil,
+        packedFor width: TileWidth? = nil
     ) {
         var random = SeededGenerator(seed: seed)
         let channels = wanted ?? Int.random(in: 1...53, using: &random)
@@ -68,7 +69,8 @@ struct CellCase {
 
         func input(_ part: Int, _ channel: Int, _ row: inout [Float]) { row = fromInput[part][channel] }
         func recurrent(_ part: Int, _ channel: Int, _ row: inout [Float]) { row = fromHidden[part][channel] }
-        kernel =
+        let (inputBias, hiddenBias, diagonals) = (inputBias, hiddenBias, diagonals)
+        kernel = (width ?? .of(seed)).pack { () -> any CellKernel in
             switch cell {
             case .gru:
                 GRU(
@@ -93,6 +95,7 @@ struct CellCase {
                     type, channels: channels, inputs: inputs, bias: inputBias, recurrent: Array(diagonals[..<3]),
                     peepholes: (forget: diagonals[3], output: diagonals[4]), row: input)
             }
+        }
         self.random = random
     }
 

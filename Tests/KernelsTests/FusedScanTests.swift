@@ -32,8 +32,9 @@ struct ScanCase {
             if part == 0 && seed % 3 == 0 { return nil }
             return (0..<channels).map { _ in (part == 0 ? 1 : reach) * random.float() }
         }
-        scan = cell.kernel(candidate, channels: channels, inputs: inputs, bias: biases) {
-            $2 = weights[$0][$1]
+        let (cell, candidate, biases) = (cell, candidate, biases)
+        scan = TileWidth.of(seed).pack {
+            cell.kernel(candidate, channels: channels, inputs: inputs, bias: biases) { $2 = weights[$0][$1] }
         }
         (self.channels, self.inputs, self.weights, self.random) = (channels, inputs, weights, random)
     }

@@ -25,7 +25,10 @@ struct PackedMatrixTests {
             let exact = (0..<outputs).map { _ in (0..<inputs).map { _ in random.float() } }
             bias = Bool.random(using: &random) ? (0..<outputs).map { _ in random.float() } : nil
             let type = WeightType.allCases[Int(seed / 4 % 3)]
-            packed = PackedMatrix(type, outputs: outputs, inputs: inputs, bias: bias) { $1 = exact[$0] }
+            let bias = bias
+            packed = TileWidth.of(seed).pack {
+                PackedMatrix(type, outputs: outputs, inputs: inputs, bias: bias) { $1 = exact[$0] }
+            }
             switch type {
             case .f32: (weights, scales) = (exact, nil)
             case .f16: (weights, scales) = (exact.map { $0.map { Float(Float16($0)) } }, nil)

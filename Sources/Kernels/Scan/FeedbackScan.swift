@@ -48,7 +48,7 @@ final class FeedbackScan: Sendable {
     private let bias: [Vector]
     /// W_hr: from what the cell gives out to the hidden state.
     private let projection: PackedMatrix?
-    /// Times eight channels of one panel: a single part would leave panels too narrow for the register tile.
+    /// Times eight channels of one panel.
     private let spread: Int
 
     /// The biases of a layer, for each part those of its channels.
@@ -69,7 +69,7 @@ final class FeedbackScan: Sendable {
         let hidden = projection?.outputs ?? channels
         (self.parts, self.channels, self.inputs, self.projection) = (parts, channels, inputs, projection)
         (self.hidden, memory) = (hidden, memories * channels)
-        let spread = parts == 1 ? 2 : 1
+        let spread = TileWidth.chosen.spread(parts: parts)
         self.spread = spread
         let count = channels.roundedUp(to: 8 * spread) / (8 * spread)
         let columns = count * spread * parts * 8
@@ -132,7 +132,7 @@ final class FeedbackScan: Sendable {
         }
         input.multiply(x, rows: batch.sequences.count, into: gates, by: member, scratch)
         let own = share(of: member)
-        let portion = recurrent.bytes / member.count > Self.nearBytes ? groupSize : max(1, own.count)
+        let portion = recurrent.bytes / member.count > Self.nearBytes ? recurrent.groupSize : max(1, own.count)
         let portions = (own.count + portion - 1) / portion
         for step in 0..<plan.count {
             let (before, after) = (work[1 + step & 1], work[2 - step & 1])
@@ -182,11 +182,9 @@ final class FeedbackScan: Sendable {
 
     /// Bytes of weights that the second-level cache of any core may be expected to hold beside all else.
     private static let nearBytes = 1 << 20
-    /// Panels that a single row takes at once.
-    private var groupSize: Int { min(4, Scratch.tileVectors / recurrent.vectors) }
-
-    /// The panels of a member, the same at each step: whole groups.
+    /// The panels of a member, the same at each step: whole groups, where there is one for each.
     private func share(of member: borrowing Team.Member) -> Range<Int> {
+        let groupSize = min(recurrent.groupSize, (recurrent.count + member.count - 1) / member.count)
         let groups = (recurrent.count + groupSize - 1) / groupSize
         let (first, last) = (groups * member.index / member.count, groups * (member.index + 1) / member.count)
         return min(recurrent.count, first * groupSize)..<min(recurrent.count, last * groupSize)

@@ -46,7 +46,9 @@ final class FusedScan: Sendable {
     let channels: Int
     let inputs: Int
     private let panels: Panels
-    /// channels (padded to 8) × `kept` vectors: biases in the order of the tile, then the other constants.
+    /// Times eight channels of a panel.
+    private let spread: Int
+    /// channels (padded to whole panels) × `kept` vectors: biases in the order of the tile, then the other constants.
     private let bias: [Vector]
     /// Vectors that eight channels keep.
     private let kept: Int
@@ -59,14 +61,17 @@ final class FusedScan: Sendable {
     ) throws(E) {
         (self.parts, self.channels, self.inputs) = (parts, channels, inputs)
         precondition(bias.count == parts, "\(bias.count) biases for \(parts) parts")
-        panels = Panels(type, count: channels.roundedUp(to: 8) / 8, vectors: parts, inputs: inputs)
+        spread = TileWidth.chosen.spread(parts: parts)
+        let width = 8 * spread
+        panels = Panels(type, count: channels.roundedUp(to: width) / width, vectors: parts * spread, inputs: inputs)
         kept = parts + constants.count
-        var packed = [Vector](repeating: .zero, count: panels.count * kept)
+        var packed = [Vector](repeating: .zero, count: panels.count * spread * kept)
         var weights = [Float](repeating: 0, count: inputs)
         for part in 0..<parts {
             for channel in 0..<channels {
                 try row(part, channel, &weights)
-                panels.set(panel: channel / 8, vector: part, lane: channel % 8, to: weights)
+                let vector = channel % width / 8 * parts + part
+                panels.set(panel: channel / width, vector: vector, lane: channel % 8, to: weights)
             }
         }
         for (index, values) in (bias + constants).enumerated() {
@@ -145,6 +150,12 @@ final class FusedScan: Sendable {
         }
     }
 
+    /// The channels of a panel, eight at a time.
+    @inline(__always)
+    private func groups(of panel: Int) -> Range<Int> {
+        panel * spread..<min((channels + 7) / 8, (panel + 1) * spread)
+    }
+
     @inline(__always)
     private func step<Cell: FusedCell>(
         _ cell: Cell.Type, _ x: Matrix, _ batch: Batch, _ segment: Batch.Segment, _ range: Range<Int>, _ place: Place,
@@ -155,14 +166,17 @@ final class FusedScan: Sendable {
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
             unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
-                let channel = panel * 8
-                let lanes = channels - channel
-                for row in rows {
-                    let state = unsafe states.base + sequences[row] * states.stride + offset + channel
-                    let h = unsafe Cell.step(
-                        sums + (row - rows.lowerBound) * width, bias + panel * kept,
-                        ChannelState(base: state, channels: channels, lanes: lanes))
-                    unsafe store(h, hidden.base + row * hidden.stride + channel)
+                for group in groups(of: panel) {
+                    let sums = unsafe sums + (group - panel * spread) * parts
+                    let channel = group * 8
+                    let lanes = channels - channel
+                    for row in rows {
+                        let state = unsafe states.base + sequences[row] * states.stride + offset + channel
+                        let h = unsafe Cell.step(
+                            sums + (row - rows.lowerBound) * width, bias + group * kept,
+                            ChannelState(base: state, channels: channels, lanes: lanes))
+                        unsafe store(h, hidden.base + row * hidden.stride + channel)
+                    }
                 }
             }
         }
@@ -178,17 +192,20 @@ final class FusedScan: Sendable {
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
             unsafe panels.multiply(x, rows: segment.rows, panels: range, scratch) { panel, rows, sums, width in
-                for row in rows {
-                    let gates = unsafe Cell.gates(sums + (row - rows.lowerBound) * width, bias + panel * kept)
-                    let (keep, new) = (gates.keep ?? 1 - gates.take, gates.take * gates.candidate)
-                    let at = unsafe hidden.base + row * hidden.stride + panel * 8
-                    let product = unsafe decay.base + row * decay.stride + panel * 8
-                    if row == segment.rows.lowerBound {
-                        unsafe store(new, at)
-                        unsafe store(keep, product)
-                    } else {
-                        unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
-                        unsafe store(keep * load(product - decay.stride), product)
+                for group in groups(of: panel) {
+                    let sums = unsafe sums + (group - panel * spread) * parts
+                    for row in rows {
+                        let gates = unsafe Cell.gates(sums + (row - rows.lowerBound) * width, bias + group * kept)
+                        let (keep, new) = (gates.keep ?? 1 - gates.take, gates.take * gates.candidate)
+                        let at = unsafe hidden.base + row * hidden.stride + group * 8
+                        let product = unsafe decay.base + row * decay.stride + group * 8
+                        if row == segment.rows.lowerBound {
+                            unsafe store(new, at)
+                            unsafe store(keep, product)
+                        } else {
+                            unsafe store(new.addingProduct(keep, load(at - hidden.stride)), at)
+                            unsafe store(keep * load(product - decay.stride), product)
+                        }
                     }
                 }
             }
