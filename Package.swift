@@ -67,7 +67,8 @@ let package = Package(
         .target(name: "Threading", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "Metrics", swiftSettings: settings),
         .target(name: "JSON", dependencies: ["CSimdJSON"], swiftSettings: settings),
-        .target(name: "Kernels", dependencies: ["CLinux", "CTile", "Threading"], swiftSettings: settings + kernelSettings),
+        .target(
+            name: "Kernels", dependencies: ["CLinux", "CTile", "Threading"], swiftSettings: settings + kernelSettings),
         .target(
             name: "Recurrent",
             dependencies: [

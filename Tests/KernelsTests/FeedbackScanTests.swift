@@ -148,7 +148,7 @@ struct FeedbackScanTests {
             #expect(alone.run([row])[0].map(\.bitPattern) == output.map(\.bitPattern))
         }
         #expect(batched.states.values(1) == alone.states.values(1))
-        #expect(zip(rows, outputs).last { $0.0.0 == 0 }!.1.contains { $0.isNaN })
+        #expect(outputs[rows.lastIndex { $0.0 == 0 }!].contains { $0.isNaN })
     }
 
     @Test("gates that are saturated choose, they never make NaN", arguments: SequentialCell.allCases)

@@ -43,7 +43,8 @@ struct StoreQueueTests {
         withExtendedLifetime(table) {}
     }
 
-    @Test("a move that somebody waits for is written at once, though one before it could wait", .timeLimit(.minutes(10)))
+    @Test(
+        "a move that somebody waits for is written at once, though one before it could wait", .timeLimit(.minutes(10)))
     func urgency() async throws {
         final class Looks: Sendable { let count = Atomic<Int>(0) }
         let (folder, looks) = (TemporaryFolder(), Looks())

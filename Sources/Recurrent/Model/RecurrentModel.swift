@@ -135,14 +135,26 @@ public final class RecurrentModel: Sendable {
 
     private func compute(_ part: Part, _ rows: Int, _ workspace: Workspace) {
         workspace.touch(rows: rows)
-        let multiplyAdds =
-            switch part {
-            case .blocks: blockMultiplyAdds
-            case .outputs: outputMultiplyAdds
-            }
-        let team = multiplyAdds * rows < workspace.worthSharing ? nil : workspace.team
-        if case .blocks = part { cell.prepare(&workspace.batch, members: team?.count ?? 1) }
         workspace.part = part
+        switch part {
+        case .blocks: compute(multiplyAdds: blockMultiplyAdds * rows, workspace, &workspace.blockTrial)
+        case .outputs: compute(multiplyAdds: outputMultiplyAdds * rows, workspace, &workspace.outputTrial)
+        }
+    }
+
+    /// Has the team compute what is worth it, one thread what is not, and between them whoever was sooner.
+    private func compute(multiplyAdds: Int, _ workspace: Workspace, _ trial: inout TeamTrial) {
+        guard let team = workspace.team, multiplyAdds >= workspace.worthSharing / 8 else {
+            return compute(by: nil, workspace)
+        }
+        if multiplyAdds >= workspace.worthSharing { return compute(by: team, workspace) }
+        let isShared = trial.next()
+        let time = ContinuousClock().measure { compute(by: isShared ? team : nil, workspace) }
+        trial.note(time / .nanoseconds(1), byTeam: isShared)
+    }
+
+    private func compute(by team: Team?, _ workspace: Workspace) {
+        if case .blocks = workspace.part { cell.prepare(&workspace.batch, members: team?.count ?? 1) }
         if let team { team.run(workspace) } else { Team.runAlone(workspace) }
     }
 

@@ -19,10 +19,11 @@ public final class Workspace {
     /// Outputs that `RecurrentModel.outputs` left: one row each, `outputSize` values.
     public var outputs: Matrix { layout.outputs }
 
-    /// Multiply-adds below which a batch is not worth waking the team for: some 100 microseconds of one thread. Where
-    /// connections need the other cores, members wait for one another longer than they help. That is so even for single
-    /// rows of a larger model, which the team alone would compute in half the time.
+    /// Multiply-adds from which a batch is worth waking the team for, some 100 microseconds of one thread; from an eighth
+    /// of them on trials tell.
     var worthSharing = 8_000_000
+    var blockTrial = TeamTrial()
+    var outputTrial = TeamTrial()
 
     let model: RecurrentModel
     var team: Team? { activations.team }
