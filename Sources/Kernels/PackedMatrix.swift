@@ -9,7 +9,7 @@ public final class PackedMatrix: Sendable {
     private let panels: Panels
     private let bias: [Float]
     /// Times eight outputs of a panel.
-    private let spread = TileWidth.chosen.spread(parts: 1)
+    private let spread: Int
 
     /// Packs a matrix row by row. `row` fills its argument (`inputs` values) with the weights of one output.
     public init<E: Error>(
@@ -19,6 +19,7 @@ public final class PackedMatrix: Sendable {
         precondition(bias == nil || bias!.count == outputs, "\(bias!.count) biases for \(outputs) outputs")
         self.outputs = outputs
         self.inputs = inputs
+        spread = TileWidth.chosen.spread(parts: 1, channels: outputs)
         let width = 8 * spread
         panels = Panels(type, count: outputs.roundedUp(to: width) / width, vectors: spread, inputs: inputs)
         self.bias = (bias ?? []) + [Float](repeating: 0, count: outputs.roundedUp(to: 8) - (bias?.count ?? 0))
@@ -90,40 +91,23 @@ public final class PackedMatrix: Sendable {
             x.columns == inputs && rows <= x.rows, "\(x.rows) × \(x.columns) for \(inputs) inputs, \(rows) rows")
         precondition(
             y.columns == outputs && rows <= y.rows, "\(y.rows) × \(y.columns) for \(outputs) outputs, \(rows) rows")
-        let group = panelGroup(panels.count, member.count, rows: rows)
-        let groups = (panels.count + group - 1) / group
-        let blocks = (rows + Panels.blockRows - 1) / Panels.blockRows
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
-            member.share(groups * blocks) { unit in
-                let first = unit % groups * group
-                let row = unit / groups * Panels.blockRows
-                unsafe panels.multiply(
-                    x, rows: row..<min(rows, row + Panels.blockRows), panels: first..<min(panels.count, first + group),
-                    scratch
-                ) { panel, rows, sums, width in
-                    let first = panel * spread * 8
-                    // The last panel may reach past the padding of y.
-                    for (vector, column) in zip(0..<spread, stride(from: first, to: outputs, by: 8)) {
-                        let bias = unsafe load(bias + column)
-                        var to = unsafe y.base + rows.lowerBound * y.stride + column
-                        var sums = unsafe sums + vector
-                        for _ in rows {
-                            unsafe store(combine(sums.pointee, bias, load(to)), to)
-                            unsafe to += y.stride
-                            unsafe sums += width
-                        }
+            unsafe panels.multiply(x, rows: rows, by: member, scratch) { panel, rows, sums, width in
+                let first = panel * spread * 8
+                // The last panel may reach past the padding of y.
+                for (vector, column) in zip(0..<spread, stride(from: first, to: outputs, by: 8)) {
+                    let bias = unsafe load(bias + column)
+                    var to = unsafe y.base + rows.lowerBound * y.stride + column
+                    var sums = unsafe sums + vector
+                    for _ in rows {
+                        unsafe store(combine(sums.pointee, bias, load(to)), to)
+                        unsafe to += y.stride
+                        unsafe sums += width
                     }
                 }
             }
         }
         member.barrier()
     }
-}
-
-/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go
-/// round often enough. Many rows are dealt in smaller portions, so that the team does not wait long for one that was
-/// interrupted.
-func panelGroup(_ panels: Int, _ members: Int, rows: Int) -> Int {
-    members == 1 ? panels : min(4, max(1, panels / ((rows < 12 ? 2 : 6) * members)))
 }

@@ -1,4 +1,5 @@
 import CTile
+import Threading
 
 /// Weights packed for the register tile: panels of `vectors` × 8 output columns, each panel k-major.
 ///
@@ -74,6 +75,23 @@ import CTile
                 let value = Int8((weights[k] / scale).rounded(.toNearestOrEven))
                 unsafe (first + k * step).storeBytes(of: value, as: Int8.self)
             }
+        }
+    }
+
+    /// Computes all panels for the first `rows` of `x`, dealt out to the members of a team, and hands vectors to
+    /// `epilogue` as `multiply` does. Every member calls it and then a barrier.
+    @inline(__always)
+    func multiply(
+        _ x: Matrix, rows: Int, by member: borrowing Team.Member, _ scratch: Scratch,
+        _ epilogue: (Int, Range<Int>, UnsafePointer<Vector>, Int) -> Void
+    ) {
+        let group = panelGroup(count, member.count, rows: rows)
+        let groups = (count + group - 1) / group
+        member.share(groups * ((rows + Self.blockRows - 1) / Self.blockRows)) { unit in
+            let (first, row) = (unit % groups * group, unit / groups * Self.blockRows)
+            unsafe multiply(
+                x, rows: row..<min(rows, row + Self.blockRows), panels: first..<min(count, first + group), scratch,
+                epilogue)
         }
     }
 
@@ -176,6 +194,13 @@ import CTile
             }
         }
     }
+}
+
+/// Panels that a member of a team takes at a time: four, which a single row wants, or fewer where they would not go
+/// round often enough. Many rows are dealt in smaller portions, so that the team does not wait long for one that was
+/// interrupted.
+func panelGroup(_ panels: Int, _ members: Int, rows: Int) -> Int {
+    members == 1 ? panels : min(4, max(1, panels / ((rows < 12 ? 2 : 6) * members)))
 }
 
 extension ctile_operands {

@@ -12,11 +12,15 @@ enum TileWidth: Sendable {
     /// What weights are packed for from here on.
     @TaskLocal static var chosen = widest
 
-    /// How many times eight output channels of `parts` linear maps each make one panel: as many as fill the tile.
-    func spread(parts: Int) -> Int {
-        switch self {
-        case .eight: parts == 1 ? 2 : 1
-        case .sixteen: parts == 1 ? 4 : 2
+    /// How many times eight of `channels` that need `parts` linear maps each make one panel: as many as fill the tile, and
+    /// where no column is in vain as many as make it compute the most from what it loads.
+    func spread(parts: Int, channels: Int) -> Int {
+        switch (self, parts) {
+        case (.eight, 1): 2
+        case (.eight, _): 1
+        case (.sixteen, 1): channels % 64 == 0 ? 8 : channels % 48 == 0 ? 6 : 4
+        case (.sixteen, 2): channels % 32 == 0 ? 4 : 2
+        case (.sixteen, _): 2
         }
     }
 

@@ -41,11 +41,12 @@ final class FeedbackScan: Sendable {
     let hidden: Int
     /// Values of the state beside the hidden state.
     private let memory: Int
-    /// W_ih and b_ih; its outputs are those of all parts of eight channels after each other.
-    private let input: PackedMatrix
+    /// W_ih; a panel has all parts of eight channels after each other, of `spread` times eight.
+    private let input: Panels
+    /// W_hh in the same panels.
     private let recurrent: Panels
-    /// channels (padded to whole panels) × parts vectors: b_hh.
-    private let bias: [Vector]
+    /// channels (padded to whole panels) × parts vectors: b_ih and b_hh.
+    private let (inputBias, bias): ([Vector], [Vector])
     /// W_hr: from what the cell gives out to the hidden state.
     private let projection: PackedMatrix?
     /// Times eight channels of one panel.
@@ -69,43 +70,28 @@ final class FeedbackScan: Sendable {
         let hidden = projection?.outputs ?? channels
         (self.parts, self.channels, self.inputs, self.projection) = (parts, channels, inputs, projection)
         (self.hidden, memory) = (hidden, memories * channels)
-        let spread = TileWidth.chosen.spread(parts: parts)
+        let spread = TileWidth.chosen.spread(parts: parts, channels: channels)
         self.spread = spread
-        let count = channels.roundedUp(to: 8 * spread) / (8 * spread)
-        let columns = count * spread * parts * 8
-
-        func place(_ column: Int) -> (part: Int, channel: Int) {
-            (column / 8 % parts, column / (8 * parts) * 8 + column % 8)
-        }
-        var inputBias = [Float](repeating: 0, count: columns)
-        var bias = [Vector](repeating: .zero, count: columns / 8)
-        for column in 0..<columns {
-            let (part, channel) = place(column)
-            guard channel < channels else { continue }
-            if let values = biases.input[part] { inputBias[column] = values[channel] }
-            if let values = biases.hidden[part] { bias[column / 8][column % 8] = values[channel] }
-        }
-        self.bias = bias
-        self.input = try PackedMatrix(type, outputs: columns, inputs: inputs, bias: inputBias) {
-            (column, row) throws(E) in
-            let (part, channel) = place(column)
-            if channel < channels {
-                try input(part, channel, &row)
-            } else {
-                for index in row.indices { row[index] = 0 }
+        let (width, count) = (parts * spread, channels.roundedUp(to: 8 * spread) / (8 * spread))
+        self.input = Panels(type, count: count, vectors: width, inputs: inputs)
+        self.recurrent = Panels(type, count: count, vectors: width, inputs: hidden)
+        workColumns = [count * width * 8, hidden, hidden] + (projection == nil ? [] : [channels])
+        var inputBias = [Vector](repeating: .zero, count: count * width)
+        var bias = inputBias
+        var fromInput = [Float](repeating: 0, count: inputs)
+        var fromHidden = [Float](repeating: 0, count: hidden)
+        for channel in 0..<channels {
+            for part in 0..<parts {
+                let (vector, lane) = (channel / 8 * parts + part, channel % 8)
+                if let values = biases.input[part] { inputBias[vector][lane] = values[channel] }
+                if let values = biases.hidden[part] { bias[vector][lane] = values[channel] }
+                try input(part, channel, &fromInput)
+                self.input.set(panel: vector / width, vector: vector % width, lane: lane, to: fromInput)
+                try recurrent(part, channel, &fromHidden)
+                self.recurrent.set(panel: vector / width, vector: vector % width, lane: lane, to: fromHidden)
             }
         }
-        workColumns = [columns, hidden, hidden] + (projection == nil ? [] : [channels])
-        self.recurrent = Panels(type, count: count, vectors: parts * spread, inputs: hidden)
-        var weights = [Float](repeating: 0, count: hidden)
-        for column in 0..<columns {
-            let (part, channel) = place(column)
-            guard channel < channels else { continue }
-            try recurrent(part, channel, &weights)
-            let vector = column / 8
-            self.recurrent.set(
-                panel: vector / (parts * spread), vector: vector % (parts * spread), lane: column % 8, to: weights)
-        }
+        (self.inputBias, self.bias) = (inputBias, bias)
     }
 
     /// Of gates, of hidden states before and after a step, and of what a projection is made from.
@@ -130,7 +116,8 @@ final class FeedbackScan: Sendable {
             work[1].copy(
                 slot, to: place.states, plan.sequences[slot], place.offset..<place.offset + hidden)
         }
-        input.multiply(x, rows: batch.sequences.count, into: gates, by: member, scratch)
+        multiplyInput(x, rows: batch.sequences.count, into: gates, by: member, scratch)
+        member.barrier()
         let own = share(of: member)
         let portion = recurrent.bytes / member.count > Self.nearBytes ? recurrent.groupSize : max(1, own.count)
         let portions = (own.count + portion - 1) / portion
@@ -190,6 +177,27 @@ final class FeedbackScan: Sendable {
         return min(recurrent.count, first * groupSize)..<min(recurrent.count, last * groupSize)
     }
 
+    /// gates ← W_ih x + b_ih: panel by panel of all rows, as the steps read it.
+    @inline(__always)
+    private func multiplyInput(
+        _ x: Matrix, rows count: Int, into gates: Matrix, by member: borrowing Team.Member, _ scratch: Scratch
+    ) {
+        let vectors = input.vectors
+        unsafe inputBias.withUnsafeBufferPointer { bias in
+            let bias = bias.baseAddress!
+            unsafe input.multiply(x, rows: count, by: member, scratch) { panel, rows, sums, width in
+                var (sums, to) = unsafe (sums, gates.base + (panel * count + rows.lowerBound) * vectors * 8)
+                for _ in rows {
+                    for vector in 0..<vectors {
+                        unsafe store(sums[vector] + bias[panel * vectors + vector], to + vector * 8)
+                    }
+                    unsafe sums += width
+                    unsafe to += vectors * 8
+                }
+            }
+        }
+    }
+
     /// One step of the channels of some panels, for all sequences that have a row at it.
     @inline(__always)
     private func step<Cell: FeedbackCell>(
@@ -200,7 +208,7 @@ final class FeedbackScan: Sendable {
         let (first, left) = (plan.starts[step], plan.running(at: step + 1))
         let isProjected = projection != nil
         let cells = isProjected ? work[3] : after
-        let width = parts * spread
+        let (width, count) = (parts * spread, plan.rows.count)
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
             unsafe recurrent.multiply(
@@ -209,13 +217,13 @@ final class FeedbackScan: Sendable {
                 for slot in slots {
                     let (row, sequence) = (plan.rows[first + slot], plan.sequences[slot])
                     var sums = unsafe sums + (slot - slots.lowerBound) * distance
+                    var input = unsafe gates.base + (panel * count + row) * width * 8
                     var (bias, group) = unsafe (bias + panel * width, panel * spread)
                     for _ in 0..<spread {
                         let channel = group * 8
                         let lanes = channels - channel
                         guard lanes > 0 else { break }
                         let own = unsafe states.base + sequence * states.stride + offset + channel
-                        let input = unsafe gates.base + row * gates.stride + group * parts * 8
                         let h0 = unsafe isProjected ? Vector.zero : load(before.base + slot * before.stride + channel)
                         let h = unsafe Cell.step(
                             PartSums(base: input), sums, bias, h0,
@@ -226,6 +234,7 @@ final class FeedbackScan: Sendable {
                             if slot >= left { unsafe store(h, own, first: lanes) }
                         }
                         unsafe sums += parts
+                        unsafe input += parts * 8
                         unsafe bias += parts
                         group += 1
                     }

@@ -61,7 +61,7 @@ final class FusedScan: Sendable {
     ) throws(E) {
         (self.parts, self.channels, self.inputs) = (parts, channels, inputs)
         precondition(bias.count == parts, "\(bias.count) biases for \(parts) parts")
-        spread = TileWidth.chosen.spread(parts: parts)
+        spread = TileWidth.chosen.spread(parts: parts, channels: channels)
         let width = 8 * spread
         panels = Panels(type, count: channels.roundedUp(to: width) / width, vectors: parts * spread, inputs: inputs)
         kept = parts + constants.count

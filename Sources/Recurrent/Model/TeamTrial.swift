@@ -24,7 +24,7 @@ struct TeamTrial {
         if byTeam { shared.note(time) } else { alone.note(time) }
         guard min(alone.count, shared.count) >= Self.least else { return }
         // The team takes as much again of the other cores: it must be worth that.
-        prefersTeam = shared.mean < (prefersTeam ? 0.9 : 0.8) * alone.mean
+        prefersTeam = shared.mean < (prefersTeam ? 0.85 : 0.75) * alone.mean
     }
 
     /// Times, of which the last ones weigh most.
