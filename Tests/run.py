@@ -2,7 +2,8 @@
 """Runs the parts of `make test` or `make soak` (parts.py), about as many at once as the processor has cores.
 
 What a part prints goes to .build-test/logs/NAME.log, and is shown when the part has failed. At the end comes a table of
-what took how long, what the parts that failed complain of and, last, `N passed, N failed`; exits 1 when something has failed.
+what took how long, what the parts that have failed complain of and, last, `N passed, N failed`; exits 1 when something
+has failed.
 """
 
 import argparse

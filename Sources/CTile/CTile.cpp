@@ -27,17 +27,11 @@ AVX512 __attribute__((noinline)) void tile(const ctile_operands &operands) {
     const long prefetch = operands.prefetch, next_bytes = operands.next_bytes;
     const char *next = operands.next;
 
-    __m512 sums[rows][panels][vectors];
+    constexpr int all = rows * panels * vectors;
+    __m512 sums[all];
 #pragma clang loop unroll(full)
-    for (int row = 0; row < rows; row++) {
-#pragma clang loop unroll(full)
-        for (int panel = 0; panel < panels; panel++) {
-#pragma clang loop unroll(full)
-            for (int vector = 0; vector < vectors; vector++) {
-                const float *at = operands.tile + ((row * panels + panel) * vectors + vector) * 16;
-                sums[row][panel][vector] = operands.continues ? _mm512_load_ps(at) : _mm512_setzero_ps();
-            }
-        }
+    for (int at = 0; at < all; at++) {
+        sums[at] = operands.continues ? _mm512_load_ps(operands.tile + at * 16) : _mm512_setzero_ps();
     }
     for (long k = 0; k < count; k++) {
         if (prefetch == 0) __builtin_prefetch(next + k * next_bytes, 0, 2);
@@ -56,7 +50,8 @@ AVX512 __attribute__((noinline)) void tile(const ctile_operands &operands) {
                 __m512 value = _mm512_set1_ps(x[row * x_stride]);
 #pragma clang loop unroll(full)
                 for (int vector = 0; vector < vectors; vector++) {
-                    sums[row][panel][vector] = _mm512_fmadd_ps(value, w[vector], sums[row][panel][vector]);
+                    __m512 &sum = sums[(row * panels + panel) * vectors + vector];
+                    sum = _mm512_fmadd_ps(value, w[vector], sum);
                 }
             }
         }
@@ -64,16 +59,7 @@ AVX512 __attribute__((noinline)) void tile(const ctile_operands &operands) {
         weights += input_bytes;
     }
 #pragma clang loop unroll(full)
-    for (int row = 0; row < rows; row++) {
-#pragma clang loop unroll(full)
-        for (int panel = 0; panel < panels; panel++) {
-#pragma clang loop unroll(full)
-            for (int vector = 0; vector < vectors; vector++) {
-                _mm512_store_ps(
-                    operands.tile + ((row * panels + panel) * vectors + vector) * 16, sums[row][panel][vector]);
-            }
-        }
-    }
+    for (int at = 0; at < all; at++) _mm512_store_ps(operands.tile + at * 16, sums[at]);
 }
 
 /// The tile of so many rows of one panel: 24 accumulators of 32 registers at most.

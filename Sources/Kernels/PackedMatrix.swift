@@ -8,8 +8,6 @@ public final class PackedMatrix: Sendable {
     public let inputs: Int
     private let panels: Panels
     private let bias: [Float]
-    /// Times eight outputs of a panel.
-    private let spread: Int
 
     /// Packs a matrix row by row. `row` fills its argument (`inputs` values) with the weights of one output.
     public init<E: Error>(
@@ -19,7 +17,7 @@ public final class PackedMatrix: Sendable {
         precondition(bias == nil || bias!.count == outputs, "\(bias!.count) biases for \(outputs) outputs")
         self.outputs = outputs
         self.inputs = inputs
-        spread = TileWidth.chosen.spread(parts: 1, channels: outputs)
+        let spread = TileWidth.chosen.spread(parts: 1, channels: outputs)
         let width = 8 * spread
         panels = Panels(type, count: outputs.roundedUp(to: width) / width, vectors: spread, inputs: inputs)
         self.bias = (bias ?? []) + [Float](repeating: 0, count: outputs.roundedUp(to: 8) - (bias?.count ?? 0))
@@ -94,9 +92,9 @@ public final class PackedMatrix: Sendable {
         unsafe bias.withUnsafeBufferPointer { bias in
             let bias = bias.baseAddress!
             unsafe panels.multiply(x, rows: rows, by: member, scratch) { panel, rows, sums, width in
-                let first = panel * spread * 8
+                let first = panel * panels.vectors * 8
                 // The last panel may reach past the padding of y.
-                for (vector, column) in zip(0..<spread, stride(from: first, to: outputs, by: 8)) {
+                for (vector, column) in zip(0..<panels.vectors, stride(from: first, to: outputs, by: 8)) {
                     let bias = unsafe load(bias + column)
                     var to = unsafe y.base + rows.lowerBound * y.stride + column
                     var sums = unsafe sums + vector

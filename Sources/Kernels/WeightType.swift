@@ -5,6 +5,15 @@ public enum WeightType: String, Sendable, CaseIterable {
     case f16
     /// Whole numbers −127…127, with one float32 scale per output.
     case int8
+
+    /// Bytes of one weight.
+    var size: Int {
+        switch self {
+        case .f32: 4
+        case .f16: 2
+        case .int8: 1
+        }
+    }
 }
 
 /// A weight as it lies in a panel.
