@@ -42,13 +42,13 @@ public final class GenerationStream: @unchecked Sendable {
     private let tell: @Sendable () -> Void
     /// What was emitted, for a client that reads it again; nil where nothing is kept.
     private var emitted: Emitted?
-    private let grow: @Sendable (Int) -> Void
+    private let grow: @Sendable (GenerationStream, Int) -> Void
 
     /// Tokens that were emitted one after the other, and where the session stood at the last of them.
     public struct Emitted: Sendable {
         public internal(set) var tokens: [Int32] = []
         public internal(set) var lastStep = 0
-        /// `SessionRecord.version` at the last of them.
+        /// `SessionRecord.stateVersion` at the last of them.
         public internal(set) var version: UInt64 = 0
 
         public init() {}
@@ -64,11 +64,11 @@ public final class GenerationStream: @unchecked Sendable {
 
     /// - Parameters:
     ///   - keeping: what was emitted before, if all of it is to be kept.
-    ///   - grow: called with the bytes by which what is kept has grown.
+    ///   - grow: called with the bytes by which what is kept has grown, for the first time when the first event is.
     ///   - tell: called when there may be something to read.
     ///   - wake: called when the scheduler should look at it again.
     init(
-        keeping emitted: Emitted? = nil, grow: @escaping @Sendable (Int) -> Void = { _ in },
+        keeping emitted: Emitted? = nil, grow: @escaping @Sendable (GenerationStream, Int) -> Void = { _, _ in },
         tell: @escaping @Sendable () -> Void = {}, wake: @escaping @Sendable () -> Void
     ) {
         (self.emitted, self.grow, self.tell, self.wake) = (emitted, grow, tell, wake)
@@ -249,7 +249,7 @@ public final class GenerationStream: @unchecked Sendable {
         }
         waiting?.resume()
         for watcher in watching { watcher.resume() }
-        if growth > 0 { grow(growth) }
+        if growth > 0 { grow(self, growth) }
         if mustWake { wake() }
         tell()
     }

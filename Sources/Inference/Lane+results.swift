@@ -109,7 +109,7 @@ extension Lane {
 
     private func send(_ event: GenerationEvent, of operation: Operation) {
         guard let stream = operation.stream else { return }
-        let version = operation.session?.version ?? 0
+        let version = operation.session?.stateVersion ?? 0
         guard operation.commit > 0, let store = sessions.store else { return stream.send(event, version: version) }
         stream.expect()
         store.whenDurable(operation.commit) { error in

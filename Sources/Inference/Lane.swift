@@ -319,7 +319,7 @@ final class Lane {
         if let expected = work.expectedStep, expected != operation.step {
             return end(operation, .failure(.stepMismatch(expected: expected, step: operation.step)))
         }
-        if let expected = work.expectedVersion, expected != operation.session?.version {
+        if let expected = work.expectedVersion, expected != operation.session?.stateVersion {
             return end(operation, .failure(.stateReplaced))
         }
         let emitted = work.generation.map { $0.maximumTokens - $0.prior.count } ?? 0

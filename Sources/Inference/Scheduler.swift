@@ -154,9 +154,9 @@ public final class Scheduler: @unchecked Sendable {
     }
 
     /// A stream that keeps what is emitted, behind what was emitted before, and has not begun.
-    /// - Parameter grow: called with the bytes by which what is kept has grown.
+    /// - Parameter grow: called with the bytes by which what is kept has grown, for the first time when the first event is.
     public func stream(
-        keeping emitted: GenerationStream.Emitted, grow: @escaping @Sendable (Int) -> Void
+        keeping emitted: GenerationStream.Emitted, grow: @escaping @Sendable (GenerationStream, Int) -> Void
     ) -> GenerationStream {
         GenerationStream(keeping: emitted, grow: grow) { [weak self] in self?.poke() }
     }

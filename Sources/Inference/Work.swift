@@ -91,7 +91,7 @@ public struct Work: Sendable {
     public var serial: UInt64?
     /// The step the session must stand at.
     public var expectedStep: Int?
-    /// The version that the session must have: that very state, come to by that very way.
+    /// The `stateVersion` that the session must have: that very state, reached by that very way.
     public var expectedVersion: UInt64?
     public var condition: Condition?
     /// Whether the session that it makes takes the place of one of that name.

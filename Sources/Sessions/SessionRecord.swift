@@ -16,8 +16,12 @@ public struct SessionRecord: Sendable, Equatable {
     /// Tells this session from an earlier one of the same name.
     public let serial: UInt64
     public let policy: SessionPolicy
-    /// Names the state: no other state of any session has it, but for forks that have not moved.
+    /// Names the session as the store has to have it: its state and, where nothing of that is journaled, what it keeps
+    /// beside it.
     public internal(set) var version: UInt64 = 0
+    /// The version at which the session moved last: no other state of any session has it. A checkpoint, a fork and a
+    /// kept reply leave it as it is.
+    public internal(set) var stateVersion: UInt64 = 0
     /// The commit of the store after which it is on disk as it stands here; 0 where nobody waits for that.
     public internal(set) var commit: UInt64 = 0
     /// Whether its state is in memory, not only on disk.

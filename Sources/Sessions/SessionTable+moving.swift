@@ -69,6 +69,7 @@ extension SessionTable {
         let before = shard[index].record
         shard[index].record.step = step
         shard[index].record.version = latestVersion.add(1, ordering: .relaxed).newValue
+        shard[index].record.stateVersion = shard[index].record.version
         guard accounts.store != nil, before.policy.durability != .none else { return shard[index].record }
         let entry = shard[index]
         if let absorbed, JournalRecord.bytes(absorbed) <= entry.slab.slotBytes {

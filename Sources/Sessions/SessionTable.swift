@@ -329,6 +329,7 @@ public final class SessionTable: @unchecked Sendable {
                 serial: nextSerial, policy: policy)
             nextSerial += 1
             record.version = latestVersion.add(1, ordering: .relaxed).newValue
+            record.stateVersion = record.version
             records.append(record)
             guard isDurable else { continue }
             var stored = record

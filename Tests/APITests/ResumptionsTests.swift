@@ -43,14 +43,32 @@ struct ResumptionsTests {
         func begin(_ id: String, _ count: Int, behind inputs: Int = 3, idle: Double = .infinity) async throws
             -> GenerationStreams
         {
+            try await makeSession(id, idle: idle)
+            return begin(try work(id, count, behind: inputs))
+        }
+
+        func makeSession(_ id: String, idle: Double = .infinity) async throws {
             var creation = Work(model: served.id, target: .create(id: id), input: .empty)
             creation.policy = SessionPolicy(idle: idle)
-            let session = try await scheduler.run(creation).session!
+            _ = try await scheduler.run(creation)
+        }
+
+        /// A generation of `count` tokens behind an input of `inputs` in a session that there is.
+        func work(_ id: String, _ count: Int, behind inputs: Int = 3) throws -> Work {
+            let session = try sessions.record(id)
             var work = Work(
                 model: served.id, target: .session(id), input: .tokens([Int](repeating: 1, count: inputs)))
             (work.serial, work.outputs, work.usesCache) = (session.serial, .none, false)
             work.generation = Generation(maximumTokens: count, temperature: 1, topK: 0, topP: 1, seed: 1, stop: [])
-            return GenerationStreams(resumptions.begin(work, "digest", scheduler).stream)
+            return work
+        }
+
+        func begin(_ work: Work, _ digest: String = "digest") -> GenerationStreams {
+            guard case .session(let id) = work.target else { preconditionFailure() }
+            let stream = resumptions.begin(work, digest, scheduler) { [sessions] in
+                (try? sessions.check(id, serial: work.serial!)) != nil
+            }
+            return GenerationStreams(stream.stream)
         }
     }
 
@@ -102,6 +120,63 @@ struct ResumptionsTests {
             #expect(setting.resumptions.figures.count == 1)
             setting.clock.move(6)
             #expect(setting.sessions.count == 0)
+            #expect(setting.resumptions.figures == (0, 0))
+        }
+    }
+
+    @Test("a request that is refused leaves the stream before it, and one that gives an event takes its place")
+    func refused() async throws {
+        try await withSetting { setting in
+            #expect(try await count(setting.begin("s", 10)) == 10)
+            let before = setting.resumptions.figures
+            for refusal in ["step", "deadline", "other"] {
+                var work = try setting.work("s", 5)
+                if refusal == "deadline" { work.deadline = 0 } else { work.expectedStep = 3 }
+                let streams = setting.begin(work, refusal == "other" ? "other" : "digest")
+                await #expect(throws: InferenceError.self) { try await count(streams) }
+                #expect(setting.resumptions.figures == before)
+            }
+            let again = try await setting.resumptions.resume(
+                setting.work("s", 10), "digest", "13", setting.served, setting.scheduler)
+            #expect(again.seen == 13)
+            #expect(try await count(GenerationStreams(again.stream)) == 0)
+
+            #expect(try await count(setting.begin(setting.work("s", 10), "other")) == 10)
+            #expect(setting.resumptions.figures.count == 1)
+            await #expect(throws: Problem.self) {
+                _ = try await setting.resumptions.resume(
+                    setting.work("s", 10), "digest", "13", setting.served, setting.scheduler)
+            }
+        }
+    }
+
+    @Test("a reader whose stream another has gone on with learns that, and never that its client is gone")
+    func takenOver() async throws {
+        try await withSetting { setting in
+            try await setting.makeSession("s")
+            let first = try setting.begin(setting.work("s", 5000))
+            var readers = [first]
+            #expect(try await first.next() != nil)
+            for _ in 0..<3 {
+                let next = try await setting.resumptions.resume(
+                    setting.work("s", 5000), "digest", "4", setting.served, setting.scheduler)
+                await #expect(throws: InferenceError.takenOver) { try await count(readers.last!) }
+                readers.append(GenerationStreams(next.stream))
+            }
+            // The last has what the others left.
+            _ = try await count(readers.last!)
+            #expect(try setting.sessions.record("s").step == 5003)
+        }
+    }
+
+    @Test("a stream is not kept of a session that has ended before its first event could be") func endedBefore()
+        async throws
+    {
+        try await withSetting { setting in
+            try await setting.makeSession("s")
+            let work = try setting.work("s", 10)
+            let stream = setting.resumptions.begin(work, "digest", setting.scheduler) { false }
+            #expect(try await count(GenerationStreams(stream.stream)) == 10)
             #expect(setting.resumptions.figures == (0, 0))
         }
     }

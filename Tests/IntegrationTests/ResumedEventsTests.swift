@@ -133,6 +133,49 @@ struct ResumedEventsTests {
         #expect(try events(client.perform(request(id, Self.long, after: 4)).text).count == 4999)
     }
 
+    @Test(
+        "nor are those, a deleted checkpoint and a fork under a key, where there is a folder for sessions",
+        arguments: ["none", "async", "sync"])
+    func lookedAtOnDisk(durability: String) throws {
+        let (models, states) = (TemporaryFolder(), TemporaryFolder())
+        LiveModels.letters(models)
+        let server = try ServerProcess(serving: models, ["--state-dir", states.path])
+        let client = server.client()
+        func keyed(_ path: String, _ body: String = "{}", key: String) throws -> Int {
+            try client.post(path, body, headers: [("Idempotency-Key", key)]).status
+        }
+        for (index, kind) in ["checkpoint", "keyed checkpoint", "deleted", "fork"].enumerated() {
+            let id = "s\(index)"
+            try client.create(id, of: "letters", #","durability":"\#(durability)""#)
+            _ = try server.client().stream(request(id, Self.long)) { _ in false }
+            // In its turn behind the generation.
+            #expect(try client.get("/v1/sessions/\(id)/state").status == 200)
+            let (last, place) = (try client.step(of: id), "/v1/sessions/\(id)")
+            switch kind {
+            case "checkpoint": #expect(try client.post(place + "/checkpoints", "{}").status == 201)
+            case "keyed checkpoint": #expect(try keyed(place + "/checkpoints", key: "a") == 201)
+            case "deleted":
+                #expect(try client.post(place + "/checkpoints", #"{"name":"c"}"#).status == 201)
+                #expect(try client.request("DELETE", place + "/checkpoints/c").status == 204)
+            default: #expect(try keyed(place + "/fork", key: "b") == 201)
+            }
+            #expect(try client.step(of: id) == last)
+            let rest = try client.perform(request(id, Self.long, after: 4))
+            #expect(rest.status == 200 && events(rest.text).count == 4999, "\(kind): \(rest.text.prefix(300))")
+        }
+        #expect(server.terminate() == 0)
+    }
+
+    @Test("a request that is refused leaves the stream that is kept") func refusedBetween() throws {
+        let client = try LiveServer.client()
+        let id = try session()
+        let body = #"{"text":"abc","max_tokens":5000,"stream":true,"expected_step":0}"#
+        _ = try LiveServer.client().stream(request(id, body)) { _ in false }
+        #expect(try client.get("/v1/sessions/\(id)/state").status == 200)
+        try client.perform(request(id, body)).expectProblem(412, "step-mismatch")
+        #expect(try events(client.perform(request(id, body, after: 4)).text).count == 4999)
+    }
+
     @Test("of many that go on with one stream at once the last one does, and each of the others is told so")
     func atOnce() throws {
         let client = try LiveServer.client()

@@ -33,7 +33,7 @@ extension Service {
             stop: try fields.stop(served))
         if try fields.streams(request) {
             try request.refuseKey("a stream has moved its session by each step that it has reported.")
-            return try await stream(work, served, body, record.id, for: request)
+            return try await stream(work, served, body, record, for: request)
         }
         let (seed, scan) = (Int(work.generation!.seed), work.scan)
         let reply = { @Sendable (completion: Completion) in
@@ -53,7 +53,7 @@ extension Service {
     }
 
     private func stream(
-        _ work: Work, _ served: ServedModel, _ body: [UInt8], _ session: String, for request: Request
+        _ work: Work, _ served: ServedModel, _ body: [UInt8], _ session: SessionRecord, for request: Request
     ) async throws(Problem) -> Response {
         let format = StreamFormat(request)
         var resumable: ResumableStream?
@@ -63,7 +63,9 @@ extension Service {
             if let last = request.head.fields["last-event-id"] {
                 resumable = try await resumptions.resume(work, digest, last, served, scheduler)
             } else {
-                resumable = resumptions.begin(work, digest, scheduler)
+                resumable = resumptions.begin(work, digest, scheduler) { [sessions] in
+                    (try? sessions.check(session.id, serial: session.serial)) != nil
+                }
             }
         }
         let generation = resumable?.generation ?? work.generation!

@@ -34,6 +34,7 @@ extension SessionTable {
     /// - Parameter stored: its times are on the store's clock.
     func adopt(_ stored: SessionRecord, storedVersion: UInt64, hasStoredExtras: Bool) {
         var record = stored
+        record.stateVersion = record.version
         neverAgain(serial: record.serial, version: record.version)
         let (clock, now) = (accounts.storeClock, accounts.steady())
         let time = now + clock.offset
@@ -185,7 +186,8 @@ extension SessionTable {
                 return
             }
             shard.leaveMemory(index)
-            (shard[index].record.version, shard[index].record.step) = (version, step)
+            (shard[index].record.version, shard[index].record.stateVersion) = (version, version)
+            shard[index].record.step = step
             shard[index].record.commit = 0
         }
     }
