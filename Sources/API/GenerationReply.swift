@@ -20,6 +20,9 @@ extension GenerationEvents {
 }
 
 extension Service {
+    /// Bytes from which on what a stream may hold for its reader is counted: of less the number of connections is a bound.
+    private static var countedBytes: Int { 64 << 10 }
+
     /// A reply of events that are read from `streams`, of which it is the one reader: however the reply ends, by its
     /// end, an error, a client that is gone or takes nothing, or the drain's cut, the generations end with it.
     /// - Throws: what is refused before the first event, which so has a status of its own.
@@ -30,7 +33,8 @@ extension Service {
         request.whenClientGone { [weak streams] in streams?.cancel() }
         let first: GenerationStreams.Element?
         do throws(InferenceError) { first = try await streams.next() } catch { throw Problem(error) }
-        return Response(format) { writer in
+        let waitingBytes = streams.waitingBytes
+        var response = Response(format) { writer in
             defer { streams.cancel() }
             var (events, element) = (events, first)
             while let opening = events.opening() { try await writer.write(opening) }
@@ -46,5 +50,7 @@ extension Service {
             try await writer.write(events.ending(streams.completions))
             try await writer.finish()
         }
+        if waitingBytes >= Self.countedBytes { response.heldBytes = waitingBytes }
+        return response
     }
 }

@@ -6,8 +6,6 @@ import Recurrent
 /// Which outputs of a work a client wants to see, and how.
 struct OutputOptions: Sendable {
     static let fields = ["logits", "top_logprobs"]
-    /// Values that one reply may hold, all its outputs together.
-    static let valueLimit = 1 << 20
 
     var logits = false
     /// How many of the likeliest tokens; nil for none.
@@ -57,11 +55,18 @@ struct OutputOptions: Sendable {
     /// Refuses work whose outputs after every step would not fit a reply.
     static func check(_ work: Work, _ served: ServedModel) throws(Problem) {
         let size = served.model.configuration.outputSize
-        guard work.outputs == .all, work.input.count > valueLimit / size else { return }
+        let limit = ReplySize.valueLimit / size
+        guard work.outputs == .all, work.input.count > limit else { return }
         throw Problem(
             .unprocessableContent, "reply-too-large",
-            "With outputs of \(size) values at most \(valueLimit / size) steps can be returned at once."
-        ).with("limit", valueLimit / size)
+            "With outputs of \(size) values at most \(limit) steps can be returned at once."
+        ).with("limit", limit)
+    }
+
+    /// Numbers that are written of an output of `size` values.
+    func values(of size: Int) -> Int {
+        if !logits, top == nil { return size }
+        return (logits ? size : 0) + min(top ?? 0, size)
     }
 
     /// Writes the output of one step.

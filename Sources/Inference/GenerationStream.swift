@@ -21,6 +21,14 @@ public struct GenerationEvent: Sendable, Equatable {
 public final class GenerationStream: @unchecked Sendable {
     static let capacity = 64
 
+    /// Bytes that events of a generation can take while they wait to be read.
+    /// - Parameter logprobs: as in `Work`.
+    static func waitingBytes(logprobs: Int?) -> Int {
+        // With a small heap object for the text, and one for the ranked tokens.
+        let scores = logprobs.map { 32 + $0 * MemoryLayout<RankedToken>.stride } ?? 0
+        return capacity * (MemoryLayout<GenerationEvent>.stride + 32 + scores)
+    }
+
     private enum Ending {
         case finished(Completion)
         case failed(InferenceError)

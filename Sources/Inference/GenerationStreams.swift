@@ -8,6 +8,8 @@ public final class GenerationStreams: @unchecked Sendable {
     /// What one of them gives next.
     public typealias Element = (index: Int, element: GenerationStream.Element)
 
+    /// Bytes of the events that can wait to be read, of all of them together.
+    public let waitingBytes: Int
     private let streams: [GenerationStream]
     private let news: News
     private var turn = 0
@@ -19,10 +21,14 @@ public final class GenerationStreams: @unchecked Sendable {
         streams = works.map { scheduler.stream($0) { news.come() } }
         self.news = news
         endings = works.map { _ in nil }
+        waitingBytes = works.reduce(0) { $0 + GenerationStream.waitingBytes(logprobs: $1.logprobs) }
     }
 
     /// Reads a generation that goes on already, or has ended.
-    public init(_ stream: GenerationStream) { (streams, news, endings) = ([stream], News(), [nil]) }
+    public init(_ stream: GenerationStream) {
+        (streams, news, endings) = ([stream], News(), [nil])
+        waitingBytes = GenerationStream.waitingBytes(logprobs: nil)
+    }
 
     deinit { cancel() }
 

@@ -52,10 +52,18 @@ struct CompletionReply: Sendable {
 
     // MARK: Streams
 
-    /// What each choice begins with.
-    func echoEvents() -> [[UInt8]] {
-        echoes.enumerated().filter { !$1.tokens.isEmpty }.map { index, echo in
-            event { json in writeChoice(index, echo.text, nil, nil, echo.tokens, to: &json) }
+    /// What the choice of that index begins with; empty for those that repeat no prompt, nil where there is no such choice.
+    func echoEvent(_ index: Int) -> [UInt8]? {
+        guard echoes.indices.contains(index) else { return nil }
+        let echo = echoes[index]
+        if echo.tokens.isEmpty { return [] }
+        return event { json in writeChoice(index, echo.text, nil, nil, echo.tokens, to: &json) }
+    }
+
+    /// Bytes of the prompts that are repeated, which choices share.
+    var echoBytes: Int {
+        stride(from: 0, to: echoes.count, by: choices).reduce(0) {
+            $0 + echoes[$1].text.utf8.count + echoes[$1].tokens.count * MemoryLayout<Int>.stride
         }
     }
 

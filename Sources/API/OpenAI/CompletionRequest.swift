@@ -61,7 +61,10 @@ struct CompletionRequest {
         let generation = try Self.generation(fields, served, echo: echo && !streams)
         var works: [Work] = []
         var echoes: [Echo] = []
+        var size = ReplySize()
         for prompt in prompts {
+            // One text for all choices.
+            let echoed = echo ? Echo(text: prompt.text(served), tokens: prompt.tokens) : Echo()
             for _ in 0..<choices {
                 var work = request.work(served, target.work, prompt.input)
                 (work.serial, work.supplied) = (target.serial, target.supplied)
@@ -70,16 +73,20 @@ struct CompletionRequest {
                 // Each choice draws for itself; the first as it would alone.
                 work.generation?.seed &+= UInt64(works.count)
                 work.logprobs = logprobs
-                work.score = echo && logprobs != nil
+                // The events of a stream repeat a prompt without its log-probabilities.
+                work.score = echo && logprobs != nil && !streams
                 work.scan = try fields.scan(served)
                 work.usesCache = try fields.usesCache() && !work.score
                 work.expectedStep = try fields.expectedStep()
                 work.wantsState = returnsState
                 work.deadline = try service.deadline(of: request)
                 works.append(work)
-                echoes.append(echo ? Echo(text: prompt.text(served), tokens: prompt.tokens) : Echo())
+                echoes.append(echoed)
+                size.add(
+                    tokens: echoed.tokens.count + (generation?.maximumTokens ?? 0), logprobs: logprobs ?? 0)
             }
         }
+        if !streams { try size.check() }
         (self.works, self.echoes) = (works, echoes)
     }
 

@@ -12,7 +12,10 @@ extension Service {
             let events = CompletionEvents(
                 reply: reply, offsets: asked.echoes.map(\.text.unicodeScalars.count),
                 includesUsage: asked.includesUsage)
-            return try await self.reply(GenerationStreams(asked.works, scheduler), events, .events, for: request)
+            var response = try await self.reply(
+                GenerationStreams(asked.works, scheduler), events, .events, for: request)
+            response.heldBytes += reply.echoBytes
+            return response
         }
         var completions: [Completion] = []
         for result in await scheduler.run(asked.works) {
@@ -28,16 +31,16 @@ private struct CompletionEvents: GenerationEvents {
     /// Of each choice: characters of its text so far.
     var offsets: [Int]
     let includesUsage: Bool
-    private var hasOpened = false
+    /// The choice whose beginning is written next.
+    private var opened = 0
 
     init(reply: CompletionReply, offsets: [Int], includesUsage: Bool) {
         (self.reply, self.offsets, self.includesUsage) = (reply, offsets, includesUsage)
     }
 
     mutating func opening() -> [UInt8]? {
-        if hasOpened { return nil }
-        hasOpened = true
-        return reply.echoEvents().flatMap { $0 }
+        defer { opened += 1 }
+        return reply.echoEvent(opened)
     }
 
     mutating func bytes(of element: GenerationStreams.Element) -> [UInt8] {

@@ -58,14 +58,15 @@ struct InferRequest {
         }
         steps = returned == "last" ? 1 : inputs[0].count
         let size = served.model.configuration.outputSize
-        guard inputs.count * steps <= OutputOptions.valueLimit / size else {
+        let wantsOutput = outputs.contains { $0.name != "state" }
+        guard !wantsOutput || inputs.count * steps <= ReplySize.valueLimit / size else {
             throw .invalid(
-                "Outputs of shape [\(inputs.count), \(steps), \(size)] are more than the \(OutputOptions.valueLimit) values of "
+                "Outputs of shape [\(inputs.count), \(steps), \(size)] are more than the \(ReplySize.valueLimit) values of "
                     + "one reply; parameters.return \"last\" gives one step of each row.")
         }
-        let wantsOutput = outputs.contains { $0.name != "state" }
         let timeout = try parameters?.int("timeout", in: 0...86_400_000_000)
         var works: [Work] = []
+        var replySize = ReplySize()
         for (row, input) in inputs.enumerated() {
             var work = request.work(served, .detached, input)
             work.outputs = !wantsOutput ? .none : returned == "last" ? .last : .all
@@ -78,8 +79,10 @@ struct InferRequest {
                 work.deadline = min(end, work.deadline ?? end)
             }
             if let sequence { try service.aim(&work, at: sequence, served, request) }
+            replySize.addState(of: work, served)
             works.append(work)
         }
+        try replySize.check()
         self.works = works
     }
 

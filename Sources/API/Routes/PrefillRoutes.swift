@@ -67,7 +67,7 @@ extension Service {
         let common = try PrefillOptions(fields, served)
         let deadline = try deadline(of: request)
         var works: [Work] = []
-        var values = 0
+        var size = ReplySize()
         for (index, element) in try fields.array("sequences", limit: Self.batchLimit).enumerated() {
             let place = "sequences[\(index)]."
             let known = Fields.input + ["session", "create", "expected_step", "state", "return_state"]
@@ -82,18 +82,13 @@ extension Service {
             work.score = try fields.score(served, input)
             work.expectedStep = try sequence.expectedStep()
             try OutputOptions.check(work, served)
-            values += work.outputs == .all ? input.count * served.model.configuration.outputSize : 0
+            size.add(work, options, served)
             works.append(work)
         }
-        guard values <= OutputOptions.valueLimit else {
-            throw Problem(
-                .unprocessableContent, "reply-too-large",
-                "The outputs of all sequences are \(values) values; one reply holds \(OutputOptions.valueLimit)."
-            ).with("limit", OutputOptions.valueLimit)
-        }
+        try size.check()
         if try fields.streams(request) {
             var response = stream(works, served, options, StreamFormat(request))
-            response.heldBytes = values * MemoryLayout<Float>.stride
+            response.heldBytes = size.bytes
             return response
         }
 

@@ -41,8 +41,11 @@ extension Service {
                     return step
                 })
         }
-        let works = steps.compactMap { try? $0.get().work }
-        var results = try await run(works)[...]
+        let valid = steps.compactMap { try? $0.get() }
+        var size = ReplySize()
+        for step in valid { size.add(step.work, step.options, step.served) }
+        try size.check()
+        var results = try await run(valid.map(\.work))[...]
         var json = JSONWriter(capacity: 4096)
         json.beginObject()
         json.key("results")
