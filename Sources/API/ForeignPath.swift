@@ -37,6 +37,15 @@ struct ForeignPath {
         case "/v1/embeddings": (.openAI, embeddings)
         case "/completions", "/chat/completions", "/models", "/embeddings", "/responses":
             (.openAI, "The routes of OpenAI's API begin with /v1 here: the client's base URL must end with it.")
+        case "/v1/assistants", "/v1/audio", "/v1/batches", "/v1/containers", "/v1/conversations", "/v1/evals",
+            "/v1/files",
+            "/v1/fine_tuning", "/v1/images", "/v1/moderations", "/v1/realtime", "/v1/threads", "/v1/uploads",
+            "/v1/vector_stores", "/v1/videos":
+            (
+                .openAI,
+                "Of OpenAI's API there are POST /v1/completions and GET /v1/models here: GET /openapi.yaml describes all "
+                    + "routes."
+            )
         case "/v1/messages", "/v1/complete": (.anthropic, chat)
         case "/api/chat": (.ollama, chat)
         case "/api/embed", "/api/embeddings": (.ollama, embeddings)

@@ -84,6 +84,11 @@ extension Problem {
                 .with("reason", reason.rawValue).with("last_step", lastStep)
         case .exists(let id):
             self = Problem(.conflict, "session-exists", "There is a session \"\(SessionID.local(id))\" already.")
+        case .otherModel(let id, let model):
+            self = Problem(
+                .conflict, "state-model-mismatch",
+                "Session \"\(SessionID.local(id))\" is of model \"\(model)\", the request is for another; nothing has moved."
+            )
         case .quotaFull(let quota):
             let limits = [
                 quota.sessions.map { "\($0) sessions" }, quota.bytes.map { "\($0) bytes of their states" },

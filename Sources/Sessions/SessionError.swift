@@ -4,6 +4,8 @@ public enum SessionError: Error, Equatable {
     case unknown(id: String)
     /// It was here; `lastStep` is the step it stood at.
     case gone(id: String, reason: GoneReason, lastStep: Int)
+    /// The session of that name is of another model than the operation: of `model`.
+    case otherModel(id: String, model: String)
     /// The name is taken.
     case exists(id: String)
     /// There is no room in the whole budget, in bytes, though all that may make room has.

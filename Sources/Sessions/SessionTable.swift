@@ -138,8 +138,7 @@ public final class SessionTable: @unchecked Sendable {
 
     /// Copies the state of `id` into row `row` of `states` and marks it used.
     ///
-    /// With a `serial` it must be that very session. A session of another model than `model` has taken the name of one
-    /// that ended: unknown.
+    /// With a `serial` it must be that very session, and in any case one of `model`.
     /// - Parameters:
     ///   - fetched: what the store has given for it: a session that comes back from disk is placed and copied at once, so
     ///     that no other can take its place between.
@@ -150,7 +149,7 @@ public final class SessionTable: @unchecked Sendable {
     ) throws(SessionError) -> SessionRecord {
         func copy(_ shard: SessionShard, _ index: Int) throws(SessionError) -> SessionRecord {
             let record = shard[index].record
-            guard record.model == model else { throw .unknown(id: id) }
+            guard record.model == model else { throw .otherModel(id: id, model: record.model) }
             if record.isDamaged { throw .gone(id: id, reason: .damaged, lastStep: record.step) }
             guard shard[index].isHere else { throw .onDisk }
             shard.touch(index)

@@ -33,6 +33,7 @@ struct ProblemTests {
         "each failure of an operation has its status, slug and members",
         arguments: [
             (.session(.unknown(id: "a")), 404, "session-not-found", [:]),
+            (.session(.otherModel(id: "a", model: "m")), 409, "state-model-mismatch", [:]),
             (.session(.gone(id: "a", reason: .evicted, lastStep: 9)), 410, "session-gone", ["last_step": 9]),
             (.session(.checkpointDamaged(name: "c")), 410, "checkpoint-damaged", [:]),
             (.session(.exists(id: "a")), 409, "session-exists", [:]),

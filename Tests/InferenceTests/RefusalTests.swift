@@ -73,7 +73,7 @@ struct RefusalTests {
             #expect(
                 await server.scheduler.run(targets).map(\.error) == [
                     .session(.unknown(id: "none")), .session(.gone(id: "old", reason: .deleted, lastStep: 1)),
-                    .session(.unknown(id: "other")),
+                    .session(.otherModel(id: "other", model: models[1].id)),
                 ])
         }
     }

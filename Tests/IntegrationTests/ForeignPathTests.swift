@@ -35,6 +35,8 @@ struct ForeignPathTests {
         arguments: [
             ("/v1/chat/completions", "/v1/completions"), ("/v1/responses", "/v1/completions"),
             ("/v1/responses/resp_1", "/v1/completions"), ("/v1/embeddings", "/state"),
+            ("/v1/moderations", "/openapi.yaml"), ("/v1/images/generations", "/openapi.yaml"),
+            ("/v1/files/file-1", "/openapi.yaml"), ("/v1/audio/speech", "/openapi.yaml"),
             ("/completions", "base URL"), ("/chat/completions", "base URL"), ("/models", "base URL"),
         ])
     func openAI(path: String, instead: String) throws {
@@ -49,7 +51,7 @@ struct ForeignPathTests {
 
     @Test(
         "what is nobody's is not found as before, and is no route",
-        arguments: ["/api", "/api/", "/api/other", "/v1/message", "/v1/messagesx", "/v1/embeddingsx"])
+        arguments: ["/api", "/api/", "/api/other", "/v1/message", "/v1/messagesx", "/v1/embeddingsx", "/v1/filesx"])
     func nobodys(path: String) throws {
         let reply = try LiveServer.client().post(path, "{}")
         try reply.expectProblem(404, "not-found")

@@ -120,7 +120,7 @@ struct ReferenceTable {
 
     mutating func load(_ id: String, model: String, now: Double) throws(SessionError) -> Session {
         let at = try index(id)
-        if sessions[at].model != model { throw .unknown(id: id) }
+        if sessions[at].model != model { throw .otherModel(id: id, model: sessions[at].model) }
         sessions[at].lastUsedAt = now
         use(id)
         return sessions[at]

@@ -82,7 +82,9 @@ struct SessionTableTests {
         let state = row(0)
         #expect(try table.load("a", into: state, row: 0, model: "m").step == 0)
         #expect(state.values(0) == [2, 2, 2, 2])
-        #expect(throws: SessionError.unknown(id: "a")) { try table.load("a", into: row(0), row: 0, model: "other") }
+        #expect(throws: SessionError.otherModel(id: "a", model: "m")) {
+            try table.load("a", into: row(0), row: 0, model: "other")
+        }
     }
 
     @Test("a thousand forks take no memory for states until they move") func forks() throws {
