@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from . import pararnn, stacks
+from . import modules, pararnn, stacks
 from .archive import Refusal
 from .source import Converted, Source, Tensors
 
@@ -261,7 +261,7 @@ LAYOUTS: dict[str, Callable[[Source, dict[str, object]], Converted]] = {
     "minRNNs": _min_rnns,
     "mingru": _stack,
     "pufferlib": _highway,
-    "torch": stacks.convert,
+    "torch": modules.convert,
     "pararnn-torch": pararnn.convert_torch,
     "ml-pararnn": pararnn.convert_heads,
 }
@@ -270,7 +270,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "minRNNs": ("normalised_gates",),
     "mingru": ("residual",),
     "pufferlib": (),
-    "torch": stacks.WORDS,
+    "torch": modules.WORDS,
     "pararnn-torch": (pararnn.CLAMP,),
     "ml-pararnn": (),
 }
