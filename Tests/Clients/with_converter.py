@@ -127,6 +127,10 @@ def _roles(report: Report, binary: Path, folder: Path) -> None:
         "tied-embedding": (
             {"emb": torch.nn.Embedding(9, 6), "rnn": square, "fc": head}, ["tied=true"], {"outputs": "logits"}
         ),
+        "named-twice": (
+            {"emb": torch.nn.Embedding(9, 6), "rnn": square}, ["input=emb", "output=emb"],
+            {"input": "emb", "output": "emb", "outputs": "logits"},
+        ),
     }
     for name, (modules, said, expected) in parts.items():
         weights = {f"{key}.{end}": value for key, part in modules.items() for end, value in part.state_dict().items()}

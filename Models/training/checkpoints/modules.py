@@ -50,9 +50,6 @@ def _check_words(words: dict[str, object]) -> None:
     if not isinstance(words.get("input"), str | None):
         raise Refusal("input must be the name of a module, or null")
     output = words.get("output")
-    outputs = output if isinstance(output, list) else [output]
-    if words.get("input") is not None and words["input"] in outputs:
-        raise Refusal(f'{words["input"]} is said to be input and output: an embedding that is both is "tied": true')
     if not (isinstance(output, str | None) or _is_names(output)):
         raise Refusal("output must be the name of a module, an array of names, or null")
     if isinstance(output, list) and len(output) > 1 and "output_activation" not in words:
