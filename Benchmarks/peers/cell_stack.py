@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy
 import torch
@@ -23,6 +24,8 @@ STATES = {"gru": ["hidden"], "lstm": ["hidden", "cell"]}
 # To warm up for an input that takes minutes, a short one has to do.
 SHORT = 64
 Array = numpy.ndarray
+Value = TypeVar("Value")
+"""A tensor of ONNX Runtime or OpenVINO."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,32 @@ def export(stack: Stack, cell: str, file: Path) -> None:
         )
 
 
+def alternating(
+    cell: str,
+    zeros: Callable[[], Value],
+    bind: Callable[[dict[str, Value], dict[str, Value]], Callable[[], None]],
+) -> Callable[[], None]:
+    """Two inferences that run in turns, each with the states that the other has left.
+
+    - zeros: makes an initial state.
+    - bind: makes an inference from the states that it reads and those that it writes, both by name."""
+    names = STATES[cell]
+    sides = [[zeros() for _ in names] for _ in range(2)]
+    inferences = []
+    for before, after in (sides, sides[::-1]):
+        last = [f"last_{name}" for name in names]
+        inferences.append(bind(dict(zip(names, before, strict=True)), dict(zip(last, after, strict=True))))
+
+    def run() -> None:
+        inferences[0]()
+        inferences.reverse()
+
+    return run
+
+
 def onnx(stack: Stack, cell: str, threads: int, file: Path) -> Callable[[Array], Prepared]:
     import onnxruntime
+    from onnxruntime import OrtValue
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -102,25 +129,19 @@ def onnx(stack: Stack, cell: str, threads: int, file: Path) -> Callable[[Array],
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def prepare(vectors: Array) -> Prepared:
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
+        value = OrtValue.ortvalue_from_numpy
         sessions = vectors.shape[1]
-        sides = [[value(stack.zeros(sessions)) for _ in STATES[cell]] for _ in range(2)]
         given, outputs = value(vectors), value(numpy.zeros((*vectors.shape[:2], stack.width), numpy.float32))
-        bindings = []
-        for before, after in (sides, sides[::-1]):
+
+        def bind(before: dict[str, OrtValue], after: dict[str, OrtValue]) -> Callable[[], None]:
             binding = session.io_binding()
-            binding.bind_ortvalue_input("vectors", given)
-            binding.bind_ortvalue_output("outputs", outputs)
-            for name, old, new in zip(STATES[cell], before, after, strict=True):
-                binding.bind_ortvalue_input(name, old)
-                binding.bind_ortvalue_output(f"last_{name}", new)
-            bindings.append(binding)
+            for name, tensor in {"vectors": given, **before}.items():
+                binding.bind_ortvalue_input(name, tensor)
+            for name, tensor in {"outputs": outputs, **after}.items():
+                binding.bind_ortvalue_output(name, tensor)
+            return lambda: session.run_with_iobinding(binding)
 
-        def run() -> None:
-            session.run_with_iobinding(bindings[0])
-            bindings.reverse()
-
-        return Prepared(vectors, run, outputs.numpy)
+        return Prepared(vectors, alternating(cell, lambda: value(stack.zeros(sessions)), bind), outputs.numpy)
 
     return prepare
 
@@ -143,22 +164,16 @@ def openvino(stack: Stack, cell: str, threads: int, file: Path) -> Callable[[Arr
         state = list(stack.zeros(sessions).shape)
         model.reshape({"vectors": list(vectors.shape)} | {name: state for name in STATES[cell]})
         compiled = core.compile_model(model, "CPU", settings)
-        sides = [[ov.Tensor(stack.zeros(sessions)) for _ in STATES[cell]] for _ in range(2)]
+        given = ov.Tensor(vectors, shared_memory=True)
         outputs = ov.Tensor(numpy.zeros((*vectors.shape[:2], stack.width), numpy.float32))
-        requests = []
-        for before, after in (sides, sides[::-1]):
+
+        def bind(before: dict[str, ov.Tensor], after: dict[str, ov.Tensor]) -> Callable[[], None]:
             request = compiled.create_infer_request()
-            request.set_tensor("vectors", ov.Tensor(vectors, shared_memory=True))
-            request.set_tensor("outputs", outputs)
-            for name, old, new in zip(STATES[cell], before, after, strict=True):
-                request.set_tensor(name, old)
-                request.set_tensor(f"last_{name}", new)
-            requests.append(request)
+            for name, tensor in {"vectors": given, "outputs": outputs, **before, **after}.items():
+                request.set_tensor(name, tensor)
+            return request.infer
 
-        def run() -> None:
-            requests[0].infer()
-            requests.reverse()
-
+        run = alternating(cell, lambda: ov.Tensor(stack.zeros(sessions)), bind)
         return Prepared(vectors, run, lambda: outputs.data)
 
     return prepare
