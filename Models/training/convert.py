@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> str:
         told = "nothing was proved"
         if not arguments.no_proof:
             with serving(arguments.binary, Path(temporary)) as client:
-                largest = proof.difference(original, converted, client, folder.name)
+                largest = proof.difference(original.tensors, converted, client, folder.name)
             if not largest <= TOLERANCES[kind]:
                 raise Refusal(
                     f"the served model differs from the checkpoint by {largest:.1e} of its largest output, more than "

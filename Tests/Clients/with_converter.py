@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file, save_model
 
 from .report import Report
 from .server import ROOT
@@ -97,6 +97,7 @@ def _words(report: Report, binary: Path, folder: Path) -> None:
         report.equal(f"{into} has its own tensors alone", found, names)
     _converts(report, binary, folder, "two-stacks/pytorch_model.bin", "--prefix", "encoder.", into="by-prefix")
     _roles(report, binary, folder)
+    _aliases(report, binary, folder)
     for setting, reason in (
         ("tied", "--set takes WORD=VALUE"),
         ("residual=true", "there is no word residual"),
@@ -142,6 +143,21 @@ def _roles(report: Report, binary: Path, folder: Path) -> None:
             continue
         config = json.loads((folder / f"models/roles-{name}-pt/config.json").read_text())
         report.equal(f"and the roles of {name}", {word: config[word] for word in expected}, expected)
+
+
+def _aliases(report: Report, binary: Path, folder: Path) -> None:
+    """safetensors' save_model writes a shared matrix under one of its names, and notes the other in the metadata."""
+    torch.manual_seed(12)
+    parts = {"encoder": torch.nn.Embedding(9, 6), "rnn": torch.nn.GRU(6, 6), "decoder": torch.nn.Linear(6, 9)}
+    model = torch.nn.ModuleDict({"net": torch.nn.ModuleDict(parts)})
+    model["net"]["decoder"].weight = model["net"]["encoder"].weight
+    save_model(model["net"], str(folder / "shared.safetensors"))
+    save_model(model, str(folder / "shared-net.safetensors"))
+    for name, prefix in (("shared.safetensors", ""), ("shared-net.safetensors", "net.")):
+        words = ["--prefix", prefix] if prefix else []
+        _refused(report, binary, folder, name, f"{prefix}encoder.weight is the matrix of decoder", *words)
+        for word in ("tied=true", "output=decoder"):
+            _converts(report, binary, folder, name, *words, f"--set={word}", into=f"{name}-{word}")
 
 
 def _bad_cells(report: Report, binary: Path, folder: Path) -> None:

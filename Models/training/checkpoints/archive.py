@@ -10,11 +10,11 @@ import pickle
 import re
 import types
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 ATTRIBUTE_DICTIONARY = re.compile(r"(?i)^((attr|attribute|easy|dot)_?(dict|dictionary)|namespace|simplenamespace)$")
 # Members under which trainers keep a model's tensors.
@@ -24,6 +24,16 @@ ALONE = "save the state_dict() alone: torch.save(model.state_dict(), 'weights.pt
 
 class Refusal(Exception):
     """Why a checkpoint cannot be converted; one sentence for its owner."""
+
+
+@dataclass
+class Checkpoint:
+    """The tensors of a checkpoint by name."""
+
+    tensors: dict[str, torch.Tensor]
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Names whose tensors a file leaves out because they share the memory of one that it has, and the name of that one,
+    as safetensors' `save_model` notes in the metadata."""
 
 
 class AttributeDictionary(dict):
@@ -77,8 +87,8 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """What a repository has in place of a file that Git LFS keeps elsewhere begins so."""
 
 
-def read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of the file at `path`, by name."""
+def read(path: Path) -> Checkpoint:
+    """Reads the file at `path`."""
     try:
         with path.open("rb") as file:
             is_pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
@@ -88,10 +98,13 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise Refusal(f"{path} is a pointer of Git LFS, not the weights; `git lfs pull` in its repository fetches them")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+                metadata = file.metadata() or {}
         except (SafetensorError, OSError) as error:
             raise Refusal(f"{path} is not a safetensors file: {error}") from error
-    return _tensors(path, _unpickled(path))
+        return Checkpoint(tensors, {alias: name for alias, name in metadata.items() if name in tensors})
+    return Checkpoint(_tensors(path, _unpickled(path)))
 
 
 def _unpickled(path: Path) -> object:

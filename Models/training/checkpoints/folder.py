@@ -4,9 +4,7 @@ import json
 import re
 from pathlib import Path
 
-import torch
-
-from .archive import Refusal, read
+from .archive import Checkpoint, Refusal, read
 
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
 # What trainers write beside weights under the same endings.
@@ -16,8 +14,8 @@ SHARD = re.compile(r"^(.+)-(\d+)-of-(\d+)(\.safetensors|\.bin)$")
 OF_HINTS, OF_ARCHITECTURE = ("layout", "normalised_gates"), ("cell", "candidate", "order")
 
 
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint: of the file at `path`, or of the folder."""
+def weights(path: Path) -> Checkpoint:
+    """Reads a checkpoint: the file at `path`, or the folder."""
     if not path.is_dir():
         return read(path)
     names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
@@ -36,7 +34,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return read(path / found[0])
 
 
-def _indexed(index: Path) -> dict[str, torch.Tensor]:
+def _indexed(index: Path) -> Checkpoint:
     """The shards that an index names: {"weight_map": {tensor: file}}."""
     try:
         places = json.loads(index.read_text())["weight_map"].items()
@@ -50,14 +48,14 @@ def _indexed(index: Path) -> dict[str, torch.Tensor]:
     missing = [file for file in files if not (index.parent / file).is_file()]
     if missing:
         raise Refusal(f"{index} names {', '.join(missing[:5])}: not in the folder; download all shards")
-    tensors = _joined([index.parent / file for file in files])
-    absent = sorted({tensor for tensor, _ in places} - tensors.keys())
+    checkpoint = _joined([index.parent / file for file in files])
+    absent = sorted({tensor for tensor, _ in places} - checkpoint.tensors.keys())
     if absent:
         raise Refusal(f"{index} names tensor {absent[0]}, which no shard holds")
-    return tensors
+    return checkpoint
 
 
-def _shards(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
+def _shards(folder: Path, names: list[str]) -> Checkpoint:
     """Shards without an index: all of one numbering must be there."""
     parts = [SHARD.match(name).groups() for name in names]
     kinds = {(stem, int(count), ending) for stem, _, count, ending in parts}
@@ -71,14 +69,16 @@ def _shards(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
     return _joined([folder / name for name in names])
 
 
-def _joined(files: list[Path]) -> dict[str, torch.Tensor]:
-    tensors: dict[str, torch.Tensor] = {}
+def _joined(files: list[Path]) -> Checkpoint:
+    whole = Checkpoint({})
     for file in files:
-        for name, tensor in read(file).items():
-            if name in tensors:
+        shard = read(file)
+        for name, tensor in shard.tensors.items():
+            if name in whole.tensors:
                 raise Refusal(f"tensor {name} is in {file.name} and in another shard")
-            tensors[name] = tensor
-    return tensors
+            whole.tensors[name] = tensor
+        whole.aliases |= shard.aliases
+    return whole
 
 
 def hints(folder: Path) -> dict[str, object]:

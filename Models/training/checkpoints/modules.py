@@ -95,6 +95,8 @@ def _around(
         if columns == shape.inputs and (words["tied"] or rest[0] + ".bias" not in source):
             return rest[0], []
     reading = found(source, rest, shape, words, front is UNSET, behind is UNSET)
+    if front is UNSET and behind is UNSET and reading.front is None and "tied" not in words:
+        _expect_untied(source, reading.behind, shape, words)
     return reading.front if front is UNSET else front, list(reading.behind) if behind is UNSET else behind
 
 
@@ -184,6 +186,19 @@ def _tied(source: Source, front: str, behind: list[str], shape: Shape, words: di
             f"{advice(words, tied=True)} or {advice(words, tied=False)}"
         )
     return False
+
+
+def _expect_untied(source: Source, behind: tuple[str, ...], shape: Shape, words: dict[str, object]) -> None:
+    """Refuses a map behind a stack of vectors where the file notes a second name of its matrix, as safetensors'
+    `save_model` does of an embedding that shares it."""
+    for module in behind[:1]:
+        name = f"{module}.weight"
+        aliases = [alias for alias, stored in source.aliases.items() if stored == name and alias.endswith(".weight")]
+        if aliases and source.shape(name, 2)[1] == shape.inputs:
+            raise Refusal(
+                f"the metadata say that {min(aliases)} is the matrix of {module}, so an embedding may be tied to it: "
+                f"say {advice(words, tied=True)} or, for vectors, {advice(words, output=module)}"
+            )
 
 
 def _tied_bias(source: Source, size: int | None = None) -> str:

@@ -5,21 +5,22 @@ from collections.abc import Callable
 import torch
 
 from . import modules, pararnn, stacks
-from .archive import Refusal
+from .archive import Checkpoint, Refusal
 from .source import Converted, Source, Tensors
 
 
-def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tuple[str, Tensors]:
-    """The layout, and the tensors without what wrappers of the model put before all of their names.
+def recognised(checkpoint: Checkpoint, layout: str | None, prefix: str | None) -> tuple[str, Checkpoint]:
+    """The layout, and the checkpoint without what wrappers of the model put before the names of all its tensors.
 
     - layout: the only one to look for; None for all.
     - prefix: what of the file is meant, the tensors whose names begin so; None for all."""
     if layout is not None and layout not in list(LAYOUTS):
         raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}")
     if prefix is not None:
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        if not tensors:
+        checkpoint = _behind(prefix, checkpoint)
+        if not checkpoint.tensors:
             raise Refusal(f'no tensor has a name that begins with "{prefix}"')
+    tensors = checkpoint.tensors
     names = list(LAYOUTS) if layout is None else [layout]
     if layout is None and stacks.befores(tensors):
         # Such names are of no other layout; those of modules around a stack may be, as `layers.0.weight`.
@@ -40,7 +41,14 @@ def recognised(tensors: Tensors, layout: str | None, prefix: str | None) -> tupl
             f'the tensors behind "{before}" are the layout {name}, and others are not of it ({shown}): '
             f"--prefix {before} takes that part alone"
         )
-    return name, {key.removeprefix(before): tensor for key, tensor in tensors.items()}
+    return name, _behind(before, checkpoint)
+
+
+def _behind(prefix: str, checkpoint: Checkpoint) -> Checkpoint:
+    """The tensors whose names begin with `prefix`, without it. Their aliases may begin otherwise, and stay whole."""
+    tensors = {key.removeprefix(prefix): it for key, it in checkpoint.tensors.items() if key.startswith(prefix)}
+    aliases = {alias: key.removeprefix(prefix) for alias, key in checkpoint.aliases.items() if key.startswith(prefix)}
+    return Checkpoint(tensors, aliases)
 
 
 def _befores(layout: str, tensors: Tensors) -> list[str]:
@@ -61,16 +69,16 @@ def _befores(layout: str, tensors: Tensors) -> list[str]:
     return sorted(befores)
 
 
-def convert(tensors: Tensors, layout: str, options: dict[str, object]) -> Converted:
-    """- tensors: without wrappers' names.
+def convert(checkpoint: Checkpoint, layout: str, options: dict[str, object]) -> Converted:
+    """- checkpoint: without wrappers' names.
     - options: the words of a `config.json` beside `layout`; those that are not there are left to the tensors."""
     unknown = next((word for word in options if word not in WORDS[layout]), None)
     if unknown is not None:
         known = ", ".join(WORDS[layout]) or "none"
         raise Refusal(f"beside the layout {layout} there is no word {unknown}; there are {known}")
-    source = Source(tensors)
+    source = Source(checkpoint)
     converted = LAYOUTS[layout](source, options)
-    left = sorted(set(tensors) - source.taken)
+    left = sorted(set(source.tensors) - source.taken)
     if left:
         names = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
         raise Refusal(f"{len(left)} tensors have no place in the layout {layout}: {names}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .archive import Refusal
+from .archive import Checkpoint, Refusal
 
 Tensors = dict[str, torch.Tensor]
 
@@ -34,8 +34,9 @@ class Converted:
 class Source:
     """A checkpoint's tensors, taken one by one with the shape that each must have, so that none is forgotten."""
 
-    def __init__(self, tensors: Tensors) -> None:
-        self.tensors, self.taken = tensors, set()
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.tensors, self.aliases = checkpoint.tensors, checkpoint.aliases
+        self.taken: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
