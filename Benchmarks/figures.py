@@ -1,4 +1,4 @@
-"""Figures of the table: what was measured in each round, and what it had to reach."""
+"""Figures of the table: the measurements of every round, and their targets."""
 
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -15,16 +15,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Ours against something else, measured once per round each."""
+    """Scanstep against a peer: one measurement of each in every round."""
 
     work: str
     against: str
     ours: list[float]
     theirs: list[float]
     unit: str
-    """Of both sides."""
+    """The unit of both sides."""
     inverse: bool = False
-    """Theirs divided by ours: of times, so that more is better there too."""
+    """Whether the ratio is theirs over ours, as of times, so that larger is better."""
     target: Target | None = None
 
     def record(self) -> dict:
@@ -36,7 +36,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is compared with nothing but a bound of its own, if it has one."""
+    """A figure without a peer, and its target where it has one."""
 
     work: str
     what: str

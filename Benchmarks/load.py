@@ -1,4 +1,4 @@
-"""Load over HTTP by wrk, one thread of it, since the server needs the rest of the machine; and by openloop.c."""
+"""HTTP load from wrk, on one thread so that the server has the other cores, and from openloop.c."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).resolve().parent / "wrk.lua"
 
 @dataclass(frozen=True)
 class Load:
-    """What one load measured."""
+    """The measurements of one load."""
 
     rate: float
     """Requests per second."""
@@ -28,23 +28,23 @@ def livez(port: int, connections: int, seconds: float) -> Load:
 
 
 def fetch(url: str, connections: int, seconds: float) -> Load:
-    """GET of one address, whose bytes are made once, on a processor other than `machine.first_core`."""
+    """Repeats one GET, from cores other than `machine.first_core`."""
     base, path = url.rsplit("/", 1)
     return _run(base, connections, seconds, "get", f"/{path}", prefix=machine.other_cores())
 
 
 def steps(port: int, connections: int, seconds: float, prefix: str, vocabulary: int) -> Load:
-    """Steps as many sessions as there are connections; those named PREFIX0, PREFIX1, …"""
+    """Steps one session on each connection: those named PREFIX0, PREFIX1, …"""
     return _run(_base(port), connections, seconds, "step", str(connections), prefix, str(vocabulary))
 
 
 def random_steps(port: int, connections: int, seconds: float, sessions: int, vocabulary: int, seed: int) -> Load:
-    """Steps sessions drawn at random from those named s0000000, s0000001, …; equal seeds draw equally."""
+    """Steps sessions drawn at random from those named s0000000, s0000001, …; the same seed draws the same sessions."""
     return _run(_base(port), connections, seconds, "random", str(sessions), str(vocabulary), str(seed))
 
 
 class OpenLoop:
-    """Sends when it is time, not when there is an answer: openloop.c, compiled into a folder."""
+    """A generator that sends on schedule, whether or not replies arrive: openloop.c, compiled into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._program = folder / "openloop"
@@ -55,7 +55,7 @@ class OpenLoop:
     def post(
         self, port: int, path: str, body: dict[str, Any], connections: int, rate: float, seconds: float
     ) -> dict[str, Any]:
-        """Sends a body `rate` times a second; with 0 on each connection as soon as it is answered."""
+        """Sends a body `rate` times a second; at a rate of 0, on each connection as soon as its reply arrives."""
         content = json.dumps(body)
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         self._request.write_text(f"{head}Content-Length: {len(content)}\r\n\r\n{content}")

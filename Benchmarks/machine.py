@@ -1,4 +1,4 @@
-"""What the measurements ran on."""
+"""The machine that the measurements run on."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "minGRU-pytorch", "onnxruntime", "openvino", "fastapi", "uv
 
 
 def busy(seconds: float = 2) -> float:
-    """The share of the processors' time that whatever else runs takes."""
+    """The share of processor time that other programs use."""
 
     def times() -> list[int]:
         return [int(time) for time in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -30,19 +30,19 @@ def busy(seconds: float = 2) -> float:
 
 
 def first_core() -> tuple[str, ...]:
-    """What a command begins with to run on one processor, where there are others."""
+    """The prefix of a command that pins it to one core; empty where there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return ("taskset", "--cpu-list", str(cores[0])) if len(cores) > 1 else ()
 
 
 def other_cores() -> tuple[str, ...]:
-    """What a command begins with to leave that processor alone."""
+    """The prefix of a command that keeps it off that core."""
     cores = sorted(os.sched_getaffinity(0))[1:]
     return ("taskset", "--cpu-list", ",".join(map(str, cores))) if cores else ()
 
 
 def processor_seconds(process: int) -> float:
-    """Processor time that a process and its children have taken, so far and while they live."""
+    """Processor time that a process and its running children have used so far."""
     folder = Path(f"/proc/{process}")
     # Behind the name, which may have blanks and parentheses, comes the third field, proc_pid_stat(5).
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
@@ -52,19 +52,19 @@ def processor_seconds(process: int) -> float:
 
 
 def resident_bytes(process: int) -> int:
-    """Memory that a process takes at present."""
+    """Resident memory of a process."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE).group(1)) * 1024
 
 
 def available_bytes() -> int:
-    """Memory that programs can still have without swapping."""
+    """Memory that is available without swapping."""
     memory = Path("/proc/meminfo").read_text()
     return int(re.search(r"^MemAvailable:\s*(\d+) kB$", memory, re.MULTILINE).group(1)) * 1024
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """The kind of the file system that has the folder, and how long it takes to have 4 KiB more on the disk."""
+    """The type of the folder's file system, and the milliseconds to append 4 KiB to a file and sync it."""
     command = ["df", "--output=fstype", str(folder)]
     kind = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[1]
     times: list[float] = []
@@ -84,7 +84,7 @@ def describe() -> dict[str, str]:
     processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     commit = _git("describe", "--always").stdout.strip()
-    # The results of the parts that were measured before are no change of what is measured.
+    # Results that earlier parts have written do not change what is measured.
     if commit and _git("diff", "--quiet", "HEAD", "--", ".", ":!Benchmarks/results").returncode:
         commit += "-dirty"
     return {

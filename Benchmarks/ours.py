@@ -12,7 +12,7 @@ from settings import Settings
 
 
 def bench(settings: Settings, model: Path | None, *options: str) -> dict[str, Any]:
-    """What `scanstep bench --json` says, of a model's folder or of what the options make up."""
+    """The report of `scanstep bench --json` on a model's folder, or on the shape that the options give."""
     command = [str(settings.scanstep), "bench", *([str(model)] if model else []), "--json", *options]
     if "--threads" not in options:
         command += ["--threads", str(settings.threads)]
@@ -20,7 +20,7 @@ def bench(settings: Settings, model: Path | None, *options: str) -> dict[str, An
 
 
 def serve_has(settings: Settings, option: str) -> bool:
-    """Whether `scanstep serve` knows an option."""
+    """Whether `scanstep serve` has an option."""
     command = [str(settings.scanstep), "serve", "--help"]
     return option in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
@@ -47,12 +47,12 @@ class Server(ServerProcess):
         return _ask(self.port, "GET", path)
 
     def resident_bytes(self) -> int:
-        """Memory that the process takes at present."""
+        """Resident memory of the process."""
         return machine.resident_bytes(self.pid)
 
 
 def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Sends JSON to a server on this machine and returns what it answers."""
+    """Sends JSON to a server on this machine and returns its reply."""
     return json.loads(_ask(port, "POST", path, json.dumps(body)))
 
 

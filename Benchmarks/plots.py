@@ -1,4 +1,4 @@
-"""The results as pictures."""
+"""Plots of the results."""
 
 from pathlib import Path
 from statistics import median
@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-# Told apart by people who see few colours, too.
+# Distinct also with colour-vision deficiencies.
 OURS, GREY = "#0072b2", "#9a9a9a"
 PEER_COLOURS = {"gru": "#d55e00", "lstm": "#cc79a7", "mingru": "#009e73"}
 SIDES = {"ours": "Scanstep minGRU", "gru": "torch nn.GRU", "lstm": "torch nn.LSTM", "mingru": "PyTorch minGRU"}
@@ -33,7 +33,7 @@ def draw(results: dict, folder: Path) -> None:
 
 
 def _ratios(figures: list[dict], file: Path) -> None:
-    """A bar for each ratio, its spread, and a mark where it had to be."""
+    """A bar for each ratio, with its spread and its target."""
     figures = figures[::-1]
     canvas, axes = plt.subplots(figsize=(9, 0.3 * len(figures) + 1.2), layout="constrained")
     rows = range(len(figures))

@@ -1,4 +1,4 @@
-"""What the command line decides: sizes, rounds and where things are."""
+"""Settings from the command line: sizes, rounds and paths."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -35,7 +35,8 @@ weights, whose outputs after steps and after a prefill are equal to the bit in e
     "http": """\
 One thread of wrk, connections kept alive, as many sessions as connections; the peer keeps its sessions in a dict and
 computes each request by itself, or, *batching*, all requests that one turn of its event loop has read.""",
-    "beside": "The clients step as fast as they are answered. Here the ratio is with the prefill to without it; lower is better.",
+    "beside": """\
+Each client sends its next step when its reply arrives. The ratio is with the prefill over without it; lower is better.""",
     "absorb": """\
 What the paper compares in training, for serving: one sequence through an embedding, layers with norms and residual
 connections, and the logits of every position, in float32. Memory is what the process needed at most beyond its size with
@@ -59,37 +60,39 @@ are made and stepped over HTTP, 4096 a request, and verified to stand at step 2 
 Memory is the server's resident size against the bytes of the states alone; its target is 1.1 times those and 256 MiB, lower
 is better. *Random steps* are single requests on 64 connections, each for a session drawn at random: among all of them, and
 among the first thousand. `/livez` under the same load is what the server's HTTP and the one thread of wrk can do at most.
-Where there are more sessions than memory has room for, all are stepped once after they were made, the oldest first: by the
-turn of each the others have pushed it out to the disk. *Exported* ones, of those that are on the disk then, have to have the
+Where there are more sessions than memory has room for, all are stepped once after they were made, the oldest first: by its
+turn, each has been spilled to the disk by the others. *Exported* sessions are on the disk at that point, and must have the
 metadata and the layers' bytes of a replay of their inputs.""",
     "prefixes": """\
-64 prompts of 1,000 equal tokens and 16 of their own, which part at once; the shipped model, other prompts every round. Lower
-is better. Sent one after another the second finds no state where it parts from the first.""",
+64 prompts that share 1,000 tokens and end in 16 of their own, which differ from the first on; the shipped model, other
+prompts every round. Lower is better. Sent one after another, the second prompt finds no state at the end of what it shares
+with the first.""",
     "hello": """\
 `GET /livez` on kept-alive connections. Every server has one event loop and one processor, the same for all, and wrk
-has another; they stand side by side and are loaded in turns. All send the same body, nginx from its configuration and
-Hummingbird from a route; heads differ a little in size. Processor time is what the server has taken, without the
-load: it depends less on whatever else runs. With access logs ours writes a line of JSON a request and nginx its own
+has another; they run side by side and are loaded in turns. All send the same body, nginx from its configuration and
+Hummingbird from a route; heads differ a little in size. Processor time is that of the server alone, without the
+load generator's: it depends less on other programs. With access logs ours writes a line of JSON a request and nginx its own
 format, as it does by default, one write a request, and, *buffer=64k*, many lines at once, as ours does. TLS is with a
 P-256 certificate, on connections that last.""",
     "crowd": """\
-wrk steps 64 sessions of the tiny model on 64 connections as fast as they are answered. Idle connections have each had one
-request answered; slow ones send a head of which a byte comes every two seconds, until the server ends them after
-5 seconds, and then come again. Every round has a new server; memory is its resident size after the idle connections
+wrk steps 64 sessions of the tiny model on 64 connections, each as soon as its reply arrives. Idle connections have each had
+one request answered; slow ones send a head at one byte every two seconds, until the server closes them after 5 seconds, and
+then reconnect. Every round has a new server; memory is its resident size after the idle connections
 less that before, divided by their number. Lower is better but for the rate.""",
     "overload": """\
-Prefills of 24 tokens of the 11.3 M model, each absorbed anew. What can be done is what 16 connections that ask again at
-once are answered by a server without a bound, one thread of which computes; `--max-queue-time` is half of what one
-request takes then, in whole milliseconds. Ten times that number is sent, evenly spread, whether or not there are
-answers, for 30 s; a time counts from when a request was due. Ratios of times are to one request at a time, ten in a
-second, of the same server; lower is better. Generator and server share the machine.""",
+Prefills of 24 tokens of the 11.3 M model, none of them from the prefix cache. The capacity is the throughput of 16
+connections, each of which sends when its reply arrives, on a server without a bound and with one compute thread;
+`--max-queue-time` is half of the latency of one request there, in whole milliseconds. Ten times the capacity is sent,
+evenly spread, whether or not replies arrive, for 30 s; a latency counts from when a request was due. Ratios of latencies
+are to one request at a time, ten in a second, of the same server; lower is better. Generator and server share the
+machine.""",
     "leaks": """\
 Clients close or reset their connection in the head of a request, in its body, before its reply, in the reply, in a
-stream of tokens or in a duplex stream; one request in four is one that is answered to its end. What was before is what was
-after a first quarter of the requests.""",
+stream of tokens or in a duplex stream; one request in four is read to its end. *Before* is after the first quarter of the
+requests.""",
     "durability": """\
-The shipped model, one thread of wrk; three servers, one for each `--durability`, loaded in turns. With `none` a reply waits
-for no disk.""",
+The shipped model, one thread of wrk; three servers, one for each `--durability`, loaded in turns. With `none` no reply
+waits for the disk.""",
 }
 
 HEAD = """\

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 STATES = {"gru": ["hidden"], "lstm": ["hidden", "cell"]}
-# To warm up for an input that takes minutes, a short one has to do.
+# Steps of the input that warms up for longer ones, which take minutes.
 SHORT = 64
 Array = numpy.ndarray
 Value = TypeVar("Value")
@@ -30,18 +30,18 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Prepared:
-    """An input in place."""
+    """An input in the memory of a runtime, and its inference."""
 
     vectors: Array
-    """It: ONNX Runtime and OpenVINO compute in the memory of this array, and do not keep it alive."""
+    """The input itself: ONNX Runtime and OpenVINO compute in the memory of this array, and do not keep it alive."""
     run: Callable[[], None]
-    """Absorbs it from the states that the run before has left, which begin as zeros."""
+    """Absorbs the input from the states that the run before has left; those of the first run are zeros."""
     outputs: Callable[[], Array]
-    """Of the last run."""
+    """The outputs of the last run."""
 
 
 class Stack(nn.Module):
-    """States as separate arguments and results, and not as a tuple of an LSTM's two."""
+    """The stack with each state as an argument and a result of its own, not in a tuple."""
 
     def __init__(self, folder: Path, cell: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def eager(stack: Stack, cell: str, threads: int) -> Callable[[Array], Prepared]:
 
 
 def export(stack: Stack, cell: str, file: Path) -> None:
-    """By the exporter that keeps the number of steps free; the other one bakes that of the example in."""
+    """Exports by TorchScript, which leaves the number of steps open; the newer exporter fixes that of the example."""
     names = STATES[cell]
     last = [f"last_{name}" for name in names]
     axes = {"vectors": {0: "steps", 1: "sessions"}, "outputs": {0: "steps", 1: "sessions"}}
@@ -194,7 +194,7 @@ class Runner:
         self._timed: dict[tuple[int, int], tuple[Prepared, Timed]] = {}
 
     def time(self, sequences: int, steps: int) -> float:
-        """Seconds of `steps` steps of as many sequences at once."""
+        """Seconds of `steps` steps of `sequences` sequences at once."""
         if (sequences, steps) not in self._timed:
             whole, short = self._random(sequences, steps), self._random(sequences, min(steps, SHORT))
             timed = Timed(whole.run, short.run if steps > SHORT else whole.run)
@@ -208,7 +208,7 @@ class Runner:
         return prepared.outputs()[:, 0].tolist()
 
     def stepped(self, vectors: list[list[float]]) -> list[list[float]]:
-        """The same step by step, by as many runs of one."""
+        """The same, by one run for each vector."""
         given = numpy.zeros((1, 1, self._features), numpy.float32)
         prepared, rows = self._prepare(given), []
         for vector in vectors:

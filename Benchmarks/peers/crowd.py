@@ -1,4 +1,4 @@
-"""Clients that keep connections and want little: a peer that is asked for them by lines of JSON."""
+"""Idle and slow HTTP clients in a peer process."""
 
 import contextlib
 import resource
@@ -18,7 +18,7 @@ _slow: "SlowClients | None" = None
 
 
 def idle(port: int, count: int) -> int:
-    """Opens connections, has one request answered on each and leaves them open; how many there are."""
+    """Opens connections until there are `count`, each with one request answered, and keeps them open."""
     while len(_idle) < count:
         client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         client.sendall(REQUEST)
@@ -30,14 +30,14 @@ def idle(port: int, count: int) -> int:
 
 
 def slow(port: int, count: int, seconds: float) -> int:
-    """Begins requests that come byte by byte, one byte of each in so many seconds."""
+    """Begins `count` requests, of each of which one byte is sent every `seconds` seconds."""
     global _slow
     _slow = SlowClients(port, count, seconds)
     return count
 
 
 def state() -> dict[str, int]:
-    """How many are still connected, and how often the slow ones were shut out and came again."""
+    """How many clients are still connected, and how often a slow one was closed by the server and reconnected."""
     still = 0
     for client in _idle:
         try:
@@ -50,7 +50,7 @@ def state() -> dict[str, int]:
 
 
 def leave() -> int:
-    """Ends all connections."""
+    """Closes all connections."""
     global _slow
     if _slow:
         _slow.stop()
@@ -62,7 +62,7 @@ def leave() -> int:
 
 
 class SlowClients(threading.Thread):
-    """Sends each request's next byte when it is its turn, and connects again where the server has closed."""
+    """Sends the next byte of each request when it is due, and reconnects where the server has closed."""
 
     def __init__(self, port: int, count: int, seconds: float) -> None:
         super().__init__(daemon=True)
@@ -78,11 +78,11 @@ class SlowClients(threading.Thread):
 
     @property
     def count(self) -> int:
-        """How many are connected."""
+        """How many clients are connected."""
         return len(self._clients)
 
     def stop(self) -> None:
-        """Ends them."""
+        """Ends the thread and closes all connections."""
         self._running = False
         self.join()
         for client, _ in self._clients.values():
@@ -114,7 +114,7 @@ class SlowClients(threading.Thread):
                 self._clients[descriptor] = client, sent + 1
 
     def _replace(self, descriptor: int) -> None:
-        """What the server has to say to a slow client is that it is one."""
+        """Reconnects a client to which the server has sent anything, since it sends slow ones nothing but a refusal."""
         client, _ = self._clients.pop(descriptor)
         client.close()
         self.returned += 1

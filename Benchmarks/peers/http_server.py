@@ -42,7 +42,7 @@ class Session:
 
 
 class Steps:
-    """Steps sessions and ranks what the model expects next."""
+    """Steps sessions, and gives each one's likeliest next token and its log-probability."""
 
     def __init__(self, folder: Path) -> None:
         self._model = minLM(**TINY)

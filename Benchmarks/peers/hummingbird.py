@@ -11,18 +11,18 @@ HERE, BUILT = Path(__file__).resolve().parent / "hello", ROOT / ".build-hummingb
 
 
 def build() -> None:
-    """Builds it, in a folder that stays; the first time takes minutes."""
+    """Builds the server, in a folder that is kept; the first build takes minutes."""
     command = ["swift", "build", "-c", "release", "--package-path", str(HERE), "--scratch-path", str(BUILT)]
     subprocess.run([*command, "--quiet"], check=True)
 
 
 def version() -> str:
-    """The version that hello/ asks for."""
+    """The version that hello/ requires."""
     return re.search(r'hummingbird", exact: "(.*?)"', (HERE / "Package.swift").read_text()).group(1)
 
 
 class Hummingbird(ServerProcess):
-    """The server, built before by `build`."""
+    """The server that `build` has built."""
 
     def __init__(self, prefix: tuple[str, ...] = ()) -> None:
         super().__init__([*prefix, str(BUILT / "release" / "hello")])

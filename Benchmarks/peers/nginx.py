@@ -46,24 +46,24 @@ ENVIRONMENT = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
 
 
 def version() -> str:
-    """Its version."""
-    said = subprocess.run(["nginx", "-v"], env=ENVIRONMENT, check=True, capture_output=True, text=True)
-    return said.stderr.rpartition("/")[2].strip()
+    """The version of nginx."""
+    output = subprocess.run(["nginx", "-v"], env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    return output.stderr.rpartition("/")[2].strip()
 
 
 class Nginx(ServerProcess):
-    """Without rights of its own, also where it is started by root."""
+    """nginx as an unprivileged user, also where root starts it."""
 
     def __init__(
         self, log: str = "off", certificate: tuple[Path, Path] | None = None, prefix: tuple[str, ...] = ()
     ) -> None:
-        """`log` is what stands behind `access_log`, with `{log}` for a file; `prefix` begins the command."""
+        """`log` is the value of `access_log`, with `{log}` for a file; `prefix` begins the command."""
         self._folder = tempfile.TemporaryDirectory(prefix="nginx-")
         folder = Path(self._folder.name)
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            # It cannot choose a port itself; this one was free a moment ago.
+            # nginx cannot choose a port itself; this one was free a moment ago.
             self.port = listener.getsockname()[1]
-        # Copies, which whoever it runs as may read.
+        # Copies that the unprivileged user may read.
         copies = [Path(shutil.copy(file, folder)) for file in certificate or ()]
         tls = TLS.format(certificate=copies[0], key=copies[1]) if copies else ""
         self.log = folder / "access.log"

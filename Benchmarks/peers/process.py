@@ -20,7 +20,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The number of the process."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -62,16 +62,16 @@ class PeerProcess:
 
 
 class Peer(PeerProcess):
-    """A peer that does what it is asked and times itself."""
+    """A peer that runs operations on request, and times them itself."""
 
     def ask(self, what: str, **arguments: Any) -> Any:
-        """Has the peer do something and returns its answer."""
+        """Runs an operation in the peer and returns its result."""
         self._process.stdin.write(json.dumps({"what": what, "arguments": arguments}) + "\n")
         return json.loads(self._line())
 
 
 class PeerServer(PeerProcess):
-    """A peer that serves HTTP and says its port first."""
+    """A peer that serves HTTP and prints its port first."""
 
     def __init__(self, module: str, *arguments: str) -> None:
         super().__init__(module, *arguments)
@@ -79,7 +79,7 @@ class PeerServer(PeerProcess):
 
 
 def answer(handlers: dict[str, Callable[..., Any]]) -> None:
-    """The peer's side: does what it is asked until its input ends."""
+    """The peer's side: runs the operations that its standard input names, until it ends."""
     # Libraries may print; only answers belong on the pipe.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

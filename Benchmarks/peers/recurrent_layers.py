@@ -1,7 +1,7 @@
-"""What the paper compares: `recurrent_layers gru|lstm|mingru THREADS`, layers of equal width that absorb tokens.
+"""The layers that the paper compares, of equal width, absorb tokens: `recurrent_layers gru|lstm|mingru THREADS`.
 
 Embedding, then layers with a norm before and a residual connection around each, then the logits of every position; no
-MLPs, so that the recurrent layers are what counts.
+MLPs, so that the recurrent layers dominate.
 """
 
 import re
@@ -42,7 +42,7 @@ class Absorption:
         self._cell = cell
 
     def load(self, layers: int, width: int, vocabulary: int) -> None:
-        """Makes the network and has it absorb a few tokens, so that its libraries are in memory."""
+        """Makes the network and absorbs a few tokens, so that its libraries are in memory."""
         self._network = Network(self._cell, layers, width, vocabulary).eval()
         self._vocabulary = vocabulary
         for _ in range(3):

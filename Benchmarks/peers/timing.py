@@ -8,10 +8,10 @@ SHORTEST = 0.05
 
 
 class Timed:
-    """Something to run again and again."""
+    """A function that is timed repeatedly."""
 
     def __init__(self, run: Callable[[], object], warm: Callable[[], object] | None = None) -> None:
-        """- warm: what stands in for the first two runs, if these would take too long."""
+        """- warm: replaces the first two runs, where these would take too long."""
         self._run = warm or run
         # The first run compiles or allocates; the third finds everything in place.
         self._time(2)
@@ -19,7 +19,7 @@ class Timed:
         self._repeats = max(1, math.ceil(SHORTEST / self._time(1)))
 
     def seconds(self) -> float:
-        """Of one run."""
+        """Seconds of one run."""
         return self._time(self._repeats)
 
     def _time(self, repeats: int) -> float:

@@ -1,4 +1,4 @@
-"""Whether both sides compute the same: without that their speeds say nothing."""
+"""Whether both sides compute the same; otherwise their speeds do not compare."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,7 @@ LIMIT = 1e-3
 
 
 def differences(settings: Settings, folder: Path, peers: dict[str, Peer], what: str) -> dict[str, float]:
-    """The largest difference of any logit to each peer; raises where that is no rounding any more."""
+    """The largest difference of any logit to each peer; raises where it exceeds rounding."""
     with Server(settings, folder.parent) as server:
         body = {"model": folder.name, "sequences": [{"tokens": TOKENS}], "return": "all", "logits": True}
         outputs = server.post("/v1/prefill", body)["results"][0]["outputs"]

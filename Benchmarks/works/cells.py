@@ -18,7 +18,7 @@ from torch import nn
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 LAYERS, WIDTHS = 3, (64, 384, 1024)
 TABLED = 384
-"""The width of which the table has every work against every peer."""
+"""The width at which the table has every work against every peer."""
 ABSORBED = ((1, 64), (1, 256), (1, 1024), (1, 4096), (1, 16_384), (16, 1024))
 SESSIONS = (1, 64, 512)
 WEIGHTS = ("f32", "f16")
@@ -30,7 +30,7 @@ PAUSE = 0.5
 LONG, LONG_ROUNDS = 4.0, 3
 """Seconds from which on a work is measured in fewer rounds."""
 LARGE = 1 << 28
-"""Values by values of a layer's matrix from which on a measurement is one run, and not the median of three."""
+"""Products of one matrix from which on a measurement is one run, not the median of three."""
 LIMIT = 1e-4
 
 
@@ -55,7 +55,7 @@ class Work:
         return f"{self.cell.upper()}, {LAYERS} × {self.width}: {what}"
 
 
-# Of width 384. What of ours has to reach how much of which peers, the best of them counting.
+# At width 384: by how much ours, of that type, must exceed the best of these peers.
 TARGETS: dict[tuple[str, int, int, str], list[tuple[tuple[str, ...], float]]] = {
     ("gru", 1, 1024, "f32"): [(("eager",), 4.0), (COMPILERS, 1.1)],
     ("lstm", 1, 1024, "f32"): [(("eager",), 1.15), (COMPILERS, 1.0)],
@@ -112,8 +112,8 @@ def works(cell: str, width: int, quick: bool) -> list[Work]:
 
 
 def differences(settings: Settings, folder: Path, peers: dict[str, Peer], width: int) -> dict[str, float]:
-    """The largest difference of any output to each peer's, of a whole sequence and of single steps; raises where that
-    is no rounding any more."""
+    """The largest difference of any output to each peer's, of a whole sequence and of single steps; raises where it
+    exceeds rounding."""
     vectors = numpy.random.default_rng(3).standard_normal((48, width), numpy.float32).tolist()
     with Server(settings, folder.parent) as server:
         body = {"model": folder.name, "sequences": [{"vectors": vectors}], "return": "all"}

@@ -31,7 +31,7 @@ def run(settings: Settings) -> dict:
     bytes_each: list[float] = []
     returned: list[int] = []
     limits = ["--max-connections", "20000", "--max-connections-per-address", "20000", "--idle-timeout", "10m"]
-    # So short that many slow ones are shut out, and come again, while others step.
+    # Short enough that many slow clients are closed, and reconnect, during a load.
     limits += ["--head-timeout", "5s"]
     for turn in range(settings.rounds(5)):
         # A new server every round, since memory that connections have had stays with it.
@@ -43,7 +43,7 @@ def run(settings: Settings) -> dict:
                 return steps(server.port, CLIENTS, settings.seconds(8), "s", VOCABULARY)
 
             steps(server.port, CLIENTS, 2, "s", VOCABULARY)
-            # First without or last, in turns: neither is always the one that comes to a fresh server.
+            # The load without the crowd comes first and last in turns, so that neither is always on a fresh server.
             if turn % 2 == 0:
                 loads["without"].append(stepping())
             before = server.resident_bytes()
@@ -61,13 +61,23 @@ def run(settings: Settings) -> dict:
                 sleep(1)
                 loads["without"].append(stepping())
 
+    return {
+        "figures": [figure.record() for figure in _figures(idle, slow, loads, bytes_each)],
+        "loads": {name: [asdict(load) for load in list_] for name, list_ in loads.items()},
+        "slow_connections_replaced": returned,
+    }
+
+
+def _figures(
+    idle: int, slow: int, loads: dict[str, list[Load]], bytes_each: list[float]
+) -> list[Ratio | Measure]:
     def p99(name: str) -> list[float]:
         return [load.p99_ms for load in loads[name]]
 
     alone = f"p99 of {CLIENTS} stepping clients alone"
     work = f"p99 of {CLIENTS} stepping clients beside {idle:,} idle connections"
     both = f"{work} and {slow:,} slow ones"
-    figures = [
+    return [
         Ratio(both, alone, p99("idle and slow"), p99("without"), "ms", target=Target(1.5, at_least=False)),
         Ratio(work, alone, p99("idle"), p99("without"), "ms"),
         Ratio(
@@ -76,8 +86,3 @@ def run(settings: Settings) -> dict:
         ),
         Measure(f"{idle:,} idle connections", "resident memory of each", bytes_each, "KiB", Target(8, at_least=False)),
     ]
-    return {
-        "figures": [figure.record() for figure in figures],
-        "loads": {name: [asdict(load) for load in list_] for name, list_ in loads.items()},
-        "slow_connections_replaced": returned,
-    }

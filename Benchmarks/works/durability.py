@@ -38,7 +38,7 @@ def run(settings: Settings) -> dict:
             steps(server.port, CONNECTIONS, 1, "s", model.vocabulary)
         for _ in range(settings.rounds(7)):
             for mode, server in servers.items():
-                # What the one before has left to write is none of this one's time.
+                # What the load before has left to write must not take time of this one.
                 sleep(1)
                 os.sync()
                 loads[mode].append(steps(server.port, CONNECTIONS, settings.seconds(5), "s", model.vocabulary))

@@ -1,4 +1,4 @@
-"""Many sessions: made and stepped over HTTP, as many in one request as it may have."""
+"""Creates and steps many sessions over HTTP, with as many in one request as the server allows."""
 
 import json
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from settings import Settings
 
 AT_ONCE = 4096
 OVERHEAD = 256
-"""Bytes of `--session-memory` that a session takes beside its state."""
+"""Bytes of `--session-memory` that a session takes besides its state."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a server says of a model."""
+    """A model as the server describes it."""
 
     folder: Path
     vocabulary: int
@@ -27,7 +27,7 @@ class Model:
         return self.folder.name
 
     def memory(self, count: int) -> int:
-        """The `--session-memory` that so many sessions fill."""
+        """The `--session-memory` that `count` sessions fill."""
         return count * (self.state_bytes + OVERHEAD)
 
 
@@ -42,12 +42,12 @@ def session(index: int) -> str:
 
 
 def token(model: Model, index: int, step: int) -> int:
-    """The input that takes a session to `step`."""
+    """The input that advances a session to `step`."""
     return (index + index // model.vocabulary * step) % model.vocabulary
 
 
 def create(server: Server, model: Model, indices: range) -> float:
-    """Makes sessions of one token each; how many seconds that took. Raises where one was not made."""
+    """Creates sessions of one token each and returns the seconds. Raises where one was not created."""
     start = perf_counter()
     for some in _portions(indices):
         sequences = [{"tokens": [token(model, index, 1)], "create": session(index)} for index in some]
@@ -60,7 +60,7 @@ def create(server: Server, model: Model, indices: range) -> float:
 
 
 def step(server: Server, model: Model, indices: range, to: int) -> tuple[float, list[dict]]:
-    """Takes each session a step further; how many seconds that took, and the results of those that are not at `to` then."""
+    """Advances each session by one step. Returns the seconds, and the results of those that are not at step `to`."""
     start = perf_counter()
     wrong: list[dict] = []
     for some in _portions(indices):

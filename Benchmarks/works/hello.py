@@ -80,9 +80,9 @@ def run(settings: Settings) -> dict:
 def _measure(
     settings: Settings, name: str, kinds: dict, trusted: Path, log: Path, part: dict
 ) -> dict[str, list[Load]]:
-    """All servers of a group stand side by side, and are loaded in turns.
+    """Starts all servers of a group side by side, and loads them in turns.
 
-    That a server is what bounds its rate, not the load, shows in how much of its processor it has used: `busy`.
+    `busy` has the share of its processor that each has used: near 1, the server bounds the rate, not the load.
     """
     loads: dict[str, list[Load]] = {server: [] for server in kinds}
     busy = part["busy"][name] = {server: [] for server in kinds}
@@ -100,7 +100,7 @@ def _measure(
                 used = machine.processor_seconds(servers[server].pid) - before
                 busy[server].append(round(used / (monotonic() - start), 3))
                 costs[server].append(1e6 * used / (loads[server][-1].rate * settings.seconds(5)))
-                # What one has logged is not written to the disk while another is loaded.
+                # So that the log of one is not written to the disk while another is loaded.
                 for file in (log, getattr(servers[server], "log", log)):
                     if file.exists():
                         os.truncate(file, 0)
@@ -108,7 +108,7 @@ def _measure(
 
 
 def _reply(url: str, trusted: Path) -> dict:
-    """What the server answers with; that its body is ours is a condition of the comparison."""
+    """The sizes of a server's reply. Raises where its body is not ours, without which rates do not compare."""
     context = ssl.create_default_context(cafile=trusted) if url.startswith("https:") else None
     with urllib.request.urlopen(url, timeout=30, context=context) as reply:
         body, head = reply.read(), str(reply.headers)
@@ -118,7 +118,7 @@ def _reply(url: str, trusted: Path) -> dict:
 
 
 def _agreed(url: str, context: ssl.SSLContext) -> dict[str, str]:
-    """What both sides have agreed on."""
+    """The version and cipher of TLS that both sides negotiate."""
     host, _, port = url.removeprefix("https://").partition("/")[0].partition(":")
     with (
         socket.create_connection((host, int(port)), timeout=30) as plain,
@@ -128,7 +128,7 @@ def _agreed(url: str, context: ssl.SSLContext) -> dict[str, str]:
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A P-256 certificate that signs itself, and its key."""
+    """A self-signed P-256 certificate, and its key."""
     certificate, key = folder / "server.pem", folder / "server.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]

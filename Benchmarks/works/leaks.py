@@ -1,4 +1,4 @@
-"""A million requests whose clients leave at random moments: what the server has kept of them."""
+"""A million requests whose clients disconnect at random moments: what the server leaks."""
 
 import json
 import subprocess
@@ -18,11 +18,11 @@ def run(settings: Settings) -> dict:
     requests = FEW if settings.quick else REQUESTS
     command = [sys.executable, str(ROOT / "Tests" / "leaks.py"), "--scanstep", str(settings.scanstep), "--json"]
     command += ["--requests", str(requests)]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=HOUR_SECONDS, check=False)
-    # Its own verdict is of no account here: the figures have targets.
-    lines = [line for line in said.stdout.splitlines() if line.startswith("{")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=HOUR_SECONDS, check=False)
+    # Its exit status does not matter here: the figures have targets.
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        raise RuntimeError(f"Tests/leaks.py has measured nothing: {said.stdout}")
+        raise RuntimeError(f"Tests/leaks.py has measured nothing: {done.stdout}")
     found = json.loads(lines[0])
     work = f"{requests:,} requests, most of them left"
 

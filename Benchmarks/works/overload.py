@@ -1,4 +1,4 @@
-"""Ten times the work that the server can do: what becomes of those it takes in and refuses, and of its memory."""
+"""Load at ten times the server's capacity: latency of admitted requests, refusals, and the server's memory."""
 
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,17 @@ def run(settings: Settings) -> dict:
 def _round(
     settings: Settings, models: Path, generator: OpenLoop, body: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """A server that takes in all tells what can be done and how long one takes; from that the other has its bound."""
+    """Measures capacity and latency without a bound, then the overload with a bound that follows from them."""
 
     def load(server: Server, connections: int, rate: float, duration: float) -> dict[str, Any]:
         return generator.post(server.port, "/v1/prefill", body, connections, rate, duration)
 
-    # One thread computes, so that the loop and the generator have a processor, too.
+    # One compute thread, so that the event loop and the generator have a processor.
     with Server(settings, models, "--max-queue-time", "none", "--threads", "1") as server:
         alone = load(server, 1, 10, settings.seconds(5))
         load(server, FEW, 0, 2)
         capacity = load(server, FEW, 0, settings.seconds(5))
-    # A request that waits no longer than half of what it takes is done in twice that, with a margin.
+    # A request that waits no longer than half of its latency is done within twice that latency, with a margin.
     bound = max(1, round(alone["admitted_ms"]["p50"] / 2))
     with Server(settings, models, "--max-queue-time", f"{bound}ms", "--threads", "1") as server:
         rate = TIMES * _rate(capacity)
@@ -100,6 +100,6 @@ def _rate(load: dict[str, Any]) -> float:
 
 
 def _lost(load: dict[str, Any]) -> int:
-    """Answered with something else, broken off, not answered at all, or not sent as no connection was free."""
+    """Requests with another answer, broken off, without an answer, or not sent since no connection was free."""
     unanswered = load["sent"] - load["answered"] - load["broken"]
     return load["other"] + load["broken"] + unanswered + load["unsent"]

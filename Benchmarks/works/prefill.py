@@ -8,6 +8,7 @@ from settings import Settings
 from works.agreement import differences
 
 SIZES = [(1, 2048), (8, 512), (32, 256)]
+SIDES = ("ours", "eager", "compile")
 
 
 def run(settings: Settings) -> dict:
@@ -48,6 +49,3 @@ def run(settings: Settings) -> dict:
         "largest_difference_of_logits": agreement,
         "multiply_add_peak_gflops": peaks,
     }
-
-
-SIDES = ("ours", "eager", "compile")

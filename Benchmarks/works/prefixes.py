@@ -20,7 +20,7 @@ def run(settings: Settings) -> dict:
         vocabulary = json.loads(server.get(f"/v1/models/{folder.name}"))["vocabulary_size"]
         for turn in range(rounds):
             for way in reused:
-                # Prompts that the server has not met, the same for both modes.
+                # Prompts that are new to the server, the same for both modes.
                 prompts = _prompts(vocabulary, f"{turn} {way}")
                 outputs = []
                 for mode in ("bypass", "auto"):
@@ -44,7 +44,7 @@ def run(settings: Settings) -> dict:
 def _prompts(vocabulary: int, seed: str) -> list[list[int]]:
     generator = random.Random(seed)
     shared = [generator.randrange(vocabulary) for _ in range(SHARED)]
-    # Each parts from the others at once.
+    # The prompts differ in the first token behind the shared ones.
     firsts = generator.sample(range(vocabulary), ENDINGS)
     return [shared + [first] + [generator.randrange(vocabulary) for _ in range(ENDING - 1)] for first in firsts]
 

@@ -4,7 +4,7 @@ from figures import Ratio
 from ours import bench
 from settings import Settings
 
-# By channels: the rows that the server's batches of such a model have.
+# Rows of the server's batches of a model, by its channels.
 ROWS = {64: 1024, 1024: 192}
 SEQUENCES = (1, 16)
 THREADS = (1, 2, 3, 4)
@@ -74,5 +74,5 @@ def _pairs(works: list[dict], channels: int, threads: int) -> list[dict]:
 
 
 def _is_longest(pair: dict, pairs: list[dict]) -> bool:
-    """Of those with as many sequences."""
+    """Whether its steps are the most of all with as many sequences."""
     return pair["steps"] == max(other["steps"] for other in pairs if other["sequences"] == pair["sequences"])

@@ -1,4 +1,4 @@
-"""More sessions than memory has room for: whether each comes back from the disk as it went, and how fast."""
+"""More sessions than memory has room for: whether each comes back from the disk unchanged, and how fast."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ MIB = 2**20
 
 
 def measure(settings: Settings, model: Model, fit: int, part: dict) -> None:
-    """With memory for `fit` sessions, and a tenth more of them. Adds to the part what it finds."""
+    """With memory for `fit` sessions, and a tenth more of them. Adds its figures to `part`."""
     count = fit + fit // 10
     memory = model.memory(fit)
     options = ("--session-memory", f"{memory}B", "--session-idle", "none", "--durability", "none")
@@ -28,7 +28,7 @@ def measure(settings: Settings, model: Model, fit: int, part: dict) -> None:
             fitting = create(server, model, range(fit))
             spilling = create(server, model, range(fit, count))
             touching, lost = step(server, model, range(count), to=2)
-            # Touched first, these have been pushed out again by the others.
+            # Stepped first, these have been spilled again by the others.
             spilled = range(0, count - fit, max(1, (count - fit) // SAMPLE))[:SAMPLE]
             states, exporting = _export(server, spilled)
             resident, on_disk = server.resident_bytes(), _bytes_on_disk(Path(folder))
@@ -60,13 +60,13 @@ def measure(settings: Settings, model: Model, fit: int, part: dict) -> None:
 
 
 def _bytes_on_disk(folder: Path) -> int:
-    # Space is given to a file when it is written out.
+    # Blocks are allocated to a file when it is written back.
     os.sync()
     return sum(512 * file.stat().st_blocks for file in folder.rglob("*") if file.is_file())
 
 
 def _export(server: Server, indices: range) -> tuple[list[bytes | None], list[float]]:
-    """The state files, none for a session that has none; and the milliseconds of each."""
+    """State files, None where the server has none, and the milliseconds of each."""
     states: list[bytes | None] = []
     times: list[float] = []
     for index in indices:
@@ -80,7 +80,7 @@ def _export(server: Server, indices: range) -> tuple[list[bytes | None], list[fl
 
 
 def _unlike(server: Server, model: Model, indices: range, states: list[bytes | None]) -> list[str]:
-    """Those whose state is not what their two tokens make of a cold one."""
+    """Sessions whose state is not that of a replay of their two tokens."""
     unlike: list[str] = []
     for start in range(0, len(indices), AT_ONCE):
         some = indices[start : start + AT_ONCE]

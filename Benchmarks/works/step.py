@@ -9,7 +9,7 @@ from works.agreement import differences
 
 SESSIONS = (1, 64, 512)
 WEIGHTS = ("f32", "f16", "int8")
-# Against PyTorch as it is, by sessions and weights.
+# The least ratio to eager PyTorch, by sessions and weights.
 TARGETS = {(1, "f32"): 2.0, (1, "f16"): 4.0, (1, "int8"): 7.0, (64, "f32"): 1.8, (512, "f32"): 1.25}
 PEERS = {"eager": "PyTorch eager", "compile": "torch.compile", "onnx": "ONNX Runtime"}
 
