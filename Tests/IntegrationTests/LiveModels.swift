@@ -1,6 +1,8 @@
 import Foundation
+import JSON
 import Recurrent
 import TestSupport
+import Testing
 
 /// The models that the live tests serve.
 enum LiveModels {
@@ -102,4 +104,22 @@ struct LiveInputs {
 
     /// Asks for all values of an output: logits must be asked for, vectors come by themselves.
     var wholeOutput: String { isVectors ? "" : ",\"logits\":true" }
+}
+
+/// Outputs of one sequence in the JSON of replies.
+enum LiveOutputs {
+    /// The largest absolute difference of any value of `outputs`, one whole output a step, from what PyTorch gave for
+    /// the inputs of a committed model.
+    static func largestDifference(of outputs: JSONValue?, fromGolden model: String) throws -> Float {
+        let outputs = Array(try #require(outputs).elements)
+        let expected = try Golden.expectation(of: model).outputs
+        try #require(outputs.count == expected.count)
+        var largest: Float = 0
+        for (output, values) in zip(outputs, expected) {
+            let served = try #require(output["logits"]?.floats() ?? output["vector"]?.floats())
+            try #require(served.count == values.count)
+            for (one, other) in zip(served, values) { largest = max(largest, abs(one - other)) }
+        }
+        return largest
+    }
 }
