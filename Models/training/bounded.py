@@ -1,4 +1,4 @@
-"""Types of options that are numbers within bounds, for argparse; what is outside is refused in one sentence."""
+"""argparse types of numbers within bounds; other values are refused in one sentence."""
 
 import argparse
 

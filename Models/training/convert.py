@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Turns a published checkpoint into a model folder, and proves that the folder computes what the checkpoint does.
+"""Converts a published checkpoint to a model folder, and proves that the folder computes the same outputs.
 
     python Models/training/convert.py best.tar Models/mine
     python Models/training/convert.py pytorch_model.bin Models/mine --tokenizer tokenizer.json --float16
     python Models/training/convert.py downloads/mingru-lm Models/mine
     python Models/training/convert.py lstm.pt Models/mine --set stack=decoder --set output=fc
 
-Reads archives of torch.save (.pt, .pth, .bin, .tar), without running what stands in them, safetensors, and folders as
-Hugging Face's libraries leave them: one file of weights or shards, and a tokenizer.json. The layouts are those of
-minGRU-pytorch, the paper's authors (minRNNs), cheind/mingru and PufferLib, recognised by their tensors, whatever stands
-before the names of all of them; nn.GRU, nn.LSTM and nn.RNN alone or inside a module, under any names; and ParaGRU and
-ParaLSTM of pararnn-torch and ml-pararnn. What the tensors leave open is said by --set, with the words of a config.json.
+Reads archives of torch.save (.pt, .pth, .bin, .tar) without running code from them, safetensors, and folders as
+Hugging Face's libraries write them: one file of weights or shards, and a tokenizer.json. The layouts are those of
+minGRU-pytorch, the paper's authors (minRNNs), cheind/mingru and PufferLib, recognised by their tensors under any common
+prefix; nn.GRU, nn.LSTM and nn.RNN alone or inside a module, under any names; and ParaGRU and ParaLSTM of pararnn-torch
+and ml-pararnn. --set gives what the tensors leave open, in the words of a config.json.
 
-Then a server steps the new folder, by one prefill and one by one, and every output is compared with that of a float64
-computation from the original tensors. Exits 1, and says why, if anything is not as it must be; nothing is left behind.
+Then a server runs the new folder, in one prefill and step by step, and every output is compared with a float64
+computation from the original tensors. On any failure it prints the reason, leaves no folder, and exits 1.
 """
 
 import argparse
@@ -31,26 +31,26 @@ from safetensors.torch import save_file
 from serving import Refused, serving
 
 BINARY = Path(__file__).resolve().parents[2] / ".build/release/scanstep"
-# Of the largest output. Half precision has 11 bits, and errors of a few layers add up.
+# As fractions of the largest output. Half precision has 11 bits, and errors of a few layers add up.
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 3e-2}
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="a file of weights, or a folder that has them")
-    parser.add_argument("folder", type=Path, help="the model's folder to be; its name is the model's")
-    parser.add_argument("--layout", choices=published.LAYOUTS, help="if it is not to be recognised")
+    parser.add_argument("checkpoint", type=Path, help="a file of weights, or a folder with one")
+    parser.add_argument("folder", type=Path, help="the model folder to write; its name is the model's")
+    parser.add_argument("--layout", choices=published.LAYOUTS, help="default: recognised by the tensors")
     parser.add_argument(
-        "--normalised-gates", action="store_true", help="of a minLSTM of minRNNs that was trained with use_coeff_norm"
+        "--normalised-gates", action="store_true", help="for a minLSTM of minRNNs trained with use_coeff_norm"
     )
     parser.add_argument(
-        "--residual", action=argparse.BooleanOptionalAction, help="of mingru, where the tensors do not show it"
+        "--residual", action=argparse.BooleanOptionalAction, help="for mingru, where the tensors do not show it"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="WORD=VALUE", help="a word of config.json, as in tied=true"
     )
-    parser.add_argument("--prefix", help="take the tensors alone whose names begin so, as in ema_model.")
-    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json to go with the model, instead of the folder's")
+    parser.add_argument("--prefix", help="take only tensors whose names begin so, as in ema_model.")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json for the model, instead of the folder's")
     parser.add_argument("--no-tokenizer", action="store_true", help="leave out the folder's tokenizer.json")
     parser.add_argument("--float16", action="store_true", help="keep half precision: half the size")
     parser.add_argument("--binary", type=Path, default=BINARY, help="the server for the proof; %(default)s")
@@ -85,12 +85,12 @@ def run(arguments: argparse.Namespace) -> str:
         folder = Path(temporary) / arguments.folder.name
         folder.mkdir()
         save_file({name: tensor.to(kind) for name, tensor in converted.tensors.items()}, folder / "model.safetensors")
-        # save_file lets nobody else read it, and the server may be another user.
+        # save_file makes it readable by its owner alone, and the server may be another user.
         (folder / "model.safetensors").chmod(0o644)
         (folder / "config.json").write_text(json.dumps(converted.config, indent=2) + "\n")
         for name, file in _tokenizer(arguments).items():
             shutil.copyfile(file, folder / name)
-        told = "nothing was proved"
+        outcome = "nothing was proved"
         if not arguments.no_proof:
             with serving(arguments.binary, Path(temporary)) as client:
                 largest = proof.difference(original.tensors, converted, client, folder.name)
@@ -99,16 +99,16 @@ def run(arguments: argparse.Namespace) -> str:
                     f"the served model differs from the checkpoint by {largest:.1e} of its largest output, more than "
                     f"{TOLERANCES[kind]:.0e}"
                 )
-            told = f"proved: {proof.STEPS} steps differ by at most {largest:.1e} of the largest output"
+            outcome = f"proved: {proof.STEPS} steps differ by at most {largest:.1e} of the largest output"
         folder.rename(arguments.folder)
     count = sum(tensor.numel() for tensor in converted.tensors.values())
     if not hints and (arguments.checkpoint / "config.json").is_file():
-        told += "; config.json is not Scanstep's and was not used"
-    return f"{arguments.folder}: {converted.cell} of layout {converted.layout}, {count} parameters; {told}"
+        outcome += "; config.json is not Scanstep's and was not used"
+    return f"{arguments.folder}: {converted.cell} of layout {converted.layout}, {count} parameters; {outcome}"
 
 
 def _options(arguments: argparse.Namespace, hints: dict[str, object]) -> dict[str, object]:
-    """The words of a config.json: of the checkpoint's own, of --set, and of the options that are words, too."""
+    """The words of a config.json: the checkpoint's own, those of --set, and options that stand for words."""
     options = dict(hints)
     for setting in arguments.set:
         word, equals, value = setting.partition("=")
@@ -124,7 +124,7 @@ def _options(arguments: argparse.Namespace, hints: dict[str, object]) -> dict[st
 
 
 def _tokenizer(arguments: argparse.Namespace) -> dict[str, Path]:
-    """The tokenizer's files by the names that they get."""
+    """The tokenizer's files, by their names in the model folder."""
     if arguments.tokenizer:
         return {"tokenizer.json": arguments.tokenizer}
     names = ("tokenizer.json", "tokenizer_config.json")

@@ -5,9 +5,9 @@ has seen.
     python Models/training/evaluate.py
     python Models/training/evaluate.py --data tinyshakespeare.txt --only surface-code --quick
 
-Writes the figures into README.md of the folder and of each model, and pictures into its figures/. Sequences, shots and
-trajectories are drawn anew each time, from the seed that stands beside the figures; the text is the last tenth of Tiny
-Shakespeare, fetched if no file is named.
+Writes the figures into README.md of the folder and of each model, and plots into its figures/. Sequences, shots and
+trajectories are drawn anew each time, from the seed that is recorded with the figures; the text is the last tenth of
+Tiny Shakespeare, fetched if no file is named.
 """
 
 import argparse
@@ -27,7 +27,7 @@ KINDS = {
     "surface-code": ("Surface code", r"surface-code-d[0-9]+"),
     "lorenz": ("Lorenz system", r"lorenz-.+"),
 }
-"""The parts of the report, and what their models are called."""
+"""The parts of the report: title, and pattern of the models' names."""
 
 
 def main():
@@ -39,7 +39,7 @@ def main():
     parser.add_argument(
         "--seed", type=bounded.seed, default=secrets.randbelow(1_000_000), help="default: another each time"
     )
-    parser.add_argument("--quick", action="store_true", help="little data; nothing is written but to standard output")
+    parser.add_argument("--quick", action="store_true", help="little data; writes to standard output only")
     options = parser.parse_args()
 
     from evaluation import copying, forecast, report, surface, text

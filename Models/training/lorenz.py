@@ -4,7 +4,7 @@
     pip install -r Models/training/requirements.txt
     python Models/training/lorenz.py
 
-tasks/lorenz.py makes the trajectories. The model is trained as it will be served: with its weights rounded to float16.
+tasks/lorenz.py makes the trajectories. The model is trained as it is served: with its weights rounded to float16.
 """
 
 import bounded
@@ -15,11 +15,11 @@ from minrnn.optimizer import optimizers
 from tasks import lorenz
 
 LENGTH, TRAJECTORIES = 600, 512
-WINDOW, WARM = 96, 8  # The first outputs of a window, before the convolutions have seen enough, count for nothing.
+WINDOW, WARM = 96, 8  # The loss leaves out the first WARM outputs, before the convolutions have enough inputs.
 
 
 def rounded(model):
-    """The model as a function, its weights those that float16 leaves, its gradients those of the unrounded ones."""
+    """The model as a function with weights rounded to float16, and gradients straight through to the unrounded ones."""
     weights = {name: tensor + (tensor.half().float() - tensor).detach() for name, tensor in model.named_parameters()}
     return lambda inputs: torch.func.functional_call(model, weights, (inputs,))
 

@@ -10,10 +10,9 @@ convolution or MLP. Every sequence is drawn anew.
 
 What makes this quick:
 
-- A run of EMPTY is one step, in which the gates act as often as the run is long. 4112 tokens become 49, all but
-  exactly where the gates let nothing in while nothing comes, which they learn to. A few whole sequences join in the
-  last three eighths of the steps. Alone they would be too few: Muon's steps are as large when there is nothing left
-  but noise.
+- A run of EMPTY is one step, in which the gates act as often as the run is long. 4112 tokens become 49; the result is
+  nearly exact once the gates have learned to ignore EMPTY. A few whole sequences join in the last three eighths of the
+  steps. Alone they would be too few: Muon's steps do not shrink when only noise is left in the gradient.
 - Runs are short at first, as in sequences of 32, and grow whenever the loss is low.
 - Muon at a rate far above the paper's, and gates that begin with memories of 2 to 64 steps.
 """
@@ -29,7 +28,7 @@ from tasks import copying
 from tasks.copying import LENGTH, SYMBOLS, VOCABULARY
 
 SHORTEST, LONGER, LOW = 32, 1.3, 0.3
-WHOLE = 0.2  # What the loss of whole sequences counts.
+WHOLE = 0.2  # The weight of the loss of whole sequences.
 
 
 def columns(device, *parts):

@@ -1,5 +1,4 @@
-"""A server for as long as it is needed, and its routes as a client sees them. Needs nothing but Python's standard
-library."""
+"""Runs a server for a context, and calls its routes. Needs nothing but Python's standard library."""
 
 import contextlib
 import http.client
@@ -16,12 +15,12 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Refused(Exception):
-    """The server did not start, or did not do what it was asked; one sentence."""
+    """The server did not start, or refused a request; one sentence."""
 
 
 @contextlib.contextmanager
 def serving(binary: Path, models: Path, *options: str) -> Iterator["Client"]:
-    """Starts a server of the folder on a free port, gives a client of it and ends it."""
+    """Starts a server of the folder on a free port, yields a client of it and stops it."""
     command = [str(binary), "serve", "--models", str(models), "--port", "0", *options]
     with (
         tempfile.TemporaryFile("w+") as log,
@@ -67,11 +66,11 @@ class Client:
         return self.request("POST", path, json.dumps(body).encode())
 
     def results(self, path: str, body: dict) -> list[dict]:
-        """Those of /v1/prefill and /v1/step, which tell of each sequence or step on its own."""
+        """The results of /v1/prefill or /v1/step, one for each sequence or step. Raises where one is an error."""
         return self.results_of(path, json.dumps(body).encode())
 
     def results_of(self, path: str, body: bytes) -> list[dict]:
-        """The same of a body that is JSON already."""
+        """The same, of a body that is JSON already."""
         found = self.request("POST", path, body)["results"]
         for result in found:
             if "error" in result:

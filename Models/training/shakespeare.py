@@ -5,9 +5,8 @@
     python Models/training/shakespeare.py
     python Models/training/shakespeare.py --cell minLSTM --data tinyshakespeare.txt
 
-The first 90 % of the text train, but for every twentieth block, which chooses among the weights of a run; the last 10
-% are for evaluate.py: nothing here looks at them. Without --data the text is fetched; tasks/shakespeare.py says from
-where.
+The first 90 % of the text are for training, except every twentieth block, which is for validation; the last 10 % are
+for evaluate.py, and not read here. Without --data the text is fetched from the address in tasks/shakespeare.py.
 """
 
 import pathlib

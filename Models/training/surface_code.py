@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Trains Models/surface-code-d3 or, with --distance 5, Models/surface-code-d5: decoders that follow a surface code
-round by round.
+"""Trains Models/surface-code-d3 or, with --distance 5, Models/surface-code-d5: decoders of a surface code, round by
+round.
 
     pip install -r Models/training/requirements.txt
     python Models/training/surface_code.py
 
-tasks/surface.py says what the vectors are. The answer to each is the probability that the logical observable is
-flipped: behind a round, as the data qubits stand; behind a readout, as it was read. A shot of 25 rounds trains both
-answers at each of its rounds: the readouts go on from the states in between, as forks of a session would.
+tasks/surface.py defines the vectors. The output for each is the probability that the logical observable is flipped:
+after a round, in the data qubits; after a readout, as it was read. A shot of 25 rounds trains both outputs at each of
+its rounds: the readouts continue from the states in between, as forks of a session would.
 
-The rates of errors are mixed, and the model is not told which one it meets. They go up in stages, and the rates of the
-optimizers fall to zero at the end of each.
+Shots of several error rates are mixed, and the rate is not an input of the model. The error rates go up in stages, and
+the rates of the optimizers fall to zero at the end of each.
 
-At distance 5 the answers alone teach slowly, for each is the parity of many events. Hints teach faster: a linear map of
-what enters the second half of the layers learns in which of the last four rounds the observable flipped, so that these
-layers have flips to count. The map is no part of the model. Moving averages of the weights are the model, so that a run
-is worth measuring before its rates have fallen.
+At distance 5, training on these outputs alone is slow, since each is the parity of many events. An auxiliary loss
+speeds it up: a linear map of the input of the second half of the layers predicts in which of the last four rounds the
+observable flipped, so that these layers have flips to count. The map is not part of the model. The model has moving
+averages of the weights, so that a run can be measured before its rates have fallen.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ LARGE = {
     "stages": [(1.0, [0.003, 0.005, 0.008, 0.013])],
 }
 RECIPES = {3: SMALL, 5: LARGE, 7: LARGE}
-"""How a distance is trained.
+"""The training of a distance.
 
 `stages`: up to which share of the steps there are errors at which rates; 25 rounds at 0.018 have as many flips as 50
 rounds at 0.009. `remember`: the longest memory of the gates at first, in rounds. `hints`: what their loss counts.
@@ -73,7 +73,7 @@ VALIDATION_RATES, VALIDATION_SHOTS = [0.003, 0.005, 0.008], 1024
 
 
 def draw(connection, given, rates, block):
-    """Sends the shots of one block after another, each when the one before has been taken."""
+    """Sends the shots of one block after another, each once the one before has been received."""
     sources = [surface.Shots(given.distance, ROUNDS, p, [surface.TRAINING, given.seed]) for p in rates]
     with contextlib.suppress(BrokenPipeError):  # The run was killed.
         while True:
@@ -101,21 +101,21 @@ class Batches:
 
 
 class Beside(nn.Module):
-    """What a run keeps beside its model: the map of the hints, and the moving averages of the weights."""
+    """The state of a run besides its model: the map of the hints, and the moving averages of the weights."""
 
     def __init__(self, model, given):
         super().__init__()
         self.hints = nn.Linear(model.shape.width, RECENT) if given.hints else None
 
         def mean(before, weight, steps):
-            """Of fewer steps at first."""
+            """Averages over fewer steps at first."""
             return torch.lerp(before, weight, max(1 - given.average, 10 / (10 + int(steps))))
 
         self.average = AveragedModel(model, avg_fn=mean) if given.average else None
 
 
 def losses(model, batch, hints=None):
-    """Nats of the readouts', of the rounds' and, if there is a map for them, of the hints' answers."""
+    """Losses in nats: of the readouts, of the rounds and, where there is a map for them, of the hints."""
     vectors, readouts, flipped, read = batch
     rounds, states = model.with_states(vectors)
     ends, _ = model.with_states(readouts, states)
@@ -130,7 +130,7 @@ def losses(model, batch, hints=None):
 
 
 def validation(given, device):
-    """Shots of twice as many rounds as train: what holds there is what is looked for."""
+    """Shots of twice as many rounds as in training, since the model must generalise to them."""
     for p in VALIDATION_RATES:
         source = surface.Shots(given.distance, 2 * ROUNDS, p, [surface.VALIDATION, given.seed])
         yield [torch.from_numpy(part).to(device) for part in source.draw(VALIDATION_SHOTS, 0)]

@@ -1,8 +1,8 @@
-"""Reads the tensors of a checkpoint without running anything that stands in it.
+"""Reads the tensors of a checkpoint without running any code of its own.
 
-Archives of `torch.save` are pickles, which may call any function by name. Here every name goes through `_Unpickler`: it
-knows what puts tensors together, plain containers, and dictionaries whose members are also attributes, for which a class
-without code of its own stands in, under whatever module and name the archive has them. Anything else is refused by name.
+Archives of `torch.save` are pickles, which may call any function by name. Here every name goes through `_Unpickler`,
+which resolves the functions that rebuild tensors, plain containers, and dictionaries whose members are also attributes.
+A class without code replaces the latter, whatever their module and name. Any other name is refused.
 """
 
 import collections
@@ -23,7 +23,7 @@ ALONE = "save the state_dict() alone: torch.save(model.state_dict(), 'weights.pt
 
 
 class Refusal(Exception):
-    """Why a checkpoint cannot be converted; one sentence for its owner."""
+    """The reason why a checkpoint cannot be converted, in one sentence."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 class AttributeDictionary(dict):
-    """Stands in for the class that an archive names: a dictionary that has no code of its own."""
+    """Replaces the class that an archive names by a dictionary without code of its own."""
 
     def __setstate__(self, state: object) -> None:
         if isinstance(state, dict):
@@ -84,7 +84,7 @@ _PICKLE = types.SimpleNamespace(
 
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""What a repository has in place of a file that Git LFS keeps elsewhere begins so."""
+"""The beginning of the file that a repository has in place of one that is stored by Git LFS."""
 
 
 def read(path: Path) -> Checkpoint:

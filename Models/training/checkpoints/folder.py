@@ -1,4 +1,4 @@
-"""Finds the weights in a folder as Hugging Face's libraries and trainers leave it: one file, or shards with an index."""
+"""Finds the weights in a folder as Hugging Face's libraries and trainers write it: one file, or indexed shards."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from .archive import Checkpoint, Refusal, read
 
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
-# What trainers write beside weights under the same endings.
+# Other files of trainers with the same endings.
 COMPANIONS = re.compile(r"^(training_args|optimizer|scheduler|rng_state).*")
 SHARD = re.compile(r"^(.+)-(\d+)-of-(\d+)(\.safetensors|\.bin)$")
 # Field names by which a config.json is Scanstep's own, as in ConfigurationOrigin.swift.
@@ -56,7 +56,7 @@ def _indexed(index: Path) -> Checkpoint:
 
 
 def _shards(folder: Path, names: list[str]) -> Checkpoint:
-    """Shards without an index: all of one numbering must be there."""
+    """Joins shards without an index, of which none of the numbering may be missing."""
     parts = [SHARD.match(name).groups() for name in names]
     kinds = {(stem, int(count), ending) for stem, _, count, ending in parts}
     if len(kinds) > 1:
@@ -82,8 +82,8 @@ def _joined(files: list[Path]) -> Checkpoint:
 
 
 def hints(folder: Path) -> dict[str, object]:
-    """What a `config.json` of Scanstep's says of a published layout: `layout` and what that leaves open. Nothing where the
-    file is somebody else's."""
+    """The fields of a `config.json` of Scanstep's for a published layout: `layout` and what the tensors leave open.
+    Empty where the file is not Scanstep's."""
     file = folder / "config.json"
     if not file.is_file():
         return {}

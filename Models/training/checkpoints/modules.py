@@ -71,7 +71,7 @@ def _around(
     matrices = {name.removesuffix(".weight") for name in weights}
     known = {f"{module}.{kind}" for module in matrices for kind in ("weight", "bias")}
     strange = others - known - ({_tied_bias(source)} if words.get("tied") else set())
-    if "stack" in words:  # What is named nowhere is no part of the model, but for what is in the stack's own module.
+    if "stack" in words:  # Unnamed modules are left out, except the stack's own.
         strange = {name for name in strange if name.rpartition(".")[0] == stack.name}
     strange = sorted(strange)
     if strange:
@@ -81,12 +81,12 @@ def _around(
     if "stack" in words:
         front, behind = words.get("input"), words.get("output")
     behind = [behind] if isinstance(behind, str) else [] if behind is None else behind
-    said = ([front] if isinstance(front, str) else []) + (behind if isinstance(behind, list) else [])
-    for module in said:
+    given = ([front] if isinstance(front, str) else []) + (behind if isinstance(behind, list) else [])
+    for module in given:
         if module not in matrices:
             there = ", ".join(sorted(matrices)) or "none"
             raise Refusal(f'there is no linear map or embedding "{module}"; there are {there}')
-    rest = sorted(matrices - set(said))
+    rest = sorted(matrices - set(given))
     if UNSET not in (front, behind):
         return front, behind
     if "tied" in words and front is UNSET and behind in (UNSET, []) and len(rest) == 1:
@@ -145,7 +145,7 @@ def _described(
 
 
 def _front(source: Source, front: str, shape: Shape, words: dict[str, object]) -> tuple[int | None, int | None]:
-    """Takes the module in front; tokens of an embedding, or values that a linear map takes."""
+    """Takes the module in front. Returns the vocabulary of an embedding, or the inputs of a linear map."""
     rows, columns = source.shape(front + ".weight", 2)
     tied = words.get("tied") and not words.get("output")
     kinds = ["tokens"] if columns == shape.inputs and (tied or front + ".bias" not in source) else []
@@ -157,8 +157,8 @@ def _front(source: Source, front: str, shape: Shape, words: dict[str, object]) -
         )
     kind = words.get("inputs") or kinds[0]
     if len(kinds) > 1 and not tied and not words.get("inputs"):
-        told = [kind for kind, role in (("tokens", EMBEDDING), ("vectors", FRONT)) if role in named(front)]
-        kinds, kind = (told, told[0]) if len(told) == 1 else (kinds, kind)
+        allowed = [kind for kind, role in (("tokens", EMBEDDING), ("vectors", FRONT)) if role in named(front)]
+        kinds, kind = (allowed, allowed[0]) if len(allowed) == 1 else (kinds, kind)
     if len(kinds) > 1 and not tied and not words.get("inputs"):
         raise Refusal(
             f'whether {front} is an embedding or a linear map cannot be seen: say '
@@ -202,10 +202,10 @@ def _expect_untied(source: Source, behind: tuple[str, ...], shape: Shape, words:
 
 
 def _tied_bias(source: Source, size: int | None = None) -> str:
-    """The one bias whose weight is not there, as of a map whose matrix was saved as that of its embedding; "" without
-    one.
+    """The only bias without a weight, as of a map whose matrix was saved under its embedding's name; "" where there is
+    none or more than one.
 
-    - size: how many values it has; of any number where it is None."""
+    - size: the number of its values; None for any."""
     orphans = [
         name
         for name, tensor in source.tensors.items()

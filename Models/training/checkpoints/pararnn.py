@@ -14,8 +14,8 @@ DEFAULT_CLAMP = 0.5
 
 
 def befores(mark: str, *others: str) -> Callable[[Tensors], list[str]]:
-    """What stands before `layers.0`, or before the names of a layer alone, where layers have the tensor `mark` and one
-    of `others`."""
+    """A function that finds the prefixes before `layers.0`, or before the names of a single layer, where layers have
+    the tensor `mark` and one of `others`."""
 
     def found(tensors: Tensors) -> list[str]:
         names = [name.removesuffix(mark) for name in tensors if name == mark or name.endswith("." + mark)]

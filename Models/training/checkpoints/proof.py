@@ -1,4 +1,4 @@
-"""Proves a converted model: a server steps it, and the reference recomputes the checkpoint that it was made of."""
+"""Proves a converted model: compares the outputs of a server with the reference computation from the checkpoint."""
 
 import torch
 from serving import Client
@@ -11,7 +11,7 @@ STEPS, STEPPED = 40, 10
 
 
 def difference(original: Tensors, converted: Converted, client: Client, model: str) -> float:
-    """The largest difference of any output, by one prefill and by steps, as a part of the largest output."""
+    """The largest difference of any output, by one prefill and by steps, as a fraction of the largest output."""
     source = torch.Generator().manual_seed(7)
     if converted.vocabulary:
         inputs = torch.randint(0, converted.vocabulary, (STEPS,), generator=source)

@@ -1,4 +1,4 @@
-"""Recognises a published layout and turns its tensors into Scanstep's own names and `config.json`."""
+"""Recognises a published layout and converts its tensors to Scanstep's own names and `config.json`."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from .source import Converted, Source, Tensors
 
 
 def recognised(checkpoint: Checkpoint, layout: str | None, prefix: str | None) -> tuple[str, Checkpoint]:
-    """The layout, and the checkpoint without what wrappers of the model put before the names of all its tensors.
+    """The layout, and the checkpoint without the prefix that wrappers of the model give to all names.
 
     - layout: the only one to look for; None for all.
-    - prefix: what of the file is meant, the tensors whose names begin so; None for all."""
+    - prefix: the beginning of the names of the tensors to take; None for all."""
     if layout is not None and layout not in list(LAYOUTS):
         raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}")
     if prefix is not None:
@@ -52,7 +52,7 @@ def _behind(prefix: str, checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _befores(layout: str, tensors: Tensors) -> list[str]:
-    """What stands before the names of the layout's tensors: nothing, or words with a dot behind each."""
+    """The prefixes of the layout's tensors in the file: empty, or words that each end in a dot."""
     if layout in BEFORES:
         return BEFORES[layout](tensors)
     marks, others = MARKS[layout]
@@ -70,8 +70,8 @@ def _befores(layout: str, tensors: Tensors) -> list[str]:
 
 
 def convert(checkpoint: Checkpoint, layout: str, options: dict[str, object]) -> Converted:
-    """- checkpoint: without wrappers' names.
-    - options: the words of a `config.json` beside `layout`; those that are not there are left to the tensors."""
+    """- checkpoint: without the prefix of wrappers.
+    - options: the words of a `config.json` besides `layout`; what they leave out follows from the tensors."""
     unknown = next((word for word in options if word not in WORDS[layout]), None)
     if unknown is not None:
         known = ", ".join(WORDS[layout]) or "none"
@@ -248,7 +248,7 @@ def _highway(source: Source, options: dict[str, object]) -> Converted:
     return Converted("pufferlib", config, tensors).described()
 
 
-# Ends of tensor names by one of which a layout is recognised, and what else must be there.
+# The ends of tensor names by one of which a layout is recognised, and the tensors that it must also have.
 MARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "minGRU-pytorch": (
         ("layers.0.2.to_hidden_and_gate.weight", "layers.0.2.to_hidden_and_f_i_gate.weight"),
@@ -258,7 +258,7 @@ MARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mingru": (("layers.0.gate_hidden.weight",), ()),
     "pufferlib": (("layers.0.weight",), ()),
 }
-# The same of layouts whose names a mark does not tell.
+# How other layouts are recognised: functions that give the prefixes of their names.
 BEFORES: dict[str, Callable[[Tensors], list[str]]] = {
     "torch": stacks.befores,
     "pararnn-torch": pararnn.befores("W_x.weight", "a_z", "A_z"),

@@ -1,6 +1,6 @@
 """The published models recomputed from their own tensors, one step at a time, in linear space and in float64.
 
-Written from the layouts' descriptions; shares nothing with the conversion, which it is to prove, but the names of tensors.
+Written from the layouts' descriptions; shares nothing but the names of tensors with the conversion that it proves.
 `outputs(layout, tensors, inputs, options)` gives (T, outputs) for inputs (T) of tokens or (T, features) of vectors.
 """
 
@@ -52,7 +52,7 @@ def _linear(w: Tensors, name: str, x: torch.Tensor) -> torch.Tensor:
 
 
 class _Convolution:
-    """Depthwise, causal, then over the channels; remembers the inputs that it still sees."""
+    """A causal depthwise convolution and a map over the channels; keeps the last inputs."""
 
     def __init__(self, w: Tensors, prefix: str) -> None:
         self.w, self.prefix = w, prefix
@@ -131,10 +131,11 @@ def _min_rnns(w: Tensors, inputs: torch.Tensor, options: dict[str, bool]) -> tor
                 forget, enter = torch.sigmoid(-gate), torch.sigmoid(gate)
             hidden[n] = forget * hidden[n] + enter * activated(candidate)
             x = x + _linear(w, layer + "2.to_out", hidden[n])
-            maps = sorted(key.removesuffix(".weight") for key in w if key.startswith(layer + "4.") and key.endswith(".weight"))
+            mlp = [key for key in w if key.startswith(layer + "4.")]
+            maps = sorted(key.removesuffix(".weight") for key in mlp if key.endswith(".weight"))
             if maps:
                 value, gate = _linear(w, maps[0], _unit_norm(x, w[layer + "3.gamma"])).chunk(2)
-                factors = [w[key] for key in w if key.startswith(layer + "4.") and key.endswith("mult_bias")]
+                factors = [w[key] for key in mlp if key.endswith("mult_bias")]
                 passed = _gelu(gate) * value * (factors[0] if factors else 1)
                 x = x + _linear(w, maps[1], passed)
         found.append(w["to_out.weight"] @ _unit_norm(x, w["norm.gamma"]))

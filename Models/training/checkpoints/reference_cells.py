@@ -1,5 +1,5 @@
-"""Cells whose gates see the state, recomputed from their own tensors, one step at a time, in float64: nn.GRU, nn.LSTM
-and nn.RNN with what stands around them, and the diagonal ones of ParaRNN (arXiv 2510.21450).
+"""Cells whose gates depend on the state, recomputed from their own tensors, one step at a time, in float64: nn.GRU,
+nn.LSTM and nn.RNN in their modules, and the diagonal cells of ParaRNN (arXiv 2510.21450).
 
 Written from the equations of the packages' documentation; `words` are those of `config.json`, all that matter given.
 Every function gives (T, outputs) and the last states by name: `hidden` (layers, H) and, of LSTMs, `cell` (layers, H).
@@ -47,7 +47,7 @@ def torch_stack(w: Tensors, inputs: torch.Tensor, words: Words, initial: Tensors
 
 
 def _torch_layers(w: Tensors, prefix: str) -> list[Tensors]:
-    """Each layer's tensors by what they are: weight_ih and so on."""
+    """Each layer's tensors by kind: weight_ih and so on."""
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
     layers = []
     while True:

@@ -1,4 +1,4 @@
-"""Where a matrix beside a stack can stand: what its shape allows, and what its name excludes."""
+"""The roles that a matrix beside a stack can have: those that its shape allows and its name does not exclude."""
 
 import itertools
 import json
@@ -10,11 +10,13 @@ from .source import Source
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu")
 EMBEDDING, FRONT, BEHIND = "an embedding", "a linear map in front of the stack", "a linear map behind the stack"
-# How the last word of a module's name begins that is no number; "fc" is the whole word.
+# Beginnings of the last word of a module's name that is not a number; "fc" is a whole word.
 OF_EMBEDDINGS = ("emb", "tok", "wte")
 OF_LINEAR_FRONTS = ("input_proj", "in_proj")
 OF_FRONTS = ("encoder", "input")
-OF_BEHINDS = ("actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy", "value")
+OF_BEHINDS = (
+    "actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy", "value",
+)
 
 
 def named(module: str) -> set[str]:
@@ -33,7 +35,7 @@ def named(module: str) -> set[str]:
 
 
 def shaped(source: Source, module: str, inputs: int, outputs: int) -> set[str]:
-    """The roles that the shape of a module's matrix allows beside a stack of so many inputs and outputs."""
+    """The roles that the shape of a module's matrix allows beside a stack of `inputs` and `outputs` values."""
     rows, columns = source.shape(module + ".weight", 2)
     roles = {EMBEDDING} if columns == inputs and module + ".bias" not in source else set()
     roles |= {FRONT} if rows == inputs else set()
@@ -42,7 +44,7 @@ def shaped(source: Source, module: str, inputs: int, outputs: int) -> set[str]:
 
 @dataclass
 class Shape:
-    """What a stack computes."""
+    """The cell of a stack, and its widths."""
 
     cell: str
     inputs: int
@@ -51,7 +53,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to give matrices their places."""
+    """One assignment of matrices to their roles."""
 
     front: str | None = None
     role: str | None = None
@@ -63,7 +65,7 @@ class Reading:
 
 
 def readings(roles: dict[str, set[str]]) -> list[Reading]:
-    """All ways to give places to some of the matrices, at most one in front and one behind; those that place most."""
+    """Of all assignments, with at most one matrix in front and one behind, those that place the most."""
     fronts = [(None, None)]
     fronts += [(name, role) for name in sorted(roles) for role in (EMBEDDING, FRONT) if role in roles[name]]
     behinds = [(), *((name,) for name in sorted(roles) if BEHIND in roles[name])]
@@ -73,7 +75,7 @@ def readings(roles: dict[str, set[str]]) -> list[Reading]:
 
 
 def chain(source: Source, modules: Iterable[str], fronts: Iterable[str | None], outputs: int) -> Reading | None:
-    """All of the modules, but for one in front, one after the other behind a stack of so many outputs."""
+    """All modules, except one in front, in a chain behind a stack of `outputs` values; None where they do not fit."""
 
     def key(module: str) -> tuple[str, int]:
         stem = module.rstrip("0123456789")
@@ -96,8 +98,8 @@ def advice(words: dict[str, object], **more: object) -> str:
 def found(
     source: Source, modules: list[str], shape: Shape, words: dict[str, object], finds_front: bool, finds_behind: bool
 ) -> Reading:
-    """The one place that shapes and names leave each module that no word names. A module that can stand where the words
-    leave nothing open alone has no part in the model."""
+    """The one assignment that shapes and names allow for the modules that no word names. A module whose only places are
+    settled by words is left out of the model."""
     open_roles: dict[str, set[str]] = {}
     misfits = []
     for module in modules:
@@ -123,7 +125,9 @@ def found(
     chained = chain(source, modules, [None, *open_roles], shape.outputs) if finds_behind else None
     if misfits and not chained:
         _refuse(source, misfits[0], shape, words)
-    settled = [] if misfits else [one for reading in best for one in _settled(source, reading, open_roles, shape, words)]
+    settled = []
+    for reading in [] if misfits else best:
+        settled += _settled(source, reading, open_roles, shape, words)
     settled += _settled(source, chained, {}, shape, words) if chained else []
     names = ", ".join(f'"{name}"' for name in (sorted(chained.names) if misfits else open_roles))
     what = f"which of {names} stands in front of the stack and which behind it"
@@ -138,7 +142,7 @@ def found(
 def _settled(
     source: Source, reading: Reading, open_roles: dict[str, set[str]], shape: Shape, words: dict[str, object]
 ) -> list[str]:
-    """What words give a reading: one way, or several where more than the places is open."""
+    """The config.json that gives a reading: one, or several where more than the roles is open."""
     more: dict[str, object] = {}
     if reading.front is not None:
         more["input"] = reading.front
@@ -156,7 +160,7 @@ def _settled(
 
 
 def _refuse(source: Source, module: str, shape: Shape, words: dict[str, object]) -> None:
-    """Says why a module has no place."""
+    """Raises the reason why a module has no role."""
     rows, columns = source.shape(module + ".weight", 2)
     fits, name = shaped(source, module, shape.inputs, shape.outputs), named(module)
     if fits:

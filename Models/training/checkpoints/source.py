@@ -1,4 +1,4 @@
-"""A checkpoint's tensors as they are taken, and what they become."""
+"""A checkpoint's tensors while they are converted, and the result."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ class Converted:
     layout: str
     config: dict
     tensors: Tensors
-    # What the tensors left open and the reference needs to know.
+    # What the tensors leave open, for the reference.
     options: dict[str, object] = field(default_factory=dict)
     cell: str = ""
     # Tokens of the vocabulary, or values of an input vector.
@@ -23,7 +23,7 @@ class Converted:
     logits: bool = False
 
     def described(self) -> "Converted":
-        """With cell, inputs and outputs as a config.json of the whole architecture says them."""
+        """Sets cell, inputs and outputs from a config.json of the whole architecture."""
         self.config = {name: value for name, value in self.config.items() if value is not None}
         inputs = self.config["input"]
         self.cell, self.logits = self.config["cell"], self.config["output"]["kind"] == "logits"
@@ -32,7 +32,7 @@ class Converted:
 
 
 class Source:
-    """A checkpoint's tensors, taken one by one with the shape that each must have, so that none is forgotten."""
+    """A checkpoint's tensors, taken one by one with the shape that each must have, so that none is left unread."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.tensors, self.aliases = checkpoint.tensors, checkpoint.aliases
@@ -77,7 +77,7 @@ class Source:
             into[to + ".weight"] = self.take(name + ".weight", width)
 
     def parts(self, name: str, names: list[str], outputs: int, inputs: int, to: str, into: Tensors) -> None:
-        """Maps that stand one under the other."""
+        """Takes maps whose rows are stacked in one matrix."""
         weights = self.take(name + ".weight", len(names) * outputs, inputs).chunk(len(names))
         biases = [None] * len(names)
         if name + ".bias" in self:

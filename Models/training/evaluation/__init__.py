@@ -1,2 +1,1 @@
-"""The measures of evaluate.py, a file for each task: what is asked of a server, and what its answers are compared
-with."""
+"""The measures of evaluate.py, a file for each task: its requests to a server, and the references for the outputs."""

@@ -48,7 +48,7 @@ def _draw(wrong, file):
 
 
 def _answers(client, model, tokens):
-    """A session for each sequence absorbs it; then the markers' likeliest tokens are asked for."""
+    """The likeliest token at each marker: a session absorbs the sequence, and then the markers."""
     names = [f"copy-{n}" for n in range(len(tokens))]
     begun = [{"tokens": row[:LENGTH].tolist(), "create": name} for row, name in zip(tokens, names)]
     client.results("/v1/prefill", {"model": model, "sequences": begun, "return": "none"})

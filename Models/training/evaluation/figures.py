@@ -1,4 +1,4 @@
-"""How all pictures look."""
+"""The style of all plots."""
 
 import matplotlib
 
@@ -6,7 +6,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
-"""Told apart by people who see few colours, too."""
+"""Distinct also with colour-vision deficiencies."""
 
 
 def figure(columns: int):

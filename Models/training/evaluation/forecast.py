@@ -92,7 +92,7 @@ def _distance(found, wanted, attractor):
 
 def _valid(distance):
     """Lyapunov times until the distance of (time, count) first is too large."""
-    off = ~(distance <= NEAR)  # What is not a number is off.
+    off = ~(distance <= NEAR)  # A distance that is not a number is too large.
     steps = numpy.where(off.any(axis=0), off.argmax(axis=0), len(distance))
     return steps * lorenz.INTERVAL / lorenz.LYAPUNOV_TIME
 

@@ -1,4 +1,4 @@
-"""What was measured, as rows of tables: of all models in Models/README.md, of one in its own card."""
+"""Tables of the measurements: of all models in Models/README.md, of each model in its own README.md."""
 
 import dataclasses
 import datetime
@@ -12,8 +12,8 @@ BEGIN, END = "<!-- Written by make evaluate. -->", "<!-- So far. -->"
 
 @dataclasses.dataclass
 class Row:
-    """One figure. `reference` is what it is held against, the paper's where there is one; `met` whether it reaches
-    that."""
+    """One figure. `reference` is the value it is compared with, the paper's where there is one; `met` is whether it
+    reaches that."""
 
     model: str
     measure: str
@@ -35,7 +35,7 @@ class Row:
 
 
 def machine() -> str:
-    """What the measurements ran on."""
+    """The machine that the measurements run on."""
     name = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     cores = len(os.sched_getaffinity(0))
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -43,7 +43,7 @@ def machine() -> str:
 
 
 def record(results: Path, part: str, rows: list[Row], seed: int) -> None:
-    """Puts the rows of a part into the file of all results."""
+    """Writes the rows of a part into the file of all results."""
     known = json.loads(results.read_text()) if results.exists() else {}
     known[part] = {
         "date": datetime.date.today().isoformat(),
@@ -56,7 +56,7 @@ def record(results: Path, part: str, rows: list[Row], seed: int) -> None:
 
 
 def check(models: Path, measured: list[str]) -> None:
-    """Whether there is room for tables, which is better known before than after all measurements."""
+    """Exits where a README.md has no place for tables, before anything is measured."""
     for file in [models / "README.md", *(models / model / "README.md" for model in measured)]:
         if file.exists():
             _parted(file)
@@ -95,7 +95,7 @@ def _replace(file, text):
 
 
 def _parted(file):
-    """What stands before and behind the marks."""
+    """The text before and after the marks."""
     before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -45,7 +45,7 @@ def _experiments(distance, rounds, p, shots, seed):
 
 
 def _wrong(client, model, distance, rounds, p, shots, seed):
-    """(3, shots): whether the model, matching, and matching that knows of correlated errors, are wrong."""
+    """(3, shots): whether the model, matching, and matching with correlated errors are wrong."""
     circuit, detections, flips = _experiments(distance, rounds, p, shots, seed)
     vectors = surface.layout(distance).vectors(circuit, detections)
     answers = numpy.array([answer[-1] for answer in _answers(client, model, vectors, "last")]) > 0.5
@@ -74,7 +74,7 @@ def _answers(client, model, vectors, wanted):
 
 
 def _json(vectors):
-    """The text of every shot, made of digits without a detour through numbers."""
+    """The JSON of every shot, written digit by digit, which is faster than through numbers."""
     shots, rounds, size = vectors.shape
     text = numpy.full((shots, rounds, 2 * size + 2), ord(","), numpy.uint8)
     text[:, :, 0], text[:, :, 2 * size] = ord("["), ord("]")
@@ -113,15 +113,15 @@ def _row(model, p, rounds, wrong):
 
 
 def _calibration(client, model, distance, shots, seed):
-    """How far the probabilities that are told behind each round are from how often it is so."""
+    """How far the predicted probabilities after each round are from the observed frequencies."""
     source = surface.Shots(distance, max(ROUNDS), 0.005, [surface.TEST, seed])
     vectors, _, flipped, _ = source.draw(shots, 0)
     vectors = vectors.swapaxes(0, 1).astype(numpy.uint8)
-    told = numpy.array(list(_answers(client, model, vectors, "all")))
+    predicted = numpy.array(list(_answers(client, model, vectors, "all")))
     flipped = flipped.T
-    bins = numpy.minimum((told * 10).astype(int), 9)
-    gap = sum(abs((told - flipped)[bins == n].sum()) for n in range(10)) / told.size
-    wrong = ((told > 0.5) != flipped).mean()
+    bins = numpy.minimum((predicted * 10).astype(int), 9)
+    gap = sum(abs((predicted - flipped)[bins == n].sum()) for n in range(10)) / predicted.size
+    wrong = ((predicted > 0.5) != flipped).mean()
     return Row(
         model,
         f"answers behind each of {max(ROUNDS)} rounds, p = 0.005: wrong before any readout",
@@ -179,7 +179,7 @@ def _one_by_one(client, model, lines):
 
 
 def _ahead(client, model, lines):
-    """Rounds a second when up to 64 are on their way."""
+    """Rounds a second with up to 64 in flight."""
     client = client.another()
     session = client.post("/v1/sessions", {"model": model})["id"]
     stream, began = client.stream(session), time.perf_counter()
@@ -214,16 +214,16 @@ def _draw(curves, file):
 
 
 def _trace(client, models, file, seed):
-    """What is told round by round in one experiment, which is chosen for being flipped more than once."""
+    """Plots the predictions round by round of one experiment, chosen since it is flipped more than once."""
     canvas, all_axes = figure(len(models))
     for axes, model in zip(all_axes, models):
         distance = int(re.search(r"-d(\d+)", model)[1])
         vectors, _, flipped, _ = surface.Shots(distance, max(ROUNDS), 0.005, [surface.TEST, seed, 1]).draw(200, 0)
         shot = int(numpy.abs(numpy.diff(flipped, axis=0)).sum(axis=0).argmax())
-        told = next(_answers(client, model, vectors[:, shot : shot + 1].swapaxes(0, 1).astype(numpy.uint8), "all"))
+        predicted = next(_answers(client, model, vectors[:, shot : shot + 1].swapaxes(0, 1).astype(numpy.uint8), "all"))
         rounds = range(1, max(ROUNDS) + 1)
         axes.fill_between(rounds, flipped[:, shot], step="mid", color="lightgrey", label="flipped")
-        axes.plot(rounds, told, "o-", markersize=3, color=colours[0], label="told probability")
+        axes.plot(rounds, predicted, "o-", markersize=3, color=colours[0], label="predicted probability")
         axes.set(xlabel="round", title=f"{model}, one shot at p = 0.005", ylim=(-0.05, 1.05))
     canvas.legend(
         *all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False

@@ -1,4 +1,4 @@
-"""Models of minGRU or minLSTM blocks whose parameters bear the names that the server reads (its native layout).
+"""Models of minGRU or minLSTM blocks whose parameters have the names that the server reads (its native layout).
 
 Sequences are (time, batch, features) throughout; a block is x + rnn(conv(norm x)), then x + mlp(norm x), the paper's
 order.
@@ -18,7 +18,7 @@ EPSILON = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What config.json says of a model.
+    """The architecture of a model, as in config.json.
 
     It takes `tokens` of a vocabulary of that size and gives their logits, or `vectors` of that size and gives as many
     `values`, or `probabilities` (whose logits are the model's outputs here).
@@ -72,8 +72,8 @@ class Recurrence(nn.Module):
     """A cell and, where its inner width is another, the map back to the stream.
 
     `forward(x)` is a scan from h = 0. `forward(x, hidden)` takes each element as one step from the h of the same place.
-    With `repeats` (time, batch) each element is taken so many times, in one step: h goes to its candidate by 1 - (1 -
-    z)^n.
+    With `repeats` (time, batch) each element is repeated n times in one step: h goes to its candidate by
+    1 - (1 - z)^n.
     """
 
     def __init__(self, shape: Architecture):
@@ -151,7 +151,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x, before=None):
-        """Of the sequence x; or of single inputs x, each of which comes right behind the input of its place in
+        """Convolves the sequence x; or single inputs x, each of which follows the input at the same place in
         `before`."""
         kernel, late = self.weight.shape[1], 0 if before is None else 1
         padded = F.pad(x if before is None else before, (0, 0, 0, 0, kernel - 1, 0))
@@ -218,7 +218,7 @@ class Model(nn.Module):
                 layer.rnn.remember(torch.logspace(*(math.log10(n) for n in remember), shape.inner))
 
     def forward(self, inputs, repeats=None):
-        """A whole sequence, from h = 0; with `repeats` (time, batch), every input so many times.
+        """A whole sequence, from h = 0; with `repeats` (time, batch), each input repeated that many times.
 
         The repeats are exact for a layer whose input does not change during them.
         """
@@ -227,8 +227,8 @@ class Model(nn.Module):
     def with_states(self, inputs, states=None, repeats=None):
         """The outputs, and every layer's states behind each input.
 
-        Given the states of such a call, each input is a single step that follows the input of its place there: how it
-        would have gone on from every place of a sequence.
+        Given the states of such a call, each input is a single step from the state at the same place: a continuation
+        from every place of a sequence.
         """
         x = self.embedding(inputs) if self.shape.tokens else self.input(inputs)
         found = []

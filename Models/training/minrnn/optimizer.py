@@ -1,4 +1,4 @@
-"""Muon for the hidden matrices, AdamW for everything else, and how their rates change over a run."""
+"""Muon for the hidden matrices, AdamW for all other parameters, and the schedule of their rates."""
 
 import math
 

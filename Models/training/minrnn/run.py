@@ -1,5 +1,4 @@
-"""A training run: where it computes, how it goes on after a break, what it says meanwhile, and the model folder it
-leaves."""
+"""A training run: its device, its checkpoints, its progress, and the model folder that it writes."""
 
 import argparse
 import ctypes
@@ -21,17 +20,17 @@ MODELS = pathlib.Path(__file__).resolve().parents[2]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 KEPT = ["step", "seconds", "best", "course"]
 FREE = {"out", "runs", "threads", "until", "data"}
-"""Options that make no other run."""
+"""Options that may differ when a run is resumed."""
 
 
 def arguments(description, steps):
     """The options that every recipe has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, help="the model folder (default: Models/ and the model's name)")
-    parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="where checkpoints lie")
+    parser.add_argument("--runs", type=pathlib.Path, default=MODELS / "training" / "runs", help="folder of checkpoints")
     parser.add_argument("--steps", type=bounded.count, default=steps, help="default: %(default)s")
     parser.add_argument(
-        "--until", type=bounded.count, help="stop before this step; the run goes on from there another time"
+        "--until", type=bounded.count, help="stop before this step; a later run resumes there"
     )
     parser.add_argument("--seed", type=bounded.seed, default=1, help="default: %(default)s")
     parser.add_argument("--threads", type=bounded.count, help="processor threads (default: all)")
@@ -41,9 +40,9 @@ def arguments(description, steps):
 class Run:
     """`for step in run` gives the steps that are left, `run.update(loss)` does one, `run.export()` writes the model.
 
-    The state of each step's random numbers comes from the seed and the step alone: a run that was broken off goes on
-    as if it had not been. SIGTERM ends it after the present step. The weights that validated best are those that are
-    exported. `course` is the recipe's own, and kept with the rest.
+    The random numbers of each step come from the seed and the step alone: a run that was interrupted resumes as if it
+    had not been. SIGTERM ends it after the current step. The weights that validated best are exported. `course` is the
+    recipe's own state, and saved with the rest.
     """
 
     def __init__(self, given, name, model, optimizers, course=None, save_seconds=60):
@@ -106,8 +105,8 @@ class Run:
             self.bar.set_postfix(loss=f"{loss.item():.4f}", **shown, refresh=False)
 
     def validated(self, score, model=None):
-        """Tells the run how good the model, or another one of the same shape, is now, less being better; the best
-        weights are kept."""
+        """Records the score of the model, or of another one of the same shape; lower is better, and the best weights
+        are kept."""
         if not math.isfinite(score):
             self._broken("the validation")
         tqdm.write(f"{self.name} step {self.step + 1}: validation {score:.5f}")
@@ -133,7 +132,7 @@ class Run:
         self.saved_at = time.monotonic()
 
     def export(self, tokenizer=None):
-        """Writes the model folder, in float16, with the best weights, if the run has come to its end."""
+        """Writes the model folder, in float16, with the best weights, if the run is complete."""
         if self.step < self.given.steps or self.best is None:
             return
         folder = self.given.out or MODELS / self.name
@@ -149,12 +148,12 @@ def device(threads=None):
     if threads:
         torch.set_num_threads(threads)
     try:
-        # Memory that is given back and taken again for every tensor costs more than the arithmetic in it.
+        # Returning memory to the system and requesting it again for every tensor costs more than the arithmetic.
         c = ctypes.CDLL(None)
         c.mallopt(M_MMAP_MAX, 0)
         c.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     except (OSError, AttributeError):
-        pass  # Another C library: slower, no more.
+        pass  # Another C library: only slower.
     return torch.device("cpu")
 
 
@@ -162,7 +161,7 @@ def export(weights, shape, folder, tokenizer=None):
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in weights.items()}
     save_file(tensors, folder / "model.safetensors")
-    (folder / "model.safetensors").chmod(0o644)  # It is written readable by its owner alone.
+    (folder / "model.safetensors").chmod(0o644)  # save_file makes it readable by its owner alone.
     (folder / "config.json").write_text(json.dumps(shape.configuration(), indent=2) + "\n")
     if tokenizer:
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=2) + "\n")

@@ -87,7 +87,7 @@ class _InC(torch.autograd.Function):
 
 
 def _run(name, arrays, log_space):
-    """Calls scan.c with the columns shared out to as many threads as PyTorch has."""
+    """Calls scan.c with the columns split over as many threads as PyTorch has."""
     time, columns = arrays[0].shape[0], arrays[0][0].numel()
     function, pointers = getattr(_library(), name), [ctypes.c_void_p(x.data_ptr()) for x in arrays]
     threads = torch.get_num_threads()
@@ -106,7 +106,7 @@ def _threads(count):
 
 
 def _processor():
-    """What tells this processor's instructions from another's, with which the compiled file may share a folder."""
+    """Identifies this processor's instructions, since machines may share the folder of the compiled file."""
     about = pathlib.Path("/proc/cpuinfo")
     lines = about.read_text().splitlines() if about.exists() else []
     return [platform.machine(), platform.node(), *sorted({x for x in lines if x.startswith(("flags", "Features"))})]
@@ -122,5 +122,5 @@ def _library():
         with tempfile.TemporaryDirectory(dir=built.parent) as folder:
             fresh = pathlib.Path(folder) / "scan.so"
             subprocess.run([os.environ.get("CC", "cc"), *flags, SOURCE, "-o", fresh, "-lm"], check=True)
-            fresh.replace(built)  # Whole or not at all: two runs may begin at once.
+            fresh.replace(built)  # Atomic, since two runs may begin at once.
     return ctypes.CDLL(str(built))

@@ -1,2 +1,1 @@
-"""What the models are trained and measured on. Recipes and evaluate.py share it, so that both mean the same; needs no
-PyTorch."""
+"""The tasks that the models are trained and measured on, shared by recipes and evaluate.py. Needs no PyTorch."""

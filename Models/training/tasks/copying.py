@@ -6,7 +6,7 @@ import numpy
 LENGTH, SYMBOLS, VOCABULARY = 4096, 16, 16
 EMPTY, MARKER = 15, 0
 TRAINING, VALIDATION, TEST = 1, 2, 3
-"""What sequences are drawn for: a seed begins with it, so that no use sees another's."""
+"""The use that sequences are drawn for: it begins their seed, so that no two uses share sequences."""
 
 
 def sequences(random: numpy.random.Generator, count: int, length: int = LENGTH) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -20,8 +20,7 @@ def sequences(random: numpy.random.Generator, count: int, length: int = LENGTH) 
 
 
 def compressed(random: numpy.random.Generator, count: int, length: int) -> tuple[numpy.ndarray, ...]:
-    """The same with every run of EMPTY as one token: tokens, how often each stands there, both (count, 3 SYMBOLS +
-    1), and answers.
+    """The same with every run of EMPTY as one token: tokens and repeats, both (count, 3 SYMBOLS + 1), and answers.
 
     Where two symbols are neighbours there is one EMPTY all the same.
     """

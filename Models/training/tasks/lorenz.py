@@ -14,7 +14,7 @@ TRAINING, VALIDATION, TEST = range(3)
 
 
 def trajectories(count: int, length: int, use: int, seed: int) -> numpy.ndarray:
-    """(length, count, 3) float64, from random starts after 20 units of time. A use and a seed name the starts."""
+    """(length, count, 3) float64, from starts that the use and the seed determine, after 20 units of time."""
     random = numpy.random.default_rng([use, seed])
     state = random.uniform([-15, -15, 5], [15, 15, 40], (count, 3))
     found = numpy.empty((length, count, 3))
@@ -40,7 +40,7 @@ def _slope(state):
 
 
 class Linear:
-    """The next vector as a linear function of the last few, by least squares: what a model must beat."""
+    """The next vector as a linear function of the last few, by least squares: a baseline."""
 
     def __init__(self, vectors: numpy.ndarray, lags: int = 16):
         self.lags = lags
@@ -54,11 +54,11 @@ class Linear:
         return numpy.concatenate([*parts, numpy.ones((len(parts[0]), 1))], axis=1)
 
     def __call__(self, vectors):
-        """The vectors behind each of (time, count, 3) from the one numbered lags - 1 on."""
+        """The next vector after each of (time, count, 3), from index lags - 1 on."""
         return (self._features(vectors) @ self.weights).reshape(-1, *vectors.shape[1:])
 
     def roll(self, vectors, steps):
-        """(steps, count, 3) behind the last of the vectors, from its own outputs."""
+        """A forecast (steps, count, 3) after the last of the vectors, on its own outputs."""
         seen = vectors[-self.lags :]
         for _ in range(steps):
             seen = numpy.concatenate([seen, self(seen[-self.lags :])])

@@ -12,9 +12,9 @@ KEPT = Path(__file__).resolve().parents[1] / "runs" / "tinyshakespeare.txt"
 WINDOW = 256
 BLOCK = 10 * WINDOW
 SPLIT = 0.9
-"""What lies behind this share of the text is for tests alone, as in nanoGPT and in the paper. Of what lies before,
-every twentieth block validates: a piece of its end would hold a play of which the rest trains nothing, and would be
-as hard as no other part."""
+"""The text after this share is for tests alone, as in nanoGPT and in the paper. Of the text before, every twentieth
+block is for validation: its last part alone would be a play that training never sees, and harder than any other
+part."""
 
 
 def whole(file: Path | None) -> str:
@@ -36,7 +36,7 @@ def whole(file: Path | None) -> str:
 
 
 def is_original(text: str) -> bool:
-    """Whether figures of the text compare with others of Tiny Shakespeare."""
+    """Whether the text is Tiny Shakespeare, so that figures compare."""
     return hashlib.sha256(text.encode()).hexdigest() == DIGEST
 
 
@@ -49,16 +49,16 @@ def test(text: str) -> str:
 
 
 def validates(place: int) -> bool:
-    """Whether the character of a place before the split is for validation."""
+    """Whether the character at a place before the split is for validation."""
     return place // BLOCK % 20 == 19
 
 
 def training_starts(count: int) -> list[int]:
-    """Where a window and the character behind it lie in what trains, of so many characters before the split."""
+    """Starts of windows that lie, with the character after each, in the training blocks of `count` characters."""
     return [place for place in range(count - WINDOW) if not validates(place) and not validates(place + WINDOW)]
 
 
 def validation_starts(count: int) -> list[int]:
-    """Where the windows of the validation blocks begin."""
+    """Starts of the windows of the validation blocks."""
     blocks = range(0, count - BLOCK, BLOCK)
     return [place + n for place in blocks if validates(place) for n in range(0, BLOCK, WINDOW)]

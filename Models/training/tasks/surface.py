@@ -15,7 +15,7 @@ import numpy
 import stim
 
 TRAINING, VALIDATION, TEST = 1, 2, 3
-"""What shots are drawn for: a seed begins with it, so that no use sees another's."""
+"""The use that shots are drawn for: it begins their seed, so that no two uses share shots."""
 ANNOTATIONS = {"DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS", "TICK"}
 
 
@@ -75,15 +75,15 @@ def _targets(experiment, name):
 
 
 class Shots:
-    """Shots for training, in which the truth is seen after every round.
+    """Shots for training, with the true state after every round.
 
-    Measurements without noise of the Z stabilizers and of the observable behind each round tell what a readout would
-    find there, to which the data qubits' own readout errors are added: a shot of R rounds gives R experiments, of 1
-    to R rounds.
+    Noiseless measurements of the Z stabilizers and of the observable after each round give the outcome of a readout
+    there, to which the data qubits' own readout errors are added: a shot of R rounds gives R experiments, of 1 to R
+    rounds.
     """
 
     def __init__(self, distance: int, rounds: int, p: float, seed: list[int]):
-        """The seed is a list of numbers; what the shots are for is the first."""
+        """- seed: numbers, of which the first is the use."""
         self.layout, self.rounds, self.p, self.seed = layout(distance), rounds, p, seed
         self.observed = self._observed(distance)
         place = {qubit: n for n, qubit in enumerate(self.layout.data)}
@@ -97,7 +97,7 @@ class Shots:
             if part.name in ANNOTATIONS or part.name == "M":
                 continue
             found.append(part)
-            if part.name == "MR":  # The errors behind it are the ancillas' alone.
+            if part.name == "MR":  # Errors after it act on the ancillas alone.
                 for qubits in [*self.layout.stabilizers, self.layout.logical]:
                     factors = [[stim.target_z(qubit), stim.target_combiner()] for qubit in qubits]
                     found.append("MPP", sum(factors, [])[:-1])
@@ -110,7 +110,7 @@ class Shots:
         flipped behind each round, and whether a readout there would say so, both (rounds, count).
         """
         seeds = numpy.random.SeedSequence([*self.seed, int(self.p * 1e6), block]).generate_state(2)
-        # All outcomes 0 are a possible noiseless run, which is all that a reference is needed for.
+        # All outcomes 0 are a possible noiseless run, so no reference sample is needed.
         sampler = self.observed.compile_sampler(skip_reference_sample=True, seed=int(seeds[0]))
         outcomes = sampler.sample(count).reshape(count, self.rounds, -1).swapaxes(0, 1).astype(numpy.uint8)
         syndrome, truth = numpy.split(outcomes, [self.layout.size - 1], axis=2)
