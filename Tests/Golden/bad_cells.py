@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checkpoints of recurrent stacks that must be refused: names and shapes, what `config.json` says beside them, and the
+"""Checkpoints of recurrent stacks that must be refused: names and shapes, the `config.json` beside them, and the
 words that the refusal must have. Run as a program it lists them.
 
 Each function gives one case and says why it is bad. Shapes are those of an intact file with one thing changed.
@@ -17,12 +17,12 @@ Shapes = dict[str, tuple[int, ...]]
 class Bad:
     shapes: Shapes
     words: tuple[str, ...]
-    """All of which the refusal has: the tensors' names and what was expected."""
+    """Words of the refusal, all of which it must have: names of tensors and what was expected."""
     config: dict[str, object] | None = None
     half: tuple[str, ...] = ()
     """Names of tensors that are float16; all others are float32."""
     converts: bool = False
-    """Whether convert.py takes it nevertheless: it writes all tensors in one type."""
+    """Whether convert.py accepts the case nevertheless, since it writes all tensors in one type."""
     values: dict[str, float] = field(default_factory=dict)
     """Names of tensors with a first value that is not random."""
 

@@ -1,4 +1,4 @@
-"""Modules around recurrent cells as people write them, so that their state dicts have names and shapes that are met.
+"""Modules around recurrent cells, whose state dicts have the names and shapes of published checkpoints.
 
 Every `forward` takes one sequence, tokens (T) or vectors (T, features), and gives the outputs (T, n) and the last
 states by name: `hidden` (layers, H) and, of LSTMs, `cell` (layers, H).
@@ -49,8 +49,8 @@ class Cell(nn.Module):
 
 
 class Module(nn.Module):
-    """A stack inside a module: `parts` by the names of the state dict, the front, the stack and what is behind it in
-    the order of computation; `beside` has parts that the outputs do not depend on."""
+    """A stack inside a module. `parts` are the front, the stack and the maps behind it, by name and in the order of
+    computation; `beside` are parts that the outputs do not depend on."""
 
     def __init__(self, parts: dict[str, nn.Module], beside: dict[str, nn.Module] | None = None, tied: str = "") -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class ParaGRU(nn.Module):
 
 
 class ParaLSTM(ParaGRU):
-    """A layer of pararnn-torch: coupled gates, peepholes, an output gate that sees the new cell state."""
+    """A layer of pararnn-torch: coupled gates, peepholes, an output gate that depends on the new cell state."""
 
     def __init__(self, features: int, width: int, clamp: float | None = 0.5) -> None:
         super().__init__(features, width, clamp)
@@ -122,8 +122,7 @@ class ParaLSTM(ParaGRU):
 
 
 class HeadGRU(nn.Module):
-    """A layer of Apple's ml-pararnn: input maps of heads, each from its share of the inputs to its share of the
-    channels. Parts z, r, h."""
+    """A layer of Apple's ml-pararnn, whose input maps are block-diagonal by heads. Gates z, r, h."""
 
     def __init__(self, features: int, width: int, heads: int) -> None:
         super().__init__()
@@ -146,7 +145,7 @@ class HeadGRU(nn.Module):
 
 
 class HeadLSTM(HeadGRU):
-    """The same with parts f, o, c, and the peepholes of f and o."""
+    """The same with gates f, o, c, and peepholes of f and o."""
 
     def __init__(self, features: int, width: int, heads: int) -> None:
         super().__init__(features, width, heads)
@@ -189,8 +188,8 @@ class Alone(Layers):
 
 
 def randomise(model: nn.Module) -> None:
-    """Weights by which gates open and close and candidates saturate, but no state is chaotic: there a float32
-    computation and a float64 one would part."""
+    """Draws weights with which gates open and close and candidates saturate, but no state is chaotic: there the
+    computations in float32 and float64 would diverge."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             last = name.rpartition(".")[2]

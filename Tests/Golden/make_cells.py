@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the golden files of cells whose gates see the state: small checkpoints of nn.GRU, nn.LSTM and nn.RNN, alone and
-inside modules, and of ParaRNN's cells as two packages save them; and the outputs that PyTorch computes from them.
+"""Makes the golden files of cells whose gates depend on the state: small checkpoints of nn.GRU, nn.LSTM and nn.RNN,
+alone and inside modules, and of ParaRNN's cells as two packages save them; and the outputs that PyTorch computes.
 
 Per case there is a model folder `cells/<case>` with `model.safetensors` (and a `config.json` only where the tensors
 leave something open), and beside it `<case>.golden.safetensors` with
@@ -52,9 +52,9 @@ REFERENCES = {
 class Case:
     make: Callable[[], nn.Module]
     words: dict[str, object] = field(default_factory=lambda: {"stack": ""})
-    """Of config.json, all that the outputs depend on."""
+    """The fields of config.json that the outputs depend on."""
     said: tuple[str, ...] = ()
-    """Those that the tensors do not tell."""
+    """Those that do not follow from the tensors."""
     layout: str = "torch"
 
     def config(self) -> dict[str, object] | None:
@@ -107,7 +107,7 @@ CASES = {
     "token-hidden": Case(
         lambda: embedded(nn.GRU(13, 24), "embedding encoder", head=False), {"stack": "encoder", "input": "embedding"}
     ),
-    # Inside a module of which config.json must say something.
+    # Inside a module that needs a config.json.
     "token-tied": Case(
         lambda: embedded(nn.LSTM(24, 24), "embedding lstm", head=False, tied=True),
         {"stack": "lstm", "input": "embedding", "tied": True},
@@ -174,7 +174,7 @@ def inputs(model: nn.Module, steps: int = STEPS) -> torch.Tensor:
 
 
 def checked(name: str, case: Case, model: nn.Module, given: torch.Tensor, initial: Tensors | None = None) -> Tensors:
-    """Outputs and last states in float32, which have to be those of both float64 computations."""
+    """Outputs and last states in float32. Raises where they differ from those of both float64 computations."""
     model.eval()
     double = copy.deepcopy(model).double()
     weights = {key: value.double() for key, value in model.saved().items()}
@@ -221,7 +221,7 @@ def mackey_glass(count: int) -> torch.Tensor:
 
 
 def train(model: Module, series: torch.Tensor) -> None:
-    """Teaches the model to say the series' next value."""
+    """Trains the model to predict the next value of the series."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     steps = 1200
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

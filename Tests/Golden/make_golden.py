@@ -41,7 +41,7 @@ def random_model(seed: int, arguments: dict) -> minLM:
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(0, 0.3)
-            elif parameter.dim() == 1:  # norms begin as ones, which would hide a norm that forgets its weight
+            elif parameter.dim() == 1:  # initial ones would hide a norm without its weight
                 parameter.copy_(1 + 0.5 * torch.randn_like(parameter))
             elif ".2." in name:  # wide enough that gates open, close, and candidates take both branches of g
                 parameter.normal_(0, 1.5 / parameter.shape[1] ** 0.5)

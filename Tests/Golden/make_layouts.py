@@ -6,7 +6,8 @@ Per case there is a model folder `layouts/<case>` with `model.safetensors` (and 
 leave something open), and beside it `<case>.golden.safetensors` with `tokens` int32 (STEPS) or `vectors` float32
 (STEPS, features), and `outputs` float32 (STEPS, size).
 
-The outputs come from modules that work as the published training code does: whole sequences, log-space scan, float32.
+The outputs come from modules that compute as the published training code does: whole sequences, log-space scan,
+float32.
 Before anything is written they must agree with the step-by-step float64 computation of `convert.py`, which shares no
 code with them.
 
@@ -35,8 +36,8 @@ def log_g(x):
 
 
 def scan(log_coefficients, log_values, log_start=None):
-    """exp of h where log h_t = log(a_t h_{t−1} + b_t), all (T, channels), by Heinsen's cumulative sums (in float64,
-    for 48 steps of float32 sums lose more than is to be shown)."""
+    """exp of h where log h_t = log(a_t h_{t−1} + b_t), all (T, channels), by Heinsen's cumulative sums, in float64:
+    float32 sums of 48 steps are less exact than the tolerance of the check."""
     a, b = log_coefficients.double(), log_values.double()
     if log_start is not None:
         a, b = F.pad(a, (0, 0, 1, 0)), torch.cat((log_start.double()[None], b))
@@ -111,7 +112,7 @@ def gated_mlp(dim, inner):
 
 
 class Blocks(nn.Module):
-    """The body that minGRU-pytorch and the authors' code have in common."""
+    """The layers that minGRU-pytorch and the authors' code share."""
 
     def __init__(self, dim, depth, cell, *, kernel=None, mlp=None):
         super().__init__()
@@ -235,7 +236,7 @@ CASES = {
 
 
 def randomise(model):
-    """Leaves no tensor as it was made: ones and zeros would hide a part that was forgotten."""
+    """Randomises every tensor, since initial ones and zeros would hide a missing part."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1:
