@@ -1,4 +1,4 @@
-"""A certificate that signs itself, for this machine's loopback."""
+"""A self-signed certificate for the loopback interface."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Requests whose clients leave at some moment, in the head, the body, the reply or a stream; some stay to the end."""
+"""Requests whose clients disconnect in the head, the body, the reply or a stream; some stay to the end."""
 
 import random
 import socket
@@ -11,11 +11,11 @@ from .server import MODEL
 SESSIONS, OPEN = 64, 64
 TIMEOUT_SECONDS = 30
 RESET = struct.pack("ii", 1, 0)
-"""With this a closed connection is reset: what is under way is thrown away on both sides (socket(7), SO_LINGER)."""
+"""With this, closing resets the connection and both sides discard what is in flight (socket(7), SO_LINGER)."""
 
 
 class Departures:
-    """So many clients at once, each replaced by another as it leaves. The same seed does the same."""
+    """Clients side by side, each replaced by another as it disconnects. The same seed makes the same requests."""
 
     def __init__(self, port: int, seed: int) -> None:
         self._address = ("127.0.0.1", port)
@@ -23,7 +23,7 @@ class Departures:
         self._open: deque[tuple[socket.socket, Callable[[socket.socket], None]]] = deque()
         self._kept: socket.socket | None = None
         self.kinds: Counter[str] = Counter()
-        """What was done, and how often."""
+        """The number of requests of each kind."""
         kinds = {
             self._nothing: 1, self._in_the_head: 3, self._in_the_body: 3, self._before_the_reply: 3,
             self._in_the_reply: 3, self._in_a_stream: 3, self._in_a_duplex_stream: 3, self._to_the_end: 6,
@@ -33,20 +33,20 @@ class Departures:
             self._create(f"leaves-{index}")
 
     def run(self, requests: int) -> None:
-        """Makes so many requests."""
+        """Makes `count` requests."""
         for kind in self._random.choices(self._kinds, self._weights, k=requests):
             self.kinds[kind.__name__.strip("_").replace("_", " ")] += 1
             if kind == self._to_the_end:
                 self._to_the_end()
                 continue
             client = socket.create_connection(self._address, timeout=TIMEOUT_SECONDS)
-            # What it does when its time has come: until then others come and go.
+            # What the client does at its turn to disconnect; until then others run.
             self._open.append((client, kind(client)))
             if len(self._open) >= OPEN:
                 self._let_go()
 
     def finish(self) -> None:
-        """The last ones leave too."""
+        """Disconnects the last clients."""
         while self._open:
             self._let_go()
         if self._kept:
@@ -79,7 +79,7 @@ class Departures:
             if b" 201 " not in client.recv(4096):
                 raise RuntimeError(f"the session {name} was not made")
 
-    # Each of these sends what comes before the client's turn to leave, and returns what it does then.
+    # Each of these sends what precedes the client's turn to disconnect, and returns what it does then.
 
     def _nothing(self, _: socket.socket) -> Callable[[socket.socket], None]:
         return _leave
@@ -124,7 +124,7 @@ class Departures:
         return lambda client: _read(client, 10)
 
     def _to_the_end(self) -> None:
-        """On a connection that is kept."""
+        """One step, on a connection that is kept open."""
         if not self._kept or self._random.random() < 0.02:
             if self._kept:
                 self._kept.close()
@@ -147,7 +147,7 @@ def _leave(_: socket.socket) -> None:
 
 
 def _read(client: socket.socket, least: int) -> bytes:
-    """Reads so many bytes, or more."""
+    """Reads at least `count` bytes."""
     parts, count = [], 0
     while count < least:
         part = client.recv(65536)

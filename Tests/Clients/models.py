@@ -1,4 +1,4 @@
-"""Small models to serve: folders as people have them, with weights drawn at random."""
+"""Small model folders as in published checkpoints, with random weights."""
 
 from pathlib import Path
 

@@ -1,20 +1,20 @@
-"""Counts what holds and says what does not."""
+"""Counts checks and prints those that fail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Report:
-    """Checks, as they come."""
+    """Counts of the checks that have passed and failed."""
 
     def __init__(self, *, is_full: bool = False) -> None:
         self.is_full = is_full
-        """Whether as much is tried as is worth an hour, not a minute."""
+        """Whether a run may take an hour, not a minute."""
         self.passed, self.failed = 0, 0
         self._client = ""
 
     def check(self, what: str, holds: object, found: object = "") -> None:
-        """Counts a check; where it does not hold, what was found instead is printed."""
+        """Counts a check; where it does not hold, prints what was found instead."""
         if holds:
             self.passed += 1
         else:
@@ -27,14 +27,14 @@ class Report:
 
     @contextmanager
     def client(self, name: str) -> Iterator[None]:
-        """Names the client of the checks inside; an exception there is one that failed, and ends only these."""
+        """Names the client of the checks inside; an exception there counts as a failed check, and ends only these."""
         self._client = name
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever a client raises is told, and the others go on
-            self.check("it comes to its end", False, f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - reported, and the other clients run
+            self.check("it runs to its end", False, f"{type(error).__name__}: {error}")
 
     def summary(self) -> int:
-        """The closing line; returns the exit status."""
+        """Prints the last line; returns the exit status."""
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0

@@ -1,4 +1,4 @@
-"""What Schemathesis is told about this API beside openapi.yaml."""
+"""Settings of Schemathesis for this API, besides openapi.yaml."""
 
 import json
 
@@ -14,5 +14,5 @@ def lines(context: object, value: object) -> bytes:
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: schemathesis.Case) -> bool:
-    """Any request may have further header fields (RFC 9110 section 5.1): they are no error that a server should find."""
+    """Any request may have further header fields (RFC 9110 section 5.1), which a server must not refuse."""
     return "x-schemathesis-unknown-property" not in (case.headers or {})

@@ -1,4 +1,4 @@
-"""The program under test, on a free port, and what can be seen of it from outside."""
+"""The program under test on a free port, its process and its metrics."""
 
 import os
 import re
@@ -24,7 +24,7 @@ class Server:
         self, binary: Path, *options: str, certificate: Path | None = None, models: Path = ROOT / "Models"
     ) -> None:
         self.certificate = certificate
-        """Where it speaks TLS, what its clients have to trust."""
+        """The certificate that clients must trust; None without TLS."""
         command = [str(binary), "serve", "--models", str(models), "--port", "0", *options]
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
@@ -41,17 +41,17 @@ class Server:
 
     @property
     def trust(self) -> ssl.SSLContext | None:
-        """What Python's clients need to trust it; None without TLS."""
+        """A context with which Python's clients trust the server; None without TLS."""
         return ssl.create_default_context(cafile=self.certificate) if self.certificate else None
 
     @property
     def port(self) -> int:
-        """Its port on 127.0.0.1."""
+        """The server's port on 127.0.0.1."""
         return int(self.base.rpartition(":")[2])
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The number of the process."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -63,7 +63,7 @@ class Server:
         self.stop()
 
     def stop(self) -> int:
-        """Ends it as an operator would and returns its exit status."""
+        """Stops the server by SIGTERM and returns its exit status."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -73,25 +73,25 @@ class Server:
             return self._process.wait()
 
     def reload(self) -> None:
-        """Has it read its files again."""
+        """Makes the server reload its files."""
         self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
-        """The end of what it has logged."""
+        """The end of the server's log."""
         self._log.seek(0)
         return self._log.read()[-2000:].decode(errors="replace")
 
     def descriptors(self) -> int:
-        """Descriptors that it has open."""
+        """The number of open descriptors of the process."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def resident_bytes(self) -> int:
-        """Memory that it takes at present."""
+        """Resident memory of the process."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE).group(1)) * 1024
 
     def metrics(self) -> dict[str, float]:
-        """What /metrics says: `name{labels}` to value."""
+        """The metrics: values by `name{labels}`."""
         with urllib.request.urlopen(f"{self.base}/metrics", timeout=30, context=self.trust) as reply:
             lines = reply.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""aiohttp: streams side by side, a duplex stream where each line waits for an answer, and clients that leave."""
+"""aiohttp: streams side by side, a duplex stream where each line waits for a reply, and clients that disconnect."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ async def _duplex(client: aiohttp.ClientSession, report: Report) -> None:
             if answer.get("step") != number:
                 report.equal("each line is answered with its step", answer, number)
                 break
-            # What comes next follows from the answer, so it cannot have been sent before.
+            # The next line depends on the reply, so it cannot have been sent before.
             token = answer["output"]["top"][0]["token"]
             lines.put_nowait({"token": token} if number < 20 else {"token": 10_000})
         error = json.loads(await reply.content.readline())
@@ -93,7 +93,7 @@ async def _duplex(client: aiohttp.ClientSession, report: Report) -> None:
 
 
 async def _leaving(client: aiohttp.ClientSession, report: Report) -> None:
-    """Many leave, in the middle of a generation or of a duplex stream; each session can be used at once."""
+    """Many clients disconnect in the middle of a generation or of a duplex stream; each session is usable at once."""
 
     async def generation(index: int) -> tuple[int, int]:
         name = f"aiohttp-left-{index}"

@@ -1,4 +1,4 @@
-"""`convert.py`: a checkpoint as its publisher saves it becomes a model that the server steps to the same numbers."""
+"""`convert.py`: a checkpoint as its publisher saves it becomes a model folder that gives the same outputs."""
 
 import io
 import json
@@ -11,6 +11,7 @@ import tempfile
 import types
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -114,7 +115,7 @@ def _words(report: Report, binary: Path, folder: Path) -> None:
 
 
 def _roles(report: Report, binary: Path, folder: Path) -> None:
-    """Modules of which words name some, and those that a name or a word gives their places."""
+    """Modules whose roles follow from words of a config.json, from their names or from their shapes."""
     gru, square = torch.nn.GRU(4, 6), torch.nn.GRU(6, 6)
     head = torch.nn.Linear(6, 9)
     parts: dict[str, tuple[dict[str, torch.nn.Module], list[str], dict[str, object]]] = {
@@ -186,7 +187,7 @@ def _archives(report: Report, binary: Path, folder: Path) -> None:
     torch.save(weights, folder / "old.pth", _use_new_zipfile_serialization=False)
     for kind in (torch.float16, torch.bfloat16):
         torch.save({key: value.to(kind) for key, value in weights.items()}, folder / f"{kind}.pt".replace("torch.", ""))
-    # The authors' archives: a class that only they have, which holds the optimizer beside the model.
+    # The authors' archives: a class of their own, which holds the optimizer beside the model.
     module = types.ModuleType("utils.misc")
     module.AttrDict = type("AttrDict", (dict,), {"__module__": "utils.misc"})
     sys.modules |= {"utils": types.ModuleType("utils"), "utils.misc": module}
@@ -203,33 +204,17 @@ def _archives(report: Report, binary: Path, folder: Path) -> None:
     _converts(report, binary, folder, "policy.pt", "--float16", into="half")
 
 
+FOREIGN = json.dumps({"architectures": ["MinLSTM"], "model_type": "minlstm", "torch_dtype": "float32"})
+"""A config.json of another library."""
+
+
 def _folders(report: Report, binary: Path, folder: Path) -> None:
-    """Folders as Hugging Face's libraries leave them."""
+    """Folders as Hugging Face's libraries write them."""
     torch.manual_seed(7)
     weights = {"net." + key: value.clone() for key, value in make_layouts.Authors(lstm=True).state_dict().items()}
     names = sorted(weights)
     halves = [{name: weights[name] for name in names[part::2]} for part in range(2)]
-    foreign = json.dumps({"architectures": ["MinLSTM"], "model_type": "minlstm", "torch_dtype": "float32"})
-
-    def make(name: str, ending: str, stem: str, index: bool, config: str | None = foreign) -> Path:
-        place = folder / name
-        place.mkdir()
-        save = save_file if ending == "safetensors" else torch.save
-        if stem.startswith("sharded "):
-            stem = stem.removeprefix("sharded ")
-            files = [f"{stem}-{part:05}-of-00002.{ending}" for part in (1, 2)]
-            for half, file in zip(halves, files, strict=True):
-                save(half, place / file)
-            if index:
-                weight_map = {key: file for half, file in zip(halves, files, strict=True) for key in half}
-                text = json.dumps({"metadata": {"total_size": 1}, "weight_map": weight_map})
-                (place / f"{stem}.{ending}.index.json").write_text(text)
-        else:
-            save(weights, place / f"{stem}.{ending}")
-        if config is not None:
-            (place / "config.json").write_text(config)
-        return place
-
+    make = partial(_make_folder, folder, halves)
     make("hub", "safetensors", "model", False)
     make("hub-bin", "bin", "pytorch_model", False)
     torch.save({"lr": 1}, folder / "hub-bin/training_args.bin")
@@ -244,8 +229,36 @@ def _folders(report: Report, binary: Path, folder: Path) -> None:
             report.check(f"and the config.json of {name} is named", named, done.output)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (folder / "models/from-hub").iterdir()}
     report.check("all users may read its files", all(mode & 0o044 == 0o044 for mode in modes.values()), modes)
+    make("hinted", "safetensors", "model", False, '{"layout": "minRNNs", "normalised_gates": true}')
+    _hinted(report, binary, folder)
+    _broken_folders(report, binary, folder, halves[0])
 
-    hinted = make("hinted", "safetensors", "model", False, '{"layout": "minRNNs", "normalised_gates": true}')
+
+def _make_folder(
+    folder: Path, halves: list[dict], name: str, ending: str, stem: str, index: bool, config: str | None = FOREIGN
+) -> None:
+    """Writes both halves of the weights as one file, or as shards where `stem` begins with "sharded "."""
+    place = folder / name
+    place.mkdir()
+    save = save_file if ending == "safetensors" else torch.save
+    if stem.startswith("sharded "):
+        stem = stem.removeprefix("sharded ")
+        files = [f"{stem}-{part:05}-of-00002.{ending}" for part in (1, 2)]
+        for half, file in zip(halves, files, strict=True):
+            save(half, place / file)
+        if index:
+            weight_map = {key: file for half, file in zip(halves, files, strict=True) for key in half}
+            text = json.dumps({"metadata": {"total_size": 1}, "weight_map": weight_map})
+            (place / f"{stem}.{ending}.index.json").write_text(text)
+    else:
+        save(halves[0] | halves[1], place / f"{stem}.{ending}")
+    if config is not None:
+        (place / "config.json").write_text(config)
+
+
+def _hinted(report: Report, binary: Path, folder: Path) -> None:
+    """A folder with a config.json of Scanstep's."""
+    hinted = folder / "hinted"
     _converts(report, binary, folder, "hinted", into="from-hinted")
     config = json.loads((folder / "models/from-hinted/config.json").read_text())
     report.equal("hints of Scanstep's config.json are taken", config["cell"], "minLSTM")
@@ -259,6 +272,9 @@ def _folders(report: Report, binary: Path, folder: Path) -> None:
     (hinted / "config.json").write_text("{")
     _refused(report, binary, folder, "hinted", "config.json is not JSON")
 
+
+def _broken_folders(report: Report, binary: Path, folder: Path, half: dict[str, torch.Tensor]) -> None:
+    """Folders whose weights are incomplete or ambiguous."""
     for source, name, change, reason in (
         ("hub-shards", "lost-one", lambda it: (it / "model-00002-of-00002.safetensors").unlink(), "not in the folder"),
         ("shards", "lost-part", lambda it: (it / "model-00001-of-00002.safetensors").unlink(), "lacks shard 1 of 2"),
@@ -272,7 +288,7 @@ def _folders(report: Report, binary: Path, folder: Path) -> None:
         change(folder / name)
         _refused(report, binary, folder, name, reason)
     shutil.copytree(folder / "shards", folder / "doubled")
-    save_file(halves[0], folder / "doubled/model-00002-of-00002.safetensors")
+    save_file(half, folder / "doubled/model-00002-of-00002.safetensors")
     _refused(report, binary, folder, "doubled", "and in another shard")
 
 
@@ -281,7 +297,7 @@ def _index(folder: Path) -> Path:
 
 
 def _point(folder: Path, file: str) -> None:
-    """Has the index say that a tensor which no shard holds is in `file`."""
+    """Adds to the index a tensor that no shard holds, in `file`."""
     index = json.loads(_index(folder).read_text())
     index["weight_map"]["net.more"] = file
     _index(folder).write_text(json.dumps(index))
@@ -351,7 +367,7 @@ class Done:
 
 
 def _converted(binary: Path, folder: Path, name: str, *arguments: str, into: str) -> Done:
-    """What the program does, in this process: to load torch anew each time takes longer than all else."""
+    """Runs the program in this process, since importing torch each time would take longer than the rest."""
     words = [str(folder / name), str(folder / "models" / into), "--binary", str(binary), *arguments]
     with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
         status = convert.main(words)
@@ -359,7 +375,7 @@ def _converted(binary: Path, folder: Path, name: str, *arguments: str, into: str
 
 
 def _program(report: Report, binary: Path, folder: Path) -> None:
-    """The same as a program of its own."""
+    """The same in a process of its own."""
     for name, status in (("float16.pt", 0), ("none.pt", 1)):
         command = [sys.executable, convert.__file__, folder / name, folder / "models/program", "--binary", binary]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -378,5 +394,5 @@ def _converts(report: Report, binary: Path, folder: Path, name: str, *arguments:
 def _refused(report: Report, binary: Path, folder: Path, name: str, reason: str, *arguments: str) -> None:
     done = _converted(binary, folder, name, *arguments, into="refused")
     report.equal(f"{name} is refused", done.status, 1)
-    report.check(f"and it is said why of {name}", reason in done.errors, done.errors)
+    report.check(f"and the reason for {name} is printed", reason in done.errors, done.errors)
     report.check(f"and nothing is left of {name}", not (folder / "models/refused").exists())

@@ -18,7 +18,7 @@ JSON_TYPE = ("--header", "Content-Type: application/json")
 
 @dataclass(frozen=True)
 class Reply:
-    """What curl received, and what it says about the transfer."""
+    """The reply that curl received, and curl's figures of the transfer."""
 
     status: int
     head: dict[str, str]
@@ -67,7 +67,7 @@ def run(server: Server, report: Report) -> None:
 
 
 def run_old(server: Server, report: Report) -> None:
-    """HTTP/1.0, which knows no chunks."""
+    """HTTP/1.0, which has no chunks."""
     trust = ("--cacert", str(server.certificate)) if server.certificate else ()
     reply = transfer(f"{server.base}/livez", *trust, "--http1.0")
     report.equal("it is answered", (reply.status, "transfer-encoding" in reply.head), (200, False))
@@ -133,7 +133,7 @@ def _methods(curl, base: str, report: Report) -> None:
         report.equal(f"HEAD /{path} is GET without the body", found, (200, str(len(get.body)), 0))
     options = curl(f"{base}/v1/sessions", "--request", "OPTIONS")
     allowed = {method.strip() for method in options.head.get("allow", "").split(",")}
-    report.check("OPTIONS tells the methods", options.status == 204 and {"GET", "POST"} <= allowed, options.head)
+    report.check("OPTIONS lists the methods", options.status == 204 and {"GET", "POST"} <= allowed, options.head)
     refused = curl(f"{base}/v1/sessions", "--request", "PATCH")
     report.equal("another is refused", (refused.status, refused.head.get("allow")), (405, options.head.get("allow")))
 
@@ -142,10 +142,10 @@ def _streams(curl: Callable[..., Reply], session: str, report: Report) -> None:
     reply = curl(f"{session}/generate", *JSON_TYPE, "--no-buffer", "--data", GENERATE)
     found = reply.head.get("transfer-encoding"), [json.loads(line).get("step") for line in reply.body.splitlines()]
     report.equal("a stream comes in chunks", found, ("chunked", [11, 12, 13, 14, 15, 15]))
-    # curl waits for input while there is output, so that lines cannot wait for answers here.
+    # curl waits for input while there is output, so that lines cannot wait for replies here.
     lines = b'{"token": 1}\n' * 3 + b"nonsense\n" + b'{"token": 1}'
     reply = curl(f"{session}/stream", "--request", "POST", "--upload-file", "-", sends=lines)
     answers = [json.loads(line) for line in reply.body.splitlines()]
     found = [answer.get("step", answer.get("error", {}).get("status")) for answer in answers]
     report.equal("a duplex stream answers each line", found, [16, 17, 18, 400, 19, 19])
-    report.equal("and says how it went", [answers[-1].get(name) for name in ("done", "steps", "errors")], [True, 4, 1])
+    report.equal("and counts steps and errors", [answers[-1].get(name) for name in ("done", "steps", "errors")], [True, 4, 1])

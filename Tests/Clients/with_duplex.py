@@ -55,6 +55,6 @@ def _readme(server: Server, report: Report) -> None:
     code = found[0].replace("http.client.HTTPConnection(", "connect(")
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(code, {"connect": connect})  # noqa: S102 - what a reader would type
+        exec(code, {"connect": connect})  # noqa: S102 - the README's own example
     steps = [json.loads(line)["step"] for line in re.findall(r"b'(.*)\\n'", said.getvalue())]
     report.equal("whose answers come line by line", steps, [1, 2])

@@ -1,4 +1,4 @@
-"""httpx: sessions, steps, streams read as they come, many clients at once, and one that leaves."""
+"""httpx: sessions, steps, streams read as they arrive, many clients at once, and one that disconnects."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ def _streams(client: httpx.Client, report: Report) -> None:
 
 
 def _leaving(client: httpx.Client, report: Report) -> None:
-    """A client leaves in the middle of a stream: the session stands after tokens that it would have been sent."""
+    """A client disconnects in the middle of a stream: its session is then at a step of that stream."""
     for name in ("httpx-left", "httpx-stayed"):
         client.post("/v1/sessions", json={"model": MODEL, "id": name, "text": "NURSE:"})
     asked = {"max_tokens": 20_000, "seed": 4, "stream": True}
@@ -73,7 +73,7 @@ def _leaving(client: httpx.Client, report: Report) -> None:
         read = [json.loads(next(lines)) for _ in range(5)]
     left = client.post("/v1/sessions/httpx-left/step", json={"token": 1, "logits": True}).json()
     absorbed = left.get("step", 0) - 1 - len("NURSE:")
-    report.check("the generation ends when its client leaves", 5 <= absorbed < 20_000, left)
+    report.check("the generation ends when its client disconnects", 5 <= absorbed < 20_000, left)
     stayed = client.post("/v1/sessions/httpx-stayed/generate", json={"max_tokens": absorbed, "seed": 4}).json()
     report.equal("the client had seen its beginning", [line["token"] for line in read], stayed["tokens"][:5])
     twin = client.post("/v1/sessions/httpx-stayed/step", json={"token": 1, "logits": True}).json()

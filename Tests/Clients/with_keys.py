@@ -1,4 +1,4 @@
-"""API keys and pages of other origins: who may call, and who sees what."""
+"""API keys and cross-origin pages: which callers are allowed, and which sessions each sees."""
 
 import subprocess
 import tempfile
@@ -12,7 +12,7 @@ from .server import MODEL, Server
 
 PAGE, OTHER = "https://lab.example", "https://elsewhere.example"
 PATIENCE = 200
-"""How often a reload is waited for, a twentieth of a second each time."""
+"""The most polls for a reload, a twentieth of a second apart."""
 
 
 def run(binary: Path, report: Report) -> None:
@@ -66,7 +66,7 @@ def _origins(client: httpx.Client, key: dict[str, str], report: Report) -> None:
 
 
 def _is_known(client: httpx.Client, key: dict[str, str]) -> bool:
-    """Asks until the key is known, for a while."""
+    """Whether the key is accepted within that time."""
     for _ in range(PATIENCE):
         if client.get("/v1/models", headers=key).status_code == 200:
             return True

@@ -19,7 +19,7 @@ ROWS = [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 
 def run(binary: Path, report: Report) -> None:
-    """The messages as the package of version 0.21 makes them, for an environment that is without it."""
+    """The messages as the package of version 0.21 makes them, for an environment without that package."""
     with served(binary) as server, httpx.Client(base_url=server.base, timeout=30) as client:
         for path, wanted in (
             ("/v2/health/live", {"live": True}),

@@ -24,4 +24,4 @@ def run(server: Server, report: Report) -> None:
     for line in said.stdout.splitlines():
         check = json.loads(line)
         report.check(check["what"], check["holds"], check["found"])
-    report.check("it comes to its end", said.returncode == 0, said.stderr)
+    report.check("it runs to its end", said.returncode == 0, said.stderr)

@@ -1,4 +1,4 @@
-"""OpenAI's own package, as it is: completions whole and streamed, with all that it can ask for, and its exceptions."""
+"""OpenAI's own package, as it is: completions whole and streamed, with all of its options, and its exceptions."""
 
 import base64
 import tempfile
@@ -43,7 +43,7 @@ def run_bare(binary: Path, report: Report) -> None:
 def _models(client: openai.OpenAI, report: Report) -> None:
     report.check("the models are listed", MODEL in [model.id for model in client.models.list()])
     model = client.models.retrieve(MODEL)
-    report.equal("and each is told of", (model.id, model.object), (MODEL, "model"))
+    report.equal("and each is described", (model.id, model.object), (MODEL, "model"))
 
 
 def _whole(client: openai.OpenAI, report: Report) -> None:
@@ -80,7 +80,7 @@ def _logprobs(client: openai.OpenAI, report: Report) -> None:
     asked = {"model": MODEL, "max_tokens": 8, "seed": 5, "logprobs": 3}
     plain = client.completions.create(prompt=PROMPT, **asked).choices[0]
     scores = plain.logprobs
-    report.equal("each token is told", "".join(scores.tokens), plain.text)
+    report.equal("each token is listed", "".join(scores.tokens), plain.text)
     report.equal("with its place", scores.text_offset, list(range(8)))
     report.check("and how likely it was", all(value <= 0 for value in scores.token_logprobs), scores)
     report.check("beside the likeliest", all(len(top) == 3 for top in scores.top_logprobs), scores.top_logprobs)
@@ -95,7 +95,7 @@ def _logprobs(client: openai.OpenAI, report: Report) -> None:
     near = zip(found, echoed.logprobs.token_logprobs[1:], strict=True)
     report.check("a text is scored without going on", all(abs(a - b) < 1e-6 for a, b in near), found)
     # evaluation harnesses score many texts so
-    report.equal("and is told alone", scored.text, PROMPT + plain.text)
+    report.equal("and is returned alone", scored.text, PROMPT + plain.text)
 
 
 def _streams(client: openai.OpenAI, report: Report) -> None:
@@ -164,7 +164,7 @@ def _refusals(client: openai.OpenAI, report: Report) -> None:
             report.check(what, False, "it was served")
         except openai.APIStatusError as error:
             report.equal(what, (type(error), error.param), (kind, parameter))
-            report.check(f"{what}: it is told why", len(error.body["message"]) > 10, error.body)
+            report.check(f"{what}: the error has a reason", len(error.body["message"]) > 10, error.body)
 
     bad, missing = openai.BadRequestError, openai.NotFoundError
     refused("an unknown model", missing, "model", model="nope")

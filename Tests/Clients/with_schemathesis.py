@@ -1,4 +1,4 @@
-"""Schemathesis, which makes requests of openapi.yaml: its examples, what the schemas border on, and at random."""
+"""Schemathesis, which makes requests from openapi.yaml: its examples, limits of its schemas, and at random."""
 
 import os
 import re
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 def run(binary: Path, report: Report) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        # A small model of the name that the examples have: a reply of 100,000 tokens must come in seconds.
+        # A small model under the name in the examples: a reply of 100,000 tokens must come in seconds.
         models = Path(temporary) / "models"
         write_min_lm(models / MODEL, 65)
         shutil.copy(ROOT / "Models" / MODEL / "tokenizer.json", models / MODEL)

@@ -1,4 +1,4 @@
-"""What is particular to TLS: versions, trust, resumption, and a client that speaks no TLS."""
+"""TLS: versions, trust, resumption, and a client without TLS."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ def run(server: Server, report: Report) -> None:
     for what, options, status in (("an unknown certificate", (), 60), ("TLS 1.1", old, 35)):
         command = ["curl", "--silent", "--max-time", "10", *options, url]
         ended = subprocess.run(command, capture_output=True, timeout=30, check=False)
-        report.equal(f"{what} comes to nothing", ended.returncode, status)
+        report.equal(f"{what} fails", ended.returncode, status)
 
     host, _, port = server.base.removeprefix("https://").rpartition(":")
     address = host, int(port)
@@ -43,7 +43,7 @@ def run(server: Server, report: Report) -> None:
 def _ask(
     context: ssl.SSLContext, address: tuple[str, int], session: ssl.SSLSession | None = None
 ) -> tuple[str | None, ssl.SSLSession | None, bool | None]:
-    """The protocol agreed on, the session to go on from, and whether this one has gone on from one."""
+    """The negotiated protocol, the session to resume, and whether this one was resumed."""
     with socket.create_connection(address, timeout=10) as plain:
         with context.wrap_socket(plain, server_hostname=address[0], session=session) as secure:
             secure.sendall(REQUEST)

@@ -1,4 +1,4 @@
-"""The package `tokenizers`: the server makes the same tokens of the same texts, and the same text of the same tokens."""
+"""The package `tokenizers`: the server gives the same tokens for a text, and the same text for tokens."""
 
 import random
 import tempfile
@@ -15,7 +15,7 @@ from .report import Report
 from .server import Server
 
 FULL_TEXTS, TEXTS, VOCABULARY = 10_000, 300, 1500
-# Planes of Unicode that have different classes, lengths in UTF-8 and compositions; halves of surrogate pairs are no text.
+# Ranges of Unicode with different classes, lengths in UTF-8 and compositions; surrogates are not valid text.
 PLANES = (
     (0x20, 0x7F),
     (0x00, 0x100),
@@ -46,7 +46,7 @@ def run(binary: Path, report: Report) -> None:
         folder, tokenizers = Path(temporary), {}
         for name, make in families.items():
             tokenizers[name] = make()
-            # More tokens than the tokenizer has, as models are that round the number.
+            # More tokens than the tokenizer has, as in models that round up their number.
             write_min_lm(folder / name, VOCABULARY + 100)
             tokenizers[name].save(str(folder / name / "tokenizer.json"))
         with Server(binary, models=folder) as server, httpx.Client(base_url=server.base, timeout=60) as client:
@@ -75,7 +75,7 @@ def _compare(
             lost.append((ids, back, text))
     report.check(f"{len(texts)} texts have the tokens of {name}", not differing, f"{len(differing)}: {differing[:1]}")
     report.check(f"and the tokens of {name} their texts", not lost, f"{len(lost)}: {lost[:1]}")
-    # Any tokens, also such that are no text together.
+    # Any tokens, also those that are not valid text together.
     drawn = [[source.randrange(tokenizer.get_vocab_size()) for _ in range(12)] for _ in range(len(texts) // 20)]
     texts = [client.post("/v1/detokenize", json={"model": name, "tokens": ids}).json().get("text") for ids in drawn]
     decoded = [tokenizer.decode(ids, skip_special_tokens=False) for ids in drawn]
@@ -90,7 +90,7 @@ def _rate(client: httpx.Client, tokenizer: Tokenizer, report: Report) -> None:
     found = client.post("/v1/tokenize", json={"model": "gpt2", "text": text}).json()["tokens"]
     seconds = time.perf_counter() - started
     report.equal("a text of megabytes has its tokens", found, tokenizer.encode(text, add_special_tokens=False).ids)
-    # A text of one word is the worst there is for pairing.
+    # A text of one word is the worst case for pair merging.
     worst = "a" * 200_000
     found = client.post("/v1/tokenize", json={"model": "gpt2", "text": worst}).json()["tokens"]
     report.equal("and so has a word of 200,000 letters", found, tokenizer.encode(worst).ids)
@@ -124,7 +124,7 @@ def _composable(source: random.Random) -> str:
 
 
 def _vocabulary_text() -> list[str]:
-    """Words to learn pairs from."""
+    """Words for training the pairs."""
     source = random.Random("words")
     return ["".join(source.choice("etaoinshrdluäöπ") for _ in range(source.randrange(2, 9))) for _ in range(600)]
 
@@ -156,7 +156,7 @@ def _neox() -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     _trained(tokenizer, [AddedToken("<|endoftext|>", special=True), AddedToken("<|pad|>", special=True, lstrip=True)])
-    # Runs of blanks, as that family has them, and tokens that are looked for in the composed text.
+    # Runs of blanks, as in that family, and tokens that are matched in the composed text.
     blanks = [AddedToken(" " * count, normalized=True) for count in range(24, 1, -1)]
     tokenizer.add_tokens([*blanks, AddedToken("<|né|>", normalized=True, rstrip=True)])
     return tokenizer

@@ -1,4 +1,4 @@
-"""NVIDIA's `tritonclient[http]`, unmodified: tensors in and out, sequences, the repository; equal to the native routes."""
+"""NVIDIA's `tritonclient[http]`, unmodified: tensors, sequences and the repository; equal to the native routes."""
 
 import json
 import shutil
@@ -66,7 +66,7 @@ def _about(client: triton.InferenceServerClient, report: Report) -> None:
     report.check("a model is ready", client.is_model_ready(TOKENS))
     report.check("another is not", not client.is_model_ready("nobody"))
     metadata = client.get_server_metadata()
-    report.check("it tells its extensions", "sequence(string_id)" in metadata["extensions"], metadata)
+    report.check("it lists its extensions", "sequence(string_id)" in metadata["extensions"], metadata)
     model = client.get_model_metadata(TOKENS)
     report.equal("a model's inputs", model["inputs"][0], {"name": "tokens", "datatype": "INT64", "shape": [-1, -1]})
     report.equal("its outputs", model["outputs"][0], {"name": "logits", "datatype": "FP32", "shape": [-1, -1, 13]})
@@ -157,7 +157,8 @@ def _sequences(client: triton.InferenceServerClient, native: httpx.Client, repor
     other = client.infer(VECTORS, [_input("vectors", np.ones((1, 1, 12), np.float32), "FP32")], sequence_id="again",
                          sequence_start=True)
     report.equal("another model has its own", other.get_response()["parameters"]["step"], 1)
-    report.equal("and the first stands where it stood", native.get(f"/v1/sessions/sequence:{TOKENS}:again").json()["step"], 4)
+    first = native.get(f"/v1/sessions/sequence:{TOKENS}:again").json()
+    report.equal("and the first is where it was", first["step"], 4)
 
 
 def _states(client: triton.InferenceServerClient, native: httpx.Client, report: Report) -> None:
@@ -241,7 +242,7 @@ def _repository(client: triton.InferenceServerClient, native: httpx.Client, mode
 
 
 def _text(native: httpx.Client, report: Report) -> None:
-    """Triton's generate extension, which its Python client has no call for."""
+    """Triton's generate extension, for which its Python client has no call."""
     path = "/v2/models/shakespeare/"
     settings = {"max_tokens": 20, "temperature": 0.7, "seed": 5}
     body = {"text_input": "ROMEO:", "parameters": settings}
