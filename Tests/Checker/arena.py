@@ -1,4 +1,4 @@
-"""What the clients of one server share: its process, whether it is there, and what was seen."""
+"""The state that the clients of one server share: its process, its restarts and the findings."""
 
 import threading
 import time
@@ -14,27 +14,27 @@ from .watch import Needs
 
 @dataclass(frozen=True)
 class Setting:
-    """How a server is set, and how it is used."""
+    """The settings of a server, and the load on it."""
 
     name: str
     memory: int
     """Bytes for sessions."""
     is_kept_on_disk: bool
     sessions: int
-    """Of each client."""
+    """The number of each client's sessions."""
     clients: int
     owners: tuple[str, ...] = ("",)
     checkpoints: int = 1
-    """The most that are made one after the other."""
+    """The most that are made in one operation."""
     ends: bool = True
-    """Whether the server is killed and ended; else one process does it all, and nothing may grow."""
+    """Whether the server is killed and stopped; otherwise one process serves all, and its memory must not grow."""
     fits: bool = False
-    """Whether there is room for each session by itself: then none is refused for want of memory, however many move."""
+    """Whether memory has room for each session by itself: then no operation may be refused for lack of memory."""
 
 
 @dataclass
 class Arena:
-    """Everything that is the same for all clients of one server."""
+    """The shared state of all clients of one server."""
 
     setting: Setting
     program: Program
@@ -46,9 +46,9 @@ class Arena:
     keys: dict[str, str] = field(default_factory=dict)
     """The API key of each owner."""
     events: list[str] = field(default_factory=list)
-    """What became of the server so far: `kill` and `end`."""
+    """The ends of the server so far: `kill` and `end`."""
     keeps_keys: bool = False
-    """Whether all routes that could do something twice keep keys, not only those that take inputs."""
+    """Whether all routes that are not idempotent honour keys, not only those that take inputs."""
     is_over: bool = False
 
     def __post_init__(self) -> None:
@@ -60,13 +60,13 @@ class Arena:
     # Of clients.
 
     def joined(self, number: int) -> None:
-        """So many more clients are at work, or fewer."""
+        """Adds `number` to the running clients."""
         with self._condition:
             self._running += number
             self._condition.notify_all()
 
     def rest(self) -> None:
-        """Between two operations: waits while nobody is to ask anything."""
+        """Called between two operations: waits while the clients are paused."""
         with self._condition:
             self._at_rest += 1
             self._condition.notify_all()
@@ -75,43 +75,43 @@ class Arena:
             self._at_rest -= 1
 
     def wait_for_event(self, known: int, seconds: float) -> bool:
-        """Waits until more has become of the server than is known; False when nothing has."""
+        """Waits until there are more than `known` events; False where none comes in time."""
         with self._condition:
             return self._condition.wait_for(lambda: len(self.events) > known or self.is_over, seconds)
 
-    # Of who leads them.
+    # Of the game.
 
     def pause(self, seconds: float) -> bool:
-        """Has all clients wait between two operations; False where one does not come to the end of its own."""
+        """Pauses all clients between two operations; False where an operation does not end in time."""
         with self._condition:
             self._is_paused = True
             return self._condition.wait_for(lambda: self._at_rest >= self._running, seconds)
 
     def go_on(self) -> None:
-        """Lets them go on."""
+        """Resumes all clients."""
         with self._condition:
             self._is_paused = False
             self._condition.notify_all()
 
     def happened(self, event: str) -> None:
-        """The server has ended in that way, and is there again."""
+        """Records that the server has ended in that way and runs again."""
         with self._condition:
             self.events.append(event)
             self._condition.notify_all()
 
     def finish(self) -> None:
-        """Has all clients end."""
+        """Ends all clients."""
         with self._condition:
             self.is_over = True
             self._condition.notify_all()
 
     def wait_for_all(self, seconds: float) -> bool:
-        """Waits until they have."""
+        """Waits until all clients have ended."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._running, seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Lets time go by in small parts."""
+        """Sleeps in small parts, until the clients are to end."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.is_over:
             time.sleep(min(0.05, max(0, end - time.monotonic())))

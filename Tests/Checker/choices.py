@@ -1,4 +1,4 @@
-"""What a client does next."""
+"""Chooses the next operation of a client."""
 
 from . import creating, going_back, keys, moving, racing, sequences, streaming
 from .client import Client
@@ -17,7 +17,7 @@ MANY = 0.1
 
 
 def choose(client: Client) -> None:
-    """One operation."""
+    """Chooses an operation and runs it."""
     chance, setting = client.chance, client.arena.setting
     if len(client.sessions) < setting.sessions and chance.random() < 0.4 or not client.sessions:
         kind = chance.random()
@@ -54,5 +54,5 @@ def _many(client: Client) -> None:
 
 
 def _rests(client: Client, session: Session) -> bool:
-    """Whether it is left alone, so that it may expire."""
+    """Whether the session is left alone, so that it may expire."""
     return 0 < session.idle < 10 and client.chance.random() < 0.98

@@ -1,4 +1,4 @@
-"""One client: sessions that are its alone, and one request after the other about them."""
+"""One client: sessions of its own, and one request after the other about them."""
 
 import base64
 import json
@@ -20,19 +20,19 @@ from .statefile import identity
 from .wire import Connection, Reply, ServerGone, Stuck, message
 
 OVERHEAD_BYTES = 512
-"""Of a session or a state to go back to, beside the state."""
+"""Bytes of a session or a checkpoint besides the state."""
 BUSY = {
     "overloaded", "draining", "state-dir-busy", "queue-full", "session-queue-full", "session-store-full", "loading",
 }
-"""Why the server may refuse what it would do at another time."""
+"""Problems for which the server may refuse a request that it would accept later."""
 
 
 class Abandoned(Exception):
-    """The session has ended, as it may; there is nothing more to be asked of it."""
+    """The session has ended, as it may; the operation on it stops."""
 
 
 class Client(threading.Thread):
-    """Does operations until the arena is over. The same seed chooses the same as long as the server answers the same."""
+    """Runs operations until the arena is over. The same seed chooses the same while the replies are the same."""
 
     def __init__(self, arena: Arena, number: int, seed: int, choose: Callable[["Client"], None]) -> None:
         super().__init__(daemon=True)
@@ -41,14 +41,14 @@ class Client(threading.Thread):
         self.owner = arena.setting.owners[number % len(arena.setting.owners)]
         self.sessions: list[Session] = []
         self.files: list[tuple[Node, bytes]] = []
-        """State files that the server has given, and what they are of."""
+        """Exported state files, with the history of each."""
         self.unknown = 0
-        """Sessions whose names nobody has seen: their creation was not answered."""
+        """The number of sessions with unknown names: their creation was not answered."""
         self.doubtful: set[str] = set()
-        """Names of sessions that may be there, of which nothing is known."""
+        """Names of sessions that may exist, in an unknown state."""
         self.current: Session | None = None
         self.asked = time.monotonic()
-        """When the last request was made."""
+        """The time of the last request."""
         self._choose, self._events, self._names = choose, 0, 0
         self._connection: Connection | None = None
         self._left: list[str] = []
@@ -57,7 +57,7 @@ class Client(threading.Thread):
     # The loop.
 
     def run(self) -> None:
-        """Does one operation after another."""
+        """Runs one operation after another."""
         self.arena.joined(1)
         try:
             while not self.arena.is_over:
@@ -70,7 +70,7 @@ class Client(threading.Thread):
         self.current = None
         self.catch_up()
         try:
-            # What is not followed any more still takes memory.
+            # Abandoned sessions still take memory.
             while self._left:
                 self.send("DELETE", f"/v1/sessions/{self._left.pop()}")
             self._choose(self)
@@ -85,11 +85,11 @@ class Client(threading.Thread):
             self.wrong(Wrong("an operation that is stuck", str(error)))
         except Wrong as wrong:
             self.wrong(wrong)
-        except Exception as error:  # noqa: BLE001 - also what the checker does not understand is to be seen
+        except Exception as error:  # noqa: BLE001 - a reply that the checker cannot read is a finding
             self.wrong(Wrong("a reply that cannot be understood", f"{type(error).__name__}: {error}"))
 
     def catch_up(self) -> None:
-        """Takes note of what has become of the server."""
+        """Applies the ends of the server since the last operation to all sessions."""
         for event in self.arena.events[self._events :]:
             self._events += 1
             self.leave()
@@ -100,7 +100,7 @@ class Client(threading.Thread):
                     session.restarted(self.arena.setting.is_kept_on_disk)
 
     def wrong(self, wrong: Wrong) -> None:
-        """Takes note of something wrong, and asks nothing more of the session."""
+        """Records a finding, and abandons the current session."""
         session = self.current
         self.arena.findings.add(wrong, (f"session {session.name} of {session.model.name}, {session.durability}",
                                         f"possible: {session.possible}", *session.log) if session else ())
@@ -108,13 +108,13 @@ class Client(threading.Thread):
             self.abandon(session)
 
     def abandon(self, session: Session) -> None:
-        """Does not follow any more what becomes of it, and deletes it."""
+        """Stops checking the session, and has it deleted."""
         self.doubtful.add(session.name)
         self._left.append(session.name)
         self.drop(session)
 
     def drop(self, session: Session) -> None:
-        """Asks nothing more of it."""
+        """Removes the session from those that are checked."""
         self.ended.append(session)
         if session in self.sessions:
             self.sessions.remove(session)
@@ -124,7 +124,7 @@ class Client(threading.Thread):
     def name(self) -> str:
         """A name that no session has had."""
         self._names += 1
-        # Owners call theirs the same.
+        # Clients of different owners use the same names.
         return f"c{self.number // len(self.arena.setting.owners)}-{self._names}"
 
     def fields(self) -> dict[str, str]:
@@ -132,20 +132,20 @@ class Client(threading.Thread):
         return {"Authorization": f"Bearer {self.arena.keys[self.owner]}"} if self.owner else {}
 
     def connect(self) -> Connection:
-        """A connection to the server as it is known."""
+        """A new connection to the server."""
         if len(self.arena.events) != self._events:
             raise ServerGone("it has ended")
         self.asked = time.monotonic()
         return Connection(self.arena.program.port)
 
     def leave(self) -> None:
-        """Ends the connection that is kept."""
+        """Closes the kept connection."""
         if self._connection:
             self._connection.close()
         self._connection = None
 
     def send(self, method: str, path: str, body: object = None, *, need: int = 0, **fields: str) -> Reply:
-        """A request and its reply, on the connection that is kept."""
+        """Sends a request on the kept connection and returns the reply."""
         data, self.asked = self.encode(method, path, body, **fields), time.monotonic()
         with self.arena.needs.of(need + 2 * len(data)):
             if not self._connection or not self._connection.is_reusable or len(self.arena.events) != self._events:
@@ -164,7 +164,7 @@ class Client(threading.Thread):
         return message(method, path, body, self.fields() | {name.replace("_", "-"): fields[name] for name in fields})
 
     def need(self, *sessions: Session, states: int = 2) -> int:
-        """Bytes that an operation on these sessions may need: so many states of each."""
+        """Bytes that an operation on these sessions may need, with `states` states of each."""
         return sum(states * (session.model.state_bytes + OVERHEAD_BYTES) for session in sessions)
 
     def ask(
@@ -246,7 +246,7 @@ class Client(threading.Thread):
     # How a session stands.
 
     def use(self, session: Session) -> Session:
-        """Makes sure that it is known how the session stands."""
+        """Makes the state of the session certain."""
         self.current = session
         if not session.is_certain:
             self.resolve(session)
@@ -255,7 +255,7 @@ class Client(threading.Thread):
         return session
 
     def _again(self, session: Session) -> None:
-        """Repeats a request that saw no reply: it moves the session once, whether it did before or does now."""
+        """Repeats a request without a reply: the session must advance once, whether before or now."""
         kept, old, new = session.pending
         session.pending = None
         now = session.world
@@ -278,7 +278,7 @@ class Client(threading.Thread):
         self.arena.findings.count("retries behind a crash")
 
     def resolve(self, session: Session) -> None:
-        """Asks where it stands, which must be where it may."""
+        """Asks for the session's state, which must be one of the possible ones."""
         reply = self.patiently("GET", session.path + "/state", need=self.need(session))
         session.note(f"GET state: {reply.status} {reply.fields.get('etag', reply.body[:200])}")
         if reply.status in (404, 410):
@@ -298,7 +298,7 @@ class Client(threading.Thread):
         found = [world for world in found if sorted((name, node.step) for name, node in world.checkpoints) == named]
         if not found:
             raise Wrong("checkpoints of another time", f"step {step}: {named}")
-        # What differs in the replies that it keeps is not known.
+        # Kept replies that differ between the candidates are unknown.
         world = found[-1]
         kept = tuple(r for r in world.replies if all(any(r.key == o.key for o in w.replies) for w in found))
         session.possible = [replace(world, replies=kept)]
@@ -315,7 +315,7 @@ class Client(threading.Thread):
                 yield candidate
 
     def _all_of(self, generating: Generating) -> World | Run:
-        """The whole of a generation: the same once more, in a session of its own."""
+        """The whole of a generation, from a repetition in a session of its own."""
         begin = generating.before.node.child(generating.input)
         name = f"scratch-{self.name()}"
         body = {"model": begin.model.name, "id": name, "tokens": begin.all_inputs()}
@@ -328,7 +328,7 @@ class Client(threading.Thread):
         return generating.before.at(begin.child(tokens)).keeping(generating.keyed)
 
     def patiently(self, method: str, path: str, body: object = None, *, need: int = 0, **fields: str) -> Reply:
-        """A request that is made again while the server is busy."""
+        """Repeats a request while the server is busy."""
         for _ in range(100):
             reply = self.send(method, path, body, need=need, **fields)
             if reply.ok or reply.problem not in BUSY:
@@ -338,15 +338,15 @@ class Client(threading.Thread):
         raise Wrong("a server that stays busy", f"{method} {path}: {reply}")
 
     def must(self, reply: Reply) -> Reply:
-        """What cannot be refused."""
+        """The reply, which must not be a refusal."""
         if not reply.ok:
             raise Wrong("a refusal that must not be", f"{reply}")
         return reply
 
-    # What histories lead to.
+    # Expectations from histories.
 
     def digest(self, node: Node) -> str:
-        """Of the state that a history leads to: what was seen first, else what the server computes from the inputs."""
+        """The digest of the state after a history: the first that was seen, else one that the server computes anew."""
         known = self.arena.memory.known(node.hash, "state")
         if known:
             return known
@@ -362,13 +362,13 @@ class Client(threading.Thread):
         return digest
 
     def same(self, key: bytes, what: object, value: object) -> None:
-        """The same history leads to the same bytes."""
+        """Checks that the same history gives the same bytes."""
         first = self.arena.memory.same(key, what, value)
         if first is not None:
             raise Wrong("other bytes of the same history", f"{what}: {value!r:.200} was {first!r:.200}")
 
     def output(self, node: Node, output: dict, *, is_numeric: bool = False) -> None:
-        """The output after a history: the same to the byte, and near numpy's."""
+        """Checks the output after a history: the same bytes as before, and near numpy's."""
         values = output["logits"] if node.model.takes_tokens else output["vector"]
         self.same(node.hash, "output", as_bytes(values))
         if not is_numeric:
@@ -378,20 +378,20 @@ class Client(threading.Thread):
             raise Wrong("an output that is wrong", f"{node}: {values}, by numpy {expected.tolist()}")
 
     def step_is(self, node: Node, reply: dict) -> None:
-        """A reply names the step to which the history leads."""
+        """Checks that a reply has the step of the history."""
         if reply["step"] != node.step:
             raise Wrong("a wrong step", f"{reply['step']} after {node.step} inputs")
 
-    def wants(self, model: Model) -> dict:
-        """What a request says to get outputs."""
+    def output_fields(self, model: Model) -> dict:
+        """The fields of a request that asks for outputs."""
         return {"logits": True} if model.takes_tokens else {}
 
     def keyed(self) -> bool:
-        """Whether a request has a key, on routes that do not take inputs."""
+        """Whether to send a key, on routes that do not take inputs."""
         return self.arena.keeps_keys and self.chance.random() < 0.3
 
     def draw(self, node: Node, count: int) -> tuple[Input, ...]:
-        """So many inputs."""
+        """Draws `count` inputs."""
         return tuple(node.model.draw(self.chance, node.step + index) for index in range(count))
 
     def root(self, model: Model) -> Node:

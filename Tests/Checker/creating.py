@@ -1,4 +1,4 @@
-"""Sessions are made, copied, carried elsewhere, looked at and deleted."""
+"""Operations that create, read, fork, export, import and delete sessions."""
 
 from .client import OVERHEAD_BYTES, Client
 from .findings import Wrong
@@ -13,18 +13,18 @@ FILES = 8
 
 
 def model(client: Client) -> Model:
-    """Any model."""
+    """Draws a model."""
     return client.arena.models[client.chance.choice(("letters", "letters", "points"))]
 
 
 def create(client: Client) -> None:
-    """A session, of an input or of none, by a name of the client's or of the server's."""
+    """Creates a session, with or without inputs, under a name of the client's or of the server's."""
     chance, arena = client.chance, client.arena
     of, on_disk = model(client), client.arena.setting.is_kept_on_disk
     node = client.root(of)
     inputs = client.draw(node, chance.choice((0, 1, 2, 5, 40)))
     node = node.child(inputs)
-    body: dict = {"model": of.name, **client.wants(of)}
+    body: dict = {"model": of.name, **client.output_fields(of)}
     if inputs:
         body[of.field + "s"] = list(inputs)
     durability = chance.choice(("none", "async", "sync")) if on_disk else "none"
@@ -79,7 +79,7 @@ def _described(session: Session, answer: dict) -> None:
 
 
 def look(client: Client, session: Session) -> None:
-    """The session as it describes itself."""
+    """Reads the description of the session."""
     node = session.world.node
     reply = client.send("GET", session.path)
     session.note(f"GET {session.path}: {reply!r:.200}")
@@ -91,7 +91,7 @@ def look(client: Client, session: Session) -> None:
 
 
 def fork(client: Client, session: Session) -> None:
-    """Copies, which stand where it stands."""
+    """Forks the session."""
     world, on_disk = session.world, client.arena.setting.is_kept_on_disk
     count = client.chance.choice((1, 1, 2, 4))
     names = [client.name() for _ in range(count)]
@@ -121,7 +121,7 @@ def fork(client: Client, session: Session) -> None:
 
 
 def delete(client: Client, session: Session) -> None:
-    """It ends, and later requests are answered 410."""
+    """Deletes the session; later requests are answered 410."""
     step = session.world.node.step
     session.possible = [session.world, None]
     reply = client.send("DELETE", session.path)
@@ -139,7 +139,7 @@ def delete(client: Client, session: Session) -> None:
 
 
 def export(client: Client, session: Session) -> None:
-    """Its state as a file."""
+    """Exports the state as a file."""
     node = session.world.node
     reply = client.ask(session, "GET", session.path + "/state", None, session.world, was_move=False)
     if not reply:
@@ -157,7 +157,7 @@ def export(client: Client, session: Session) -> None:
 
 
 def carry(client: Client, session: Session) -> None:
-    """It stands where a file stands."""
+    """Replaces the state by one from a file."""
     file = _file(client, session.model)
     if not file:
         return export(client, session)
@@ -174,11 +174,11 @@ def carry(client: Client, session: Session) -> None:
             if reply.problem != "state-changed" and reply.status not in (503, 507):
                 raise Wrong("a condition that does not hold", f"{reply}")
             return look(client, session)
-    # One that has expired is made anew, and is not what it was.
+    # An expired session is created anew, with other settings.
     if session.idle:
         return look(client, session)
     if not client.arena.setting.is_kept_on_disk:
-        # One that was evicted has no state of that tag.
+        # An evicted session has no state with that tag.
         fields.pop("If_Match", None)
     keyed = client.keyed() and "If_Match" not in fields and client.arena.setting.is_kept_on_disk
     reply = client.ask(session, "PUT", session.path + "/state", data, session.world.at(node), keyed=keyed, **fields)
@@ -194,7 +194,7 @@ def carry(client: Client, session: Session) -> None:
 
 
 def bring(client: Client) -> None:
-    """A new session of a file."""
+    """Creates a session from a state file."""
     if not client.files:
         return create(client)
     node, data = client.chance.choice(client.files)

@@ -1,4 +1,4 @@
-"""What was found to be wrong, and how much was checked."""
+"""Counts of checks, and findings."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,7 @@ SHOWN = 3
 
 
 class Wrong(Exception):
-    """A reply, or the server, is not as it must be."""
+    """A reply or the server violates the contract."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
@@ -16,7 +16,7 @@ class Wrong(Exception):
 
 
 class Findings:
-    """Counts checks and says what does not hold."""
+    """Counts checks and prints findings."""
 
     def __init__(self, name: str) -> None:
         self._name, self._lock = name, threading.Lock()
@@ -25,20 +25,20 @@ class Findings:
         self.operations: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
-        """What became of servers."""
+        """The ends of servers."""
 
     def __getstate__(self) -> dict[str, object]:
-        """Counts alone go from one process to another."""
+        """Only counts are sent to another process."""
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def count(self, operation: str, number: int = 1) -> None:
-        """Counts operations on sessions that have come to their end."""
+        """Counts completed operations on sessions."""
         with self._lock:
             self.operations[operation] += number
             self.passed += number
 
     def refused(self, why: str) -> None:
-        """Counts a refusal that the server may give."""
+        """Counts a permitted refusal."""
         with self._lock:
             self.refusals[why] += 1
 
@@ -49,7 +49,7 @@ class Findings:
             return self.operations.total()
 
     def add(self, wrong: Wrong, log: object = ()) -> None:
-        """Takes note of something wrong."""
+        """Records a finding."""
         with self._lock:
             self.kinds[wrong.kind] += 1
             if self.kinds[wrong.kind] > SHOWN:

@@ -1,4 +1,4 @@
-"""One server with its clients: who kills it, starts it again and looks at it when nobody asks anything."""
+"""One server with its clients: kills it, starts it again, and checks all sessions while the clients are paused."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from .watch import Needs, Watch
 from .wire import ServerGone, Stuck
 
 PAUSE_SECONDS = 60
-"""How long clients may take to come to the end of what they do."""
+"""Seconds within which all clients must end their operations."""
 STATE = 2288 + 256
 """Bytes of a session of the larger model."""
 SETTINGS = (
@@ -37,7 +37,7 @@ SETTINGS = (
 
 
 class Game:
-    """Plays one setting."""
+    """Runs one setting."""
 
     def __init__(
         self, setting: Setting, binary: Path, folder: Path, models: dict[str, Model], memory: Memory,
@@ -60,7 +60,7 @@ class Game:
         self._clients = [Client(self._arena, number, seed, choose) for number in range(setting.clients)]
 
     def play(self, operations: int, kills: int, until: float) -> None:
-        """So many operations and kills, or until it is late."""
+        """Runs `operations` operations and `kills` kills, or ends at the time `until`."""
         self._arena.program.start()
         for of in self._arena.models.values():
             self._learn_root(of)
@@ -84,7 +84,7 @@ class Game:
             shutil.rmtree(self._folder)
 
     def _play_with_ends(self, operations: int, kills: int, until: float) -> None:
-        """The server is killed so often, and ended in order now and then."""
+        """Kills the server `kills` times, and stops it in order now and then."""
         target, events, part = self._findings.total + operations, 0, operations / (kills + 1)
         while (self._findings.total < target or events < kills) and time.monotonic() < until:
             self._wait(min(target, self._findings.total + int(part * self._chance.uniform(0.5, 1.3))), until)
@@ -97,14 +97,14 @@ class Game:
                 self._look_at_all()
 
     def _play_on(self, operations: int, until: float) -> None:
-        """One process does it all, and is looked at now and then."""
+        """Runs all operations on one process, and checks it now and then."""
         target = self._findings.total + operations
         while self._findings.total < target and time.monotonic() < until:
             self._wait(min(target, self._findings.total + operations // 12), until)
             self._look_at_all()
 
     def _learn_root(self, of: Model) -> None:
-        """What the server begins with."""
+        """Records the digest of a model's initial state."""
         client = self._clients[0]
         client.must(client.send("POST", "/v1/sessions", {"model": of.name, "id": "root"}))
         step, digest = identity(client.must(client.send("GET", "/v1/sessions/root/state")).body)
@@ -114,7 +114,7 @@ class Game:
         client.send("DELETE", "/v1/sessions/root")
 
     def _learn_keys(self) -> None:
-        """Whether checkpoints keep keys; where they do not, `keys.probe` says so."""
+        """Finds out whether checkpoints honour keys; `keys.probe` reports where they do not."""
         client, body = self._clients[0], {"model": next(iter(self._arena.models)), "id": "keys"}
         client.must(client.send("POST", "/v1/sessions", body))
         replies = [client.send("POST", "/v1/sessions/keys/checkpoints", {}, Idempotency_Key="k") for _ in range(2)]
@@ -122,7 +122,7 @@ class Game:
         client.send("DELETE", "/v1/sessions/keys")
 
     def _wait(self, target: int, until: float) -> None:
-        """Until so many operations are done; meanwhile the server is looked at."""
+        """Waits until `target` operations are done, and watches the server meanwhile."""
         stops = time.monotonic() + 60
         while self._findings.total < target and time.monotonic() < min(until, stops):
             self._look()
@@ -144,7 +144,7 @@ class Game:
         self._start_again("kill")
 
     def _restart(self, how: signal.Signals) -> None:
-        """At some moment soon."""
+        """Ends the server at a random moment soon, and starts it again."""
         time.sleep(self._chance.random() * 0.1)
         self._end(how)
         self._start_again("kill" if how == signal.SIGKILL else "end")
@@ -164,14 +164,14 @@ class Game:
         self._findings.events[event] += 1
 
     def _look_at_all(self) -> None:
-        """While nobody asks anything: the server is quiet, and each session is where it must be."""
+        """Pauses the clients and checks that the server is quiet and that each session has an expected state."""
         if not self._arena.pause(PAUSE_SECONDS):
-            self._findings.add(Wrong("an operation that is stuck", "clients do not come to the end of what they do"))
+            self._findings.add(Wrong("an operation that is stuck", "clients do not end their operations"))
         try:
             self._watch.rest()
             for client in self._clients:
                 client.catch_up()
-                # All at once, then nothing: what they have fetched must leave again.
+                # All at once, then none: sessions that were fetched must be evicted again.
                 certain = [one for one in client.sessions if one.is_certain and not one.pending]
                 step_many(client, [one for one in certain if not one.idle])
             self._watch.rest()
@@ -199,7 +199,7 @@ class Game:
             client.wrong(wrong)
 
     def _list(self, owner: str) -> None:
-        """The server knows the clients' sessions, where they stand, and no others."""
+        """Checks that the server lists the clients' sessions with their steps, and no others."""
         clients = [client for client in self._clients if client.owner == owner]
         sessions = {session.name: session for client in clients for session in client.sessions}
         doubtful = {name for client in clients for name in client.doubtful}

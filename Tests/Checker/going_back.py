@@ -1,4 +1,4 @@
-"""Checkpoints are made, listed and deleted, and sessions go back to them."""
+"""Operations that make, list and delete checkpoints, and rewind sessions to them."""
 
 from dataclasses import replace
 
@@ -8,14 +8,14 @@ from .findings import Wrong
 from .session import Session
 
 MOST = 12
-"""Checkpoints of a session."""
+"""The most checkpoints of a session."""
 
 
 def checkpoints(client: Client, session: Session) -> None:
-    """Names where it stands, once or on its way through some steps."""
+    """Makes a checkpoint, or several with steps in between."""
     for _ in range(client.chance.randint(1, client.arena.setting.checkpoints)):
         for asking in (_checkpoint, moving.step):
-            # A step may be refused whose reply was lost, and be done all the same.
+            # A step whose first reply was lost may be refused when repeated, and be done all the same.
             if session not in client.sessions or not session.is_certain:
                 return
             asking(client, session)
@@ -38,7 +38,7 @@ def _checkpoint(client: Client, session: Session) -> None:
 
 
 def delete_checkpoint(client: Client, session: Session) -> None:
-    """Forgets one."""
+    """Deletes a checkpoint."""
     world = session.world
     if not world.checkpoints:
         return
@@ -50,7 +50,7 @@ def delete_checkpoint(client: Client, session: Session) -> None:
 
 
 def list_checkpoints(client: Client, session: Session) -> None:
-    """Those that it has, and of recent states no others than the latest."""
+    """Lists the checkpoints, and of recent states only the latest."""
     world = session.world
     reply = client.ask(session, "GET", session.path + "/checkpoints", None, world, was_move=False)
     if not reply:
@@ -71,7 +71,7 @@ def list_checkpoints(client: Client, session: Session) -> None:
 
 
 def rewind(client: Client, session: Session) -> None:
-    """It goes back to where it stood."""
+    """Rewinds the session to a checkpoint or to an earlier step."""
     world, chance = session.world, client.chance
     if world.checkpoints and chance.random() < 0.7:
         name, node = chance.choice(world.checkpoints)

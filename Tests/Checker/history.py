@@ -1,4 +1,4 @@
-"""What a session has absorbed, and what was first seen of every such history: it must be seen again to the byte."""
+"""Histories of inputs, and the first bytes that were seen of each: the server must give the same again."""
 
 import hashlib
 import struct
@@ -56,8 +56,8 @@ def root(model: Model) -> Node:
 
 
 class Memory:
-    """What was first seen of each history, by its hash. Dictionaries do each of their operations at once, so that
-    threads may share them."""
+    """The values that were first seen of each history, by its hash. Operations of dictionaries are atomic, so that
+    threads may share one."""
 
     MOST = 400_000
 
@@ -65,7 +65,7 @@ class Memory:
         self._seen: dict[tuple[bytes, object], object] = {}
 
     def same(self, key: bytes, what: object, value: object) -> object | None:
-        """Remembers a value; where another was seen first, that one."""
+        """Records a value; returns the first one where it was another."""
         if len(self._seen) > self.MOST:
             self._seen.clear()
         first = self._seen.setdefault((key, what), value)
@@ -77,13 +77,13 @@ class Memory:
 
 
 def as_bytes(values: Iterable[float]) -> bytes:
-    """Floats as the bytes that they are of: what is equal there is equal here, -0.0 and 0.0 are not."""
+    """The bytes of float32 values, which distinguish -0.0 and 0.0."""
     values = list(values)
     return struct.pack(f"<{len(values)}f", *values)
 
 
 def reference_output(node: Node) -> np.ndarray:
-    """The output after a history by numpy. Keeps the state at the node, for the next ones."""
+    """The output after a history by numpy. Keeps the state at the node for later calls."""
     parts, start = [], node
     while start.parent and (start is node or start.state is None):
         parts.append(start.inputs)

@@ -1,4 +1,4 @@
-"""Requests under an `Idempotency-Key` that come again: the first reply comes again, and nothing else happens."""
+"""Repeated requests under an `Idempotency-Key`: the first reply is replayed, and the session does not change."""
 
 import json
 
@@ -15,7 +15,7 @@ REFUSED = (400, 422)
 
 
 def again(client: Client, session: Session) -> None:
-    """One of the last requests under keys comes again."""
+    """Repeats one of the last requests under keys."""
     world = session.world
     kept = [reply for reply in world.replies if reply.reply is not None]
     if not kept:
@@ -36,7 +36,7 @@ def again(client: Client, session: Session) -> None:
 
 
 def other_body(client: Client, session: Session) -> None:
-    """A key that was of another request is refused."""
+    """Sends another request under a used key, which must be refused."""
     if not session.world.replies:
         return
     chosen = client.chance.choice(session.world.replies)
@@ -51,7 +51,7 @@ def other_body(client: Client, session: Session) -> None:
 
 
 def probe(client: Client, session: Session) -> None:
-    """Whether routes other than those that take inputs honour a key, or refuse it: none may ignore it."""
+    """Checks that routes without inputs honour a key or refuse it: none may ignore it."""
     world = session.world
     _, probing = client.chance.choice(PROBES)
     probing(client, session, world)
@@ -61,9 +61,9 @@ def _twice(
     client: Client, session: Session, what: str, path: str, body: object, *names: str, method: str = "POST",
     **fields: str,
 ) -> tuple[Reply, Reply] | None:
-    """The same request twice under one key. None where it is refused; else both replies, which are the same."""
+    """Sends a request twice under one key. Returns both replies, which are the same, or None where it is refused."""
     fields["Idempotency_Key"] = f"p{client.chance.getrandbits(64):x}"
-    # What it leads to is looked at by who asks.
+    # The caller checks the result.
     client.doubtful.update(names)
     first = client.send(method, path, body, need=2 * client.need(session), **fields)
     session.note(f"{method} {path} {fields}: {first!r:.200}")
@@ -98,7 +98,7 @@ def _create(client: Client, session: Session, world: World) -> None:
 
 def _fork(client: Client, session: Session, world: World) -> None:
     names = [client.name()]
-    # The kept reply may take the place of an older one.
+    # The kept reply may replace an older one.
     session.possible = [World(world.node, world.checkpoints)]
     _twice(client, session, "fork", session.path + "/fork", {"ids": names}, *names)
     client.send("DELETE", f"/v1/sessions/{names[0]}")
@@ -160,7 +160,7 @@ def _unmoved(client: Client, session: Session, node: Node) -> None:
 
 
 def infer_body(sequence: str, node: Node, *, start: bool = False, end: bool = False) -> bytes:
-    """A request of a sequence, by the last inputs of a history."""
+    """The body of a request of a sequence, with the last inputs of a history."""
     values = list(node.inputs)
     tensor = {"name": "tokens", "datatype": "INT64", "shape": [1, len(values)], "data": values}
     parameters = {"sequence_id": sequence, "sequence_start": start, "sequence_end": end, "return": "last"}

@@ -1,4 +1,4 @@
-"""Two small random models, and what they compute: the recurrences of the README once more, in numpy."""
+"""Two small random models, and their outputs by the recurrences of the README in numpy."""
 
 import json
 import random
@@ -17,7 +17,7 @@ Input = int | tuple[float, ...]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model folder says in its `config.json`."""
+    """The architecture of a model folder, as in its `config.json`."""
 
     cell: str
     candidate: str
@@ -81,7 +81,7 @@ class Model:
             (place / "tokenizer.json").write_text(json.dumps(kind))
 
     def draw(self, chance: random.Random, step: int) -> Input:
-        """An input; of few kinds at the beginning, so that sessions share histories."""
+        """Draws an input; one of few in the first steps, so that sessions share histories."""
         if self.takes_tokens:
             return chance.randrange(2 if step < 3 else len(CHARACTERS))
         return tuple(chance.choice((-1.0, 0.0, 0.5)) for _ in range(self.shape.vector))

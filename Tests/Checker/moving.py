@@ -1,4 +1,4 @@
-"""Sessions absorb inputs: one by one, many at once, many sessions at once; and generate."""
+"""Operations that advance sessions: steps, prefills, requests about many sessions, and generations."""
 
 import base64
 import json
@@ -13,15 +13,15 @@ from .statefile import identity
 from .wire import Reply, Stuck
 
 LONGEST = 1500
-"""Steps after which a session is not moved by many inputs at once."""
+"""The step after which a session gets no long prefill."""
 
 
 def step(client: Client, session: Session) -> None:
-    """One input."""
+    """Absorbs one input."""
     world = session.world
     inputs = client.draw(world.node, 1)
     new = world.at(world.node.child(inputs))
-    body = {session.model.field: inputs[0], **client.wants(session.model)}
+    body = {session.model.field: inputs[0], **client.output_fields(session.model)}
     if client.chance.random() < 0.3:
         body["expected_step"] = world.node.step
     if client.chance.random() < 0.05:
@@ -45,13 +45,13 @@ def _wrong_step(client: Client, session: Session, body: dict) -> None:
 
 
 def prefill(client: Client, session: Session) -> None:
-    """Many inputs."""
+    """Absorbs many inputs."""
     world, chance = session.world, client.chance
     most = 4 if world.node.step > LONGEST else 150
     inputs = client.draw(world.node, chance.choice((1, 3, 20, 60, most)))
     new = world.at(world.node.child(inputs))
     wanted = chance.choice(("last", "last", "none", "all"))
-    body = {session.model.field + "s": list(inputs), "return": wanted, **client.wants(session.model)}
+    body = {session.model.field + "s": list(inputs), "return": wanted, **client.output_fields(session.model)}
     reply = client.ask(
         session, "POST", session.path + "/prefill", body, new, keyed=chance.random() < 0.3,
         need=client.need(session) + 300 * len(inputs))
@@ -69,7 +69,7 @@ def prefill(client: Client, session: Session) -> None:
 
 
 def settings(client: Client) -> dict:
-    """How to generate."""
+    """Draws the settings of a generation."""
     chance = client.chance
     return {
         "temperature": chance.choice((0, 0.7, 1)), "top_k": chance.choice((0, 3)), "seed": chance.randrange(3),
@@ -78,7 +78,7 @@ def settings(client: Client) -> dict:
 
 
 def generation(client: Client, session: Session) -> tuple[dict, World, Generating]:
-    """A body that asks for one, the world in which it begins, and what is known before it."""
+    """The body of a generation, the world in which it begins, and what is known before its reply."""
     world = session.world
     inputs = client.draw(world.node, client.chance.choice((0, 0, 1, 5)) if world.node.step else 2)
     chosen = settings(client)
@@ -87,7 +87,7 @@ def generation(client: Client, session: Session) -> tuple[dict, World, Generatin
 
 
 def generated(client: Client, begin: World, settings: dict, tokens: list[int]) -> World:
-    """The world behind a generation: each token follows from the history, the settings and the seed."""
+    """The world after a generation. Checks that each token follows from the history, the settings and the seed."""
     node, how = begin.node, ("token", settings["temperature"], settings["top_k"], settings["seed"])
     for key, token in zip([node.hash, *node.keys(tokens)], tokens):
         client.same(key, how, token)
@@ -95,7 +95,7 @@ def generated(client: Client, begin: World, settings: dict, tokens: list[int]) -
 
 
 def generate(client: Client, session: Session) -> None:
-    """Tokens, in one reply."""
+    """Generates tokens, in one reply."""
     if not session.model.takes_tokens:
         return step(client, session)
     body, begin, unknown = generation(client, session)
@@ -113,7 +113,7 @@ def generate(client: Client, session: Session) -> None:
 
 
 def step_many(client: Client, sessions: list[Session]) -> None:
-    """One input or more of each of many sessions in one request, and of states that the client has."""
+    """Steps many sessions in one request, by one input each or more, and states that the client supplies."""
     if not sessions:
         return
     chance, steps, inputs = client.chance, [], {}
@@ -124,14 +124,14 @@ def step_many(client: Client, sessions: list[Session]) -> None:
         session.may_become(new if len(inputs[session]) == 1 else Run(session.world, inputs[session]))
         session.note(f"POST /v1/step {len(inputs[session])} at {node.step}")
         for index, value in enumerate(inputs[session]):
-            item = {"session": session.name, session.model.field: value, **client.wants(session.model)}
+            item = {"session": session.name, session.model.field: value, **client.output_fields(session.model)}
             steps.append((session, item | {"expected_step": node.step + index}))
     files = [(node, data) for node, data in client.files if chance.random() < 0.2]
     supplied = [(node.child(client.draw(node, 1)), data) for node, data in files]
     bodies = [item for _, item in steps]
     for node, data in supplied:
         state = {"state": base64.b64encode(data).decode(), node.model.field: node.inputs[0], "return_state": True}
-        bodies.append(state | client.wants(node.model))
+        bodies.append(state | client.output_fields(node.model))
     need = client.need(*sessions) + sum(4 * node.model.state_bytes for node, _ in supplied)
     reply = _send(client, "/v1/step", {"steps": bodies}, need, sessions)
     if not reply.ok:
@@ -155,7 +155,7 @@ def step_many(client: Client, sessions: list[Session]) -> None:
 
 
 def _send(client: Client, path: str, body: dict, need: int, sessions: list[Session]) -> Reply:
-    """A request about many sessions. Where it is stuck, nothing is known of them any more."""
+    """Sends a request about many sessions. Abandons them where it is stuck."""
     try:
         return client.send("POST", path, body, need=need)
     except Stuck:
@@ -167,7 +167,7 @@ def _send(client: Client, path: str, body: dict, need: int, sessions: list[Sessi
 def _one_of_many(
     client: Client, session: Session, inputs: dict[Session, tuple], refused: set[Session], result: dict
 ) -> None:
-    """What came of one; of the same session, those behind one that was refused are not expected any more."""
+    """Checks the result of one step; after a refused step, later ones of the same session may be refused as well."""
     if "error" in result:
         if session in refused and result["error"]["type"] == "urn:scanstep:step-mismatch":
             return
@@ -183,7 +183,7 @@ def _one_of_many(
 
 
 def _refused_of_many(client: Client, session: Session, error: dict) -> None:
-    """One of many that was not done; the others' results are still to be looked at."""
+    """Checks the refusal of one of many, without ending the checks of the others."""
     try:
         client.current = session
         client.refused(session, Reply(error["status"], {}, json.dumps(error).encode()))
@@ -203,7 +203,7 @@ def _check(client: Client, session: Session, node: Node, result: dict) -> None:
 
 
 def prefill_many(client: Client, sessions: list[Session]) -> None:
-    """Inputs for sessions, for new ones and for nobody, in one request."""
+    """One prefill of existing sessions, of new ones and of a sequence without a session."""
     chance, of = client.chance, model(client)
     sessions = [session for session in sessions if session.model is of]
     sequences, nodes = [], []
@@ -232,14 +232,14 @@ def prefill_many(client: Client, sessions: list[Session]) -> None:
     client.sessions += made
     for sequence, node in zip(sequences, nodes):
         sequence[of.field + "s"] = list(node.inputs)
-    body = {"model": of.name, "sequences": sequences, **client.wants(of)}
+    body = {"model": of.name, "sequences": sequences, **client.output_fields(of)}
     reply = _send(client, "/v1/prefill", body, client.need(*sessions, *made) + 4 * of.state_bytes, [*sessions, *made])
     if not reply.ok:
         for session in sessions:
             session.possible = session.possible[:1]
         for session in made:
             client.drop(session)
-        # One that is gone is enough for all to be refused.
+        # One missing session is enough for all to be refused.
         if reply.status in (404, 410):
             for session in sessions:
                 look(client, client.use(session))

@@ -1,4 +1,4 @@
-"""The server under test: started, killed, ended in order and started again on the same folder."""
+"""The server under test: starts, kills, stops and restarts it on the same folder."""
 
 import os
 import select
@@ -22,7 +22,7 @@ class Program:
         self.port = 0
 
     def start(self) -> None:
-        """Starts it and waits until it listens."""
+        """Starts the server and waits until it listens."""
         with self.log.open("ab") as log:
             log.write(b"--- start\n")
             log.flush()
@@ -40,7 +40,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """The process that runs now."""
+        """The number of the current process."""
         return self._process.pid
 
     def status(self) -> int | None:
@@ -48,7 +48,7 @@ class Program:
         return self._process.poll()
 
     def end(self, with_signal: signal.Signals) -> int | None:
-        """Ends it and returns its exit status; None if it has to be killed for that."""
+        """Stops the server and returns its exit status; None where it had to be killed after a timeout."""
         if self._process.poll() is None:
             self._process.send_signal(with_signal)
         try:
@@ -61,11 +61,11 @@ class Program:
             self._process.stdout.close()
 
     def metrics(self, connection: Connection) -> dict[str, float]:
-        """What /metrics says: `name{labels}` to value."""
+        """The metrics: values by `name{labels}`."""
         body = connection.exchange(message("GET", "/metrics", None, {}), "GET").body.decode()
         pairs = (line.rsplit(" ", 1) for line in body.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
     def descriptors(self) -> int:
-        """Descriptors that it has open."""
+        """The number of open descriptors of the process."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))

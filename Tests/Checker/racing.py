@@ -1,4 +1,4 @@
-"""Requests about one session on several connections at once: they are done one after the other, in some order."""
+"""Concurrent requests about one session on several connections: the server runs them in some order."""
 
 import itertools
 import json
@@ -10,11 +10,11 @@ from .session import Session, World
 from .wire import Connection, Reply
 
 RACERS = 3
-"""More would leave too many orders possible behind a crash."""
+"""The number of requests; with more, too many orders would be possible after a crash."""
 
 
 def in_any_order(client: Client, session: Session) -> None:
-    """A step each; the replies say in which order they were done."""
+    """Sends a step on each connection; the replies have their order."""
     world = session.world
     inputs = client.draw(world.node, RACERS)
     orders = (order for count in range(1, RACERS + 1) for order in itertools.permutations(inputs, count))
@@ -37,7 +37,7 @@ def in_any_order(client: Client, session: Session) -> None:
 
 
 def with_one_winner(client: Client, session: Session) -> None:
-    """Steps that all expect the same: one is done, the others are too late."""
+    """Sends steps that expect the same step: one is done, the others are refused."""
     world = session.world
     inputs = client.draw(world.node, RACERS)
     worlds = [world.at(world.node.child((value,))) for value in inputs]
@@ -59,10 +59,10 @@ def with_one_winner(client: Client, session: Session) -> None:
 
 
 def under_one_key(client: Client, session: Session) -> None:
-    """The same request under the same key: it is done once, and all replies are the same."""
+    """Sends the same request under the same key: it is done once, and all replies are the same."""
     world = session.world
     (value,) = client.draw(world.node, 1)
-    # Its kept reply may take the place of an older one: which ones are kept is not followed any more.
+    # Its kept reply may replace an older one, so which ones are kept is unknown from here on.
     new = World(world.node.child((value,)), world.checkpoints)
     session.may_become(new)
     fields = {"Idempotency_Key": f"r{client.chance.getrandbits(64):x}"}
@@ -81,12 +81,12 @@ def under_one_key(client: Client, session: Session) -> None:
 
 
 def _step(client: Client, session: Session, value: Input, expected: int | None = None) -> bytes:
-    body = {session.model.field: value, **client.wants(session.model)}
+    body = {session.model.field: value, **client.output_fields(session.model)}
     return json.dumps(body if expected is None else body | {"expected_step": expected}).encode()
 
 
 def _at_once(client: Client, session: Session, bodies: list[bytes], **fields: str) -> list[Reply]:
-    """Sends all before it reads a reply."""
+    """Sends all requests before reading a reply."""
     path, connections = session.path + "/step", []
     session.note(f"at once: {bodies} {fields}")
     with client.arena.needs.of(len(bodies) * client.need(session)):

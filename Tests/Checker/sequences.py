@@ -1,4 +1,4 @@
-"""Sequences of the Open Inference Protocol, which are sessions of another kind of client."""
+"""Operations on sequences of the Open Inference Protocol, which are sessions under names of their own."""
 
 from .client import Client
 from .findings import Wrong
@@ -11,7 +11,7 @@ PREFIX = "sequence:letters:"
 
 
 def begin(client: Client) -> None:
-    """A new sequence."""
+    """Starts a sequence."""
     of, sequence = client.arena.models["letters"], client.name()
     node = client.root(of)
     node = node.child(client.draw(node, client.chance.choice((1, 3, 30))))
@@ -32,7 +32,7 @@ def begin(client: Client) -> None:
 
 
 def go_on(client: Client, session: Session) -> None:
-    """More inputs of one, which may be the last."""
+    """Sends more inputs of a sequence, which may end it."""
     world, ends = session.world, client.chance.random() < 0.2
     new = world.at(world.node.child(client.draw(world.node, client.chance.choice((1, 1, 5)))))
     session.possible = [world, new, *([None] if ends else [])]
@@ -53,7 +53,7 @@ def go_on(client: Client, session: Session) -> None:
 
 
 def is_sequence(session: Session) -> bool:
-    """Whether it can be gone on with here."""
+    """Whether the session is a sequence."""
     return session.name.startswith(PREFIX)
 
 
@@ -72,7 +72,7 @@ def _check(client: Client, session: Session, reply: Reply) -> None:
 
 
 def _refused(client: Client, session: Session, reply: Reply) -> None:
-    """Refusals say in words why: there are no names of problems here."""
+    """Checks a refusal by its text, since this protocol has no names of problems."""
     if reply.status in (404, 410) or reply.status == 400 and "START flag" in reply.problem:
         on_disk = client.arena.setting.is_kept_on_disk
         if None not in session.possible and (on_disk or "evicted" not in reply.problem):

@@ -1,4 +1,4 @@
-"""What a session may be at present, by all that was asked of it and all that it has answered."""
+"""The possible states of a session, given all requests about it and all replies."""
 
 import time
 from collections import deque
@@ -9,12 +9,12 @@ from .history import Node
 from .models import Input, Model
 
 KEPT_REPLIES = 8
-"""Replies under keys that a session keeps."""
+"""The most replies under keys that a session keeps."""
 
 
 @dataclass(frozen=True)
 class Keyed:
-    """A request under an `Idempotency-Key`, and the body of its reply; None while nobody has seen that."""
+    """A request under an `Idempotency-Key`, and the body of its reply; None until one was read."""
 
     key: str
     method: str
@@ -24,25 +24,25 @@ class Keyed:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The header fields with which it is sent again."""
+        """The header fields of its repetition."""
         kind = "application/octet-stream" if self.method == "PUT" else "application/json"
         return {"Idempotency_Key": self.key, "Content_Type": kind}
 
 
 @dataclass(frozen=True)
 class World:
-    """How a session stands."""
+    """A state of a session, with its checkpoints and kept replies."""
 
     node: Node
     checkpoints: tuple[tuple[str, Node], ...] = ()
     replies: tuple[Keyed, ...] = ()
 
     def at(self, node: Node) -> "World":
-        """The same elsewhere."""
+        """The same at another history."""
         return replace(self, node=node)
 
     def keeping(self, keyed: Keyed | None) -> "World":
-        """The same with a reply that is kept."""
+        """The same with one more kept reply."""
         if not keyed:
             return self
         others = tuple(reply for reply in self.replies if reply.key != keyed.key)
@@ -51,15 +51,15 @@ class World:
 
 @dataclass(frozen=True)
 class Run:
-    """A stream that may have moved a session by some of these inputs, each by itself."""
+    """A stream that may have advanced a session by some of these inputs, one at a time."""
 
     before: World
     inputs: tuple[Input, ...]
     least: int = 0
-    """So many of them at least."""
+    """The least number of inputs that were absorbed."""
 
     def worlds(self, step: int) -> Iterator[World]:
-        """Those at that step."""
+        """The possible worlds at a step."""
         count = step - self.before.node.step
         if self.least <= count <= len(self.inputs):
             yield self.before.at(self.before.node.child(self.inputs[:count]))
@@ -67,13 +67,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Generating:
-    """A generation of which not all is known: tokens behind an input."""
+    """A generation whose tokens are not all known, after an input."""
 
     before: World
     input: tuple[Input, ...]
     settings: dict
     seen: int
-    """Tokens that were reported."""
+    """The number of tokens that were reported."""
     is_stream: bool
     keyed: Keyed | None = None
 
@@ -83,8 +83,8 @@ Candidate = World | Run | Generating | None
 
 
 class Session:
-    """A session and the worlds in which it may be. `possible` has those in which the server may have it now, `past`
-    those in which the disk may have it, where it is written a moment later."""
+    """A session and its possible worlds: in `possible` those of the server, in `past` those of the disk, where writes
+    are asynchronous."""
 
     def __init__(
         self, name: str, model: Model, world: World | None, *, durability: str, owner: str = "",
@@ -97,41 +97,41 @@ class Session:
         self.past: list[Candidate] = []
         self.recent: list[Node] = []
         self.keeps_recent = True
-        """Whether `recent` is what the server keeps, but for what it has forgotten on the disk; else some of it is."""
+        """Whether the server keeps exactly `recent`, apart from states dropped on disk; otherwise it keeps some."""
         self.pending: tuple[Keyed, World, World] | None = None
-        """A request under a key that saw no reply: what it was, and the worlds before and after."""
+        """A request under a key without a reply, and the worlds before and after it."""
         self.asked = self.answered = time.monotonic()
-        """When it was last used, at the earliest and at the latest."""
+        """The earliest and the latest possible time of its last use."""
         self.moved = self.asked
-        """When it last moved: what is asked without moving it is not known behind a restart."""
+        """The time of its last change: uses without a change are lost in a restart."""
         self.has_slept = False
-        """Whether the server was down since."""
+        """Whether the server was down since its last use."""
         self.log: deque[str] = deque(maxlen=16)
         self.is_numeric = False
 
     @property
     def path(self) -> str:
-        """Its address."""
+        """The path of the session."""
         return f"/v1/sessions/{self.name}"
 
     @property
     def world(self) -> World:
-        """How it stands, where that is certain."""
+        """The only possible world, where the state is certain."""
         (world,) = self.possible
         assert isinstance(world, World), world
         return world
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is known how it stands."""
+        """Whether only one world is possible."""
         return len(self.possible) == 1 and isinstance(self.possible[0], World)
 
     def may_become(self, *candidates: Candidate) -> None:
-        """Something is asked of it that leads there, or does not happen."""
+        """Adds the results of a request that may or may not be done."""
         self.possible = [self.world, *candidates]
 
     def stands(self, world: World, *, between: Candidate = None, was_move: bool = True) -> None:
-        """It is known to stand there, after all that was possible."""
+        """Sets the only possible world after a reply."""
         before = self.possible[0]
         if self.durability == "async":
             self.past += [candidate for candidate in (before, between) if isinstance(candidate, World | Run)]
@@ -146,7 +146,7 @@ class Session:
         self.moved = self.asked if was_move else self.moved
 
     def crashed(self, is_kept_on_disk: bool) -> None:
-        """The server was killed: what is allowed now."""
+        """Sets the worlds that are possible after a kill of the server."""
         self.note("kill")
         if self.durability == "async":
             self.possible = self.past + [one for candidate in self.possible for one in _behind(candidate)]
@@ -156,14 +156,14 @@ class Session:
         self.restarted(is_kept_on_disk)
 
     def restarted(self, is_kept_on_disk: bool) -> None:
-        """The server has ended and has begun again."""
+        """Sets the worlds that are possible after a restart of the server."""
         self.note("restart")
         if not is_kept_on_disk:
             self.possible = [None]
         self.past, self.recent, self.has_slept, self.asked = [], [], True, self.moved
 
     def used(self, asked: float) -> None:
-        """It was used, by something that was asked then and is answered now."""
+        """Records a use between the time `asked` and now."""
         self.asked, self.answered, self.has_slept = asked, time.monotonic(), False
 
     def may_have_expired(self) -> bool:
@@ -175,12 +175,12 @@ class Session:
         return bool(self.idle) and not self.has_slept and time.monotonic() - self.answered > self.idle + 2
 
     def note(self, text: str) -> None:
-        """Remembers what was asked of it and what came."""
+        """Adds a line to the session's log."""
         self.log.append(f"{time.monotonic():.3f} {text}")
 
 
 def _behind(candidate: Candidate) -> list[Candidate]:
-    """Where a session may be on disk of which the disk may not have all that was reported."""
+    """The possible worlds on disk, which may lack inputs that were reported."""
     match candidate:
         case Generating():
             return [candidate.before, replace(candidate, seen=0)]

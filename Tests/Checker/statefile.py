@@ -6,7 +6,7 @@ from .findings import Wrong
 
 
 def identity(file: bytes) -> tuple[int, str]:
-    """The step and the digest that a state file names."""
+    """The step and the digest in a state file's metadata."""
     length = int.from_bytes(file[:8], "little")
     try:
         metadata = json.loads(file[8 : 8 + length])["__metadata__"]

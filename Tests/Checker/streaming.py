@@ -1,4 +1,4 @@
-"""Generations that are read as they come, cut and gone on with; and steps in both directions on one connection."""
+"""Streamed generations, some of them cut and resumed; and duplex streams of steps."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ EVENTS = {"Accept": "text/event-stream"}
 
 
 def stream(client: Client, session: Session) -> None:
-    """A generation, event by event, as lines or as server-sent events; some are cut."""
+    """Reads a generation as lines or as server-sent events; cuts some."""
     if not session.model.takes_tokens:
         return duplex(client, session)
     body, begin, unknown = generation(client, session)
@@ -34,14 +34,14 @@ def stream(client: Client, session: Session) -> None:
 
 
 class Reading:
-    """A generation that is read in parts."""
+    """Reads a generation in parts."""
 
     def __init__(self, client: Client, session: Session, begin: World, unknown: Generating) -> None:
         self._client, self._session, self._begin, self._unknown = client, session, begin, unknown
         self.tokens: list[int] = []
 
     def read(self, body: dict, fields: dict[str, str], cut: int | None) -> dict | None:
-        """Reads until the end, or leaves behind so many tokens. Returns the last event, if there was one."""
+        """Reads to the end, or disconnects after `cut` tokens. Returns the last event, if it was read."""
         client, session = self._client, self._session
         session.note(f"POST generate {body} {fields}, to be cut at {cut}")
         self._may_be()
@@ -87,13 +87,13 @@ class Reading:
         raise Wrong("a stream without an end", f"{len(self.tokens)} tokens")
 
     def _may_be(self) -> None:
-        """The session may stand anywhere between what was seen and the end of the generation."""
+        """Sets the possible worlds: from the tokens that were read to the end of the generation."""
         before, seen = self._unknown.before, len(self.tokens)
         unknown = Generating(before, self._unknown.input, self._unknown.settings, seen, True)
         self._session.possible = [unknown] if seen else [before, unknown]
 
     def end(self, done: dict) -> None:
-        """All of it was seen."""
+        """Checks the end of a generation that was read whole."""
         client, session = self._client, self._session
         new = generated(client, self._begin, self._unknown.settings, self.tokens)
         session.possible = [self._unknown.before]
@@ -113,7 +113,7 @@ def _events(connection: Connection) -> Iterator[dict]:
 
 
 def duplex(client: Client, session: Session) -> None:
-    """Line by line in both directions."""
+    """Steps a session on a duplex stream, line by line."""
     with client.arena.needs.of(client.need(session)):
         connection = client.connect()
         try:
@@ -130,7 +130,7 @@ def _lines(client: Client, session: Session, connection: Connection) -> None:
         world = session.world
         inputs = client.draw(world.node, 1)
         new = world.at(world.node.child(inputs))
-        line = {session.model.field: inputs[0], "expected_step": world.node.step} | client.wants(session.model)
+        line = {session.model.field: inputs[0], "expected_step": world.node.step} | client.output_fields(session.model)
         session.may_become(new)
         connection.send(_chunk(json.dumps(line).encode() + b"\n"))
         if lines is None:

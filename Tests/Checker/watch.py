@@ -1,4 +1,4 @@
-"""Looks at the server's figures all the time: memory for sessions is bounded, nothing is stuck, nothing grows."""
+"""Watches the server's metrics: memory for sessions is bounded, no request is stuck, and the process does not grow."""
 
 import threading
 import time
@@ -11,18 +11,18 @@ from .program import Program
 from .wire import Connection, ServerGone, Stuck
 
 GRACE_SECONDS = 0.25
-"""For what was under way so long ago bytes may still be in use."""
+"""Seconds for which the bytes of an ended operation may still be in use."""
 WARM_UP_RESTS = 4
-"""Buffers and pools have their size behind so many."""
+"""The number of rests after which buffers and pools have their size."""
 QUIET_SECONDS = 10
-"""How long the server may take until it is quiet when nothing is asked of it."""
+"""Seconds within which the server must be quiet once there are no requests."""
 THREADS, DESCRIPTORS, RESIDENT_BYTES = 2, 4, 12 << 20
-"""How much more there may be than after the warm-up."""
+"""The permitted growth since the warm-up."""
 USED, LIMIT, WORKS = "scanstep_session_bytes", "scanstep_session_limit_bytes", "scanstep_queue_works"
 
 
 class Needs:
-    """Bytes that the operations under way may need, and those of a moment ago."""
+    """Bytes that running and just ended operations may need."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Needs:
 
     @contextmanager
     def of(self, count: int) -> Iterator[None]:
-        """While an operation is under way."""
+        """Counts `count` bytes while an operation runs."""
         with self._lock:
             self._now += count
         try:
@@ -42,7 +42,7 @@ class Needs:
                 self._ended.append((time.monotonic(), count))
 
     def recent(self) -> int:
-        """Of all that were under way a moment ago, or are."""
+        """The bytes of all operations that run or have just ended."""
         with self._lock:
             while self._ended and self._ended[0][0] < time.monotonic() - GRACE_SECONDS:
                 self._ended.popleft()
@@ -50,7 +50,7 @@ class Needs:
 
 
 class Watch:
-    """The bound of memory while clients are at work, and what must be so when they rest."""
+    """Checks the bound of memory while clients run, and the figures of the process while they are paused."""
 
     def __init__(self, program: Program, needs: Needs, findings: Findings) -> None:
         self._program, self._needs, self._findings = program, needs, findings
@@ -59,12 +59,12 @@ class Watch:
         self._base: dict[str, float] = {}
         self._rests = 0
         self.most = 0.0
-        """Of the memory for sessions, its use in parts of the limit."""
+        """The largest use of the memory for sessions, as a fraction of the limit."""
         self.grown = 0.0
-        """Bytes of resident memory since the warm-up, at most."""
+        """The largest growth of resident memory since the warm-up, in bytes."""
 
     def restarted(self) -> None:
-        """The server is a new process."""
+        """Starts anew for a new process."""
         self._connection, self._base, self._rests, self._excesses = None, {}, 0, 0
 
     def _metrics(self) -> dict[str, float]:
@@ -89,7 +89,7 @@ class Watch:
         self._findings.events["look at the memory"] += 1
 
     def rest(self) -> dict[str, float]:
-        """Waits until the server is quiet; what is not as it must be by then is wrong."""
+        """Waits until the server is quiet, and checks its figures then."""
         end = time.monotonic() + QUIET_SECONDS
         while True:
             metrics = self._metrics()
@@ -97,9 +97,9 @@ class Watch:
                 break
             time.sleep(0.05)
         if metrics[WORKS]:
-            self._findings.add(Wrong("works that do not end", f"{metrics[WORKS]:.0f} works while nothing is asked"))
+            self._findings.add(Wrong("works that do not end", f"{metrics[WORKS]:.0f} works without a request"))
         if metrics[USED] > metrics[LIMIT]:
-            text = f"{_used(metrics)}, while nothing is asked"
+            text = f"{_used(metrics)}, without a request"
             self._findings.add(Wrong("memory for sessions stays beyond the limit", text))
         figures = {
             "threads": metrics["process_threads"],

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on plain sockets, as little as a client of the server needs, so that it can also be left at any byte."""
+"""A minimal HTTP/1.1 client on plain sockets, which can disconnect at any byte."""
 
 import json
 import socket
@@ -6,9 +6,9 @@ import struct
 from collections.abc import Iterator
 
 STUCK_SECONDS = 20
-"""No request may take longer."""
+"""Seconds after which a request counts as stuck."""
 RESET = struct.pack("ii", 1, 0)
-"""With this a closed connection is reset (socket(7), SO_LINGER)."""
+"""With this, closing resets the connection (socket(7), SO_LINGER)."""
 
 
 class ServerGone(Exception):
@@ -36,7 +36,7 @@ class Reply:
 
     @property
     def problem(self) -> str:
-        """The name of a problem, or what an Open Inference reply says; empty for others."""
+        """The name of a problem, or the error text of an Open Inference reply; empty for other replies."""
         if self.ok or not self.body.startswith(b"{"):
             return ""
         body = self.json()
@@ -76,12 +76,12 @@ class Connection:
         try:
             self._socket.sendall(data)
         except TimeoutError as error:
-            raise Stuck("the request is not taken") from error
+            raise Stuck("the request is not read") from error
         except OSError as error:
             raise ServerGone(str(error)) from error
 
     def close(self, with_reset: bool = False) -> None:
-        """Leaves."""
+        """Closes the connection."""
         self.is_reusable = False
         try:
             if with_reset:
@@ -122,7 +122,7 @@ class Connection:
         return Reply(status, fields)
 
     def chunks(self) -> Iterator[bytes]:
-        """Reads the parts of a chunked body, each as it comes."""
+        """Reads the chunks of a body, each as it arrives."""
         while True:
             size = int(self._until(b"\r\n"), 16)
             part = self._take(size + 2)
@@ -131,7 +131,7 @@ class Connection:
             yield part[:-2]
 
     def lines(self) -> Iterator[bytes]:
-        """Reads the lines of a chunked body, each as it comes."""
+        """Reads the lines of a chunked body, each as it arrives."""
         rest = b""
         for part in self.chunks():
             *whole, rest = (rest + part).split(b"\n")
