@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Compares a server, which is killed and started again, with a reference of what its sessions must be.
+"""Compares a server, which is killed and restarted, with a reference model of its sessions.
 
-Several clients at once make sessions, move them, generate, stream, fork, rewind, carry and delete them, lose replies
-and ask again under the same keys, while memory is too small for all of them and the server is killed or ended at any
+Concurrent clients create, step, generate, stream, fork, rewind, import and delete sessions, lose replies and repeat
+requests under the same keys, while memory is too small for all sessions and the server is killed or stopped at any
 moment.
-Each answer must follow from the session's history to the byte; what a crash may take is what the session's durability
-allows; memory stays within its bound; nothing is stuck, and nothing grows.
+Each reply must follow from the session's history to the byte; a crash may lose only what the session's durability
+allows; memory stays within its bound; no request is stuck, and the process does not grow.
 
-Prints what is wrong, and last `N passed, N failed`; exits 1 when something is. Servers' logs and folders are kept then.
+Prints findings and, last, `N passed, N failed`; exits 1 on any finding, and keeps the servers' logs and folders then.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     parser.add_argument("--operations", type=int, default=20_000, help="on sessions, of all workers together")
     parser.add_argument("--kills", type=int, default=5, help="kill -9, of all workers together")
-    parser.add_argument("--seconds", type=float, default=86_400, help="it ends then, whatever is left")
+    parser.add_argument("--seconds", type=float, default=86_400, help="the time limit of the whole run")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="servers at once")
     parser.add_argument("--clients", type=int, help="of each server")
     parser.add_argument("--memory", type=int, help="bytes for sessions, of each server")
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def _work(arguments: argparse.Namespace, number: int, folder: Path, results: multiprocessing.Queue) -> None:
-    """One server after another, each set in its own way."""
+    """Runs one server after another, each with its own settings."""
     findings, memory, known = Findings(f"worker {number}"), Memory(), models()
     place = folder / f"worker-{number}"
     place.mkdir()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives a server with the clients that people have: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package,
-tritonclient, KServe's and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`, and
-its models' fingerprints with their files; and has it prove converted checkpoints.
+"""Drives a server with unmodified clients: curl, httpx, aiohttp, Node's fetch, h2load, OpenAI's package, tritonclient,
+KServe's and Schemathesis, with and without TLS; compares its tokens with those of the package `tokenizers`, and its
+models' fingerprints with their files; and proves converted checkpoints with it.
 
-Each has a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
+Each has a file of its own in Clients/. Prints what failed and, last, `N passed, N failed`; exits 1 on any failure.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scanstep", type=Path, default=ROOT / ".build-test/release/scanstep")
     parser.add_argument("--only", required=True, help=f"groups of clients, of {', '.join(GROUPS)}")
-    parser.add_argument("--full", action="store_true", help="as many random texts and requests as are worth an hour")
+    parser.add_argument("--full", action="store_true", help="as many random texts and requests as take an hour")
     arguments = parser.parse_args()
 
     report = Report(is_full=arguments.full)
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def client(name: str) -> ModuleType:
-    """The file of a client. It is read when it is needed: some import what takes seconds."""
+    """The module of a client, imported on demand, since some imports take seconds."""
     return importlib.import_module(f"Clients.with_{name}")
 
 
@@ -81,7 +81,7 @@ def drive(server: Server, clients: dict[str, tuple[str, str]], report: Report, h
             with report.client(name + how):
                 getattr(client(module), function)(server, report)
         with report.client("server" + how):
-            report.equal("nothing is left to do", server.metrics()["scanstep_queue_works"], 0)
+            report.equal("the queue is empty", server.metrics()["scanstep_queue_works"], 0)
             report.equal("it ends in order", server.stop(), 0)
         if report.failed > failed:
             print(server.log())

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Compares the packages that a build has taken, and theirs, with the recorded list: exact versions in Package.swift leave
-the dependencies' own dependencies open.
+"""Compares the resolved packages of a build, including indirect ones, with the recorded list: exact versions in
+Package.swift leave the dependencies' own dependencies open.
 
-Prints what differs and, last, `N passed, N failed`; exits 1 when something does. With --record it writes the list anew.
+Prints differences and, last, `N passed, N failed`; exits 1 on any. With --record it writes the list anew.
 """
 
 import argparse
@@ -25,16 +25,16 @@ def main() -> int:
     shown = subprocess.run(
         [*command, "show-dependencies", "--format", "json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
-    # What SwiftPM has to say of its work comes before the JSON.
+    # SwiftPM prints progress before the JSON.
     found = sorted(set(packages(json.loads(shown[shown.index("{") :]))))
     if arguments.record:
         RECORDED.write_text("".join(f"{line}\n" for line in found))
     recorded = RECORDED.read_text().splitlines()
     for line in sorted({*found, *recorded}):
         if line not in found:
-            print(f"FAILED  recorded, but not taken: {line}")
+            print(f"FAILED  recorded, but not resolved: {line}")
         elif line not in recorded:
-            print(f"FAILED  taken, but not recorded: {line}")
+            print(f"FAILED  resolved, but not recorded: {line}")
     failed = len({*found} ^ {*recorded})
     print(f"{len({*found} & {*recorded})} passed, {failed} failed")
     return 1 if failed or not found else 0

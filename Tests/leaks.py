@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes many requests, most by clients that leave in the middle, and looks for what the server keeps of them.
+"""Makes many requests, most by clients that disconnect in the middle, and looks for leaks in the server.
 
-Descriptors, connections, queued work and sessions must be what they were; resident memory may have grown by a little.
+Descriptors, connections, queued work and sessions must not have grown; resident memory may have by a little.
 Prints what failed and, last, `N passed, N failed`; exits 1 when something has. With --json the figures come first, as a
 line of JSON.
 """
@@ -24,9 +24,9 @@ COUNTS = (
     "process_threads",
 )
 QUIET_SECONDS = 20
-"""How long the server may take to notice that nobody is there any more."""
+"""Seconds within which the server must notice that all clients have disconnected."""
 WARM_UP = 0.25
-"""How much of the work is done before it is measured: buffers and pools have their size then."""
+"""The fraction of the requests before the measurement, after which buffers and pools have their size."""
 GROWTH_BYTES = 16 << 20
 
 
@@ -64,16 +64,16 @@ def main() -> int:
 
 
 def _settled(server: Server) -> dict[str, float]:
-    """The counts when what was left behind has been noticed, or after a while."""
+    """The counts once the server has noticed all disconnections, or after QUIET_SECONDS."""
     end = time.monotonic() + QUIET_SECONDS
     while True:
         metrics = server.metrics()
-        # The one that asks is one of them.
+        # The connection of this request is one of them.
         if metrics["scanstep_connections"] <= 1 and not metrics["scanstep_queue_works"] or time.monotonic() > end:
             break
         time.sleep(0.1)
     counts = {name: metrics[name] for name in COUNTS}
-    # The connection that has asked goes in a moment.
+    # The connection of that request closes in a moment.
     descriptors = []
     for _ in range(20):
         descriptors.append(server.descriptors())

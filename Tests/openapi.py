@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks openapi.yaml: it is valid OpenAPI, its examples fit its schemas, and, with --replies, so do a server's replies.
+"""Checks openapi.yaml: that it is valid OpenAPI, and that its examples and, with --replies, a server's replies fit its
+schemas.
 
-The replies are a file of lines `method <tab> path <tab> status <tab> prefix`, where prefix.head and prefix.body are what
-curl received; Tests/curl.sh writes it. With it, every operation must have been called and have succeeded once.
+The replies are a file of lines `method <tab> path <tab> status <tab> prefix`, with the reply in prefix.head and
+prefix.body; Tests/curl.sh writes it. With it, every operation must have been called and have succeeded once.
 Prints `N passed, M failed` and exits 1 when M is not 0.
 """
 
@@ -48,11 +49,11 @@ class Specification:
         }
 
     def problems(self, value, schema):
-        """What of the value does not fit the schema, which may refer into the document."""
+        """The errors of a value against a schema, which may refer to the document."""
         absolute = json.loads(json.dumps(schema).replace('"$ref": "#/', '"$ref": "urn:openapi#/'))
         validator = Draft202012Validator(absolute, registry=self.registry, format_checker=FormatChecker())
         found = [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
-        # Server-sent events carry JSON as text, which a validator takes as it is; OpenAI's last is no JSON.
+        # Server-sent events have JSON as text, which a validator does not parse; OpenAI's last event is not JSON.
         content = schema.get("properties", {}).get("data", {}).get("contentSchema")
         if content and not found and value["data"] != "[DONE]":
             found = self.problems(json.loads(value["data"]), content)
@@ -85,7 +86,7 @@ def check_examples(specification, report):
                 examples = [node["example"]] if "example" in node else []
                 examples += [example["value"] for example in node.get("examples", {}).values()]
                 for example in examples:
-                    # A reply's status is not in its schema: `default` stands for several.
+                    # The schema does not have the status, since `default` is for several.
                     report.add(f"example at {where}", specification.problems(example, node["schema"]))
             for key, item in node.items():
                 if key not in ("example", "examples"):

@@ -1,4 +1,4 @@
-"""What `make test` and `make soak` run, one line each: `make test` what has no `soak`, `make soak` everything.
+"""The parts of `make test` and `make soak`, one line each: `make test` runs those without `soak`, `make soak` all.
 
 A command is bash's, run at the root of the repository. It prints `N passed, N failed` at its end, or counts as one.
 """
@@ -41,7 +41,7 @@ class Part:
     """How many processor cores it keeps busy."""
 
 
-# Two --sanitize flags together would leave the code uninstrumented: libFuzzer comes by the first, both by the second.
+# Two --sanitize flags together would leave the code uninstrumented: the first links libFuzzer, the second adds both.
 FUZZ_BUILD = (
     f"SCANSTEP_FUZZ=1 {SWIFT} build {OPTIMISED} --scratch-path .build-fuzz"
     " --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xcxx -fsanitize=address"
@@ -55,7 +55,7 @@ PARTS = [
     Part("dependencies", f"{sys.executable} Tests/dependencies.py", ("build",)),
     Part("linkage", f"Tests/linkage.sh {SCANSTEP}", ("build",)),
     Part("unit", f"{BUNDLE} --skip IntegrationTests", ("build",)),
-    # On their own: they block threads, of which the unit tests' tasks would be short.
+    # On their own: they block threads that the tasks of the unit tests need.
     Part("integration", f"{BUNDLE} --filter IntegrationTests", ("build",)),
     Part("curl", f"PYTHON={PYTHON} Tests/curl.sh {SCANSTEP} {MODELS}", ("build", "python")),
     *(
@@ -64,7 +64,7 @@ PARTS = [
     ),
     Part("leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 4000", ("build", "python")),
     Part("training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP}", ("build", "python")),
-    # What ships is built without the access that tests have.
+    # The release is built without the access that tests have.
     Part("release-build", f"{SWIFT} build -c release --product scanstep", soak=True),
     Part("release-linkage", f"Tests/linkage.sh {RELEASE}", ("release-build",), soak=True),
     Part("release-curl", f"PYTHON={PYTHON} Tests/curl.sh {RELEASE}", ("release-build", "python"), soak=True),
@@ -75,7 +75,7 @@ PARTS = [
     ),
     Part("full-training", f"{PYTHON} Tests/training.py --scanstep {SCANSTEP} --full", ("build", "python"), soak=True),
     Part("full-leaks", f"{PYTHON} Tests/leaks.py --scanstep {SCANSTEP} --requests 100000", ("build", "python"), soak=True),
-    # KServe's package brings what Kubernetes needs, 400 MB: it has an environment of its own.
+    # KServe's package depends on 400 MB of packages for Kubernetes: it has an environment of its own.
     Part("kserve-python", "make --no-print-directory .venv-kserve/ready", soak=True),
     Part("kserve", f".venv-kserve/bin/python Tests/clients.py --scanstep {SCANSTEP} --only kserve,kserve-package", ("build", "kserve-python"), soak=True),
     Part("checker", f"{PYTHON} Tests/checker.py --scanstep {SCANSTEP} --operations 500000 --kills 200", ("build", "python"), soak=True, cores=2),
@@ -85,8 +85,8 @@ PARTS = [
     # Each fuzzer must find a crash that is planted in it.
     Part("fuzz-planted", "Tests/Fuzz/run.sh .build-fuzz 20 planted", ("fuzz-build",), soak=True, cores=2),
     Part("fuzz", f"Tests/Fuzz/run.sh .build-fuzz {FUZZ_SECONDS}", ("fuzz-planted",), soak=True, cores=2),
-    # A server that is found to race or to lose memory ends with a status of its own, which fails the test that has run
-    # it. The malloc of neither is the one whose calls AllocationTests count, and the 1.6 million tokens of idleLimit take
+    # A server in which a sanitizer finds a race or a leak exits with a status of its own, which fails the test that
+    # runs it. The malloc of neither is the one whose calls AllocationTests count, and the 1.6 million tokens of idleLimit take
     # the thread sanitizer longer than a client waits.
     Part("sanitize-address", f"{LEAKS} {ADDRESS} --skip 'IntegrationTests|AllocationTests'", soak=True, cores=2),
     Part("sanitize-address-integration", f"{LEAKS} {ADDRESS} --skip-build --filter IntegrationTests", ("sanitize-address",), soak=True),

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the parts of `make test` or `make soak` (parts.py), about as many at once as the processor has cores.
+"""Runs the parts of `make test` or `make soak` (parts.py), about as many at once as there are cores.
 
-What a part prints goes to .build-test/logs/NAME.log, and is shown when the part has failed. At the end comes a table of
-what took how long, what the parts that have failed complain of and, last, `N passed, N failed`; exits 1 when something
-has failed.
+The output of a part goes to .build-test/logs/NAME.log, and is shown where the part has failed. At the end come a table
+of times, the errors of failed parts and, last, `N passed, N failed`; exits 1 on any failure.
 """
 
 import argparse
@@ -25,8 +24,10 @@ LOGS = ROOT / ".build-test/logs"
 LIMIT_SECONDS = 1800
 """How long a part of `make test` may take; a part of `make soak` may take as long as it needs."""
 
-COMPLAINT = re.compile(r"recorded an issue|^FAIL|^\S*Error: |error: |SUMMARY: |has not ended within|^Fatal error|Killed")
-"""What a line has, in the log of a part that has failed, that says what is wrong."""
+COMPLAINT = re.compile(
+    r"recorded an issue|^FAIL|^\S*Error: |error: |SUMMARY: |has not ended within|^Fatal error|Killed"
+)
+"""Matches the lines of a failed part's log that have its errors."""
 
 groups: set[int] = set()
 """The process groups of the parts that run; each has the number of its first process."""
@@ -82,7 +83,7 @@ def chosen(names: list[str]) -> list[Part]:
 
 def run_all(parts: list[Part]) -> dict[str, Run]:
     """Runs each part, in order, once those that it needs have passed; one whose needs have failed is left out."""
-    # One more than there are: parts also wait for disks, clocks and each other.
+    # One more than the cores: parts also wait for disks, clocks and each other.
     cores = len(os.sched_getaffinity(0)) + 1
     free, waiting, runs = cores, list(parts), {}
     running: dict[concurrent.futures.Future[Run], int] = {}
@@ -105,7 +106,7 @@ def run_all(parts: list[Part]) -> dict[str, Run]:
                 free += running.pop(future)
                 run = future.result()
                 runs[run.part.name] = run
-                tell(run)
+                show(run)
 
 
 def run_one(part: Part) -> Run:
@@ -121,7 +122,7 @@ def run_one(part: Part) -> Run:
         limit.daemon = True
         if not part.soak:
             limit.start()
-        # Its number is given to no other process before it is waited for.
+        # Its number is not reused before the process is reaped.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         limit.cancel()
         groups.remove(process.pid)
@@ -138,7 +139,7 @@ def overdue(group: int, log: BinaryIO) -> None:
 
 
 def stop(number: int, _: object) -> None:
-    """Kills what runs, and ends as the signal would have ended this process."""
+    """Kills all running parts, then ends this process by the same signal."""
     for group in list(groups):
         end(group)
     signal.signal(number, signal.SIG_DFL)
@@ -169,8 +170,8 @@ def counts(text: str, status: int) -> tuple[int, int]:
     return passed, failed or int(status != 0)
 
 
-def tell(run: Run) -> None:
-    """One line of a part that has passed; everything that one has printed that has failed."""
+def show(run: Run) -> None:
+    """Prints one line for a part that has passed, and the whole log of one that has failed."""
     if run.status:
         print(f"\n----- {run.part.name} has failed; {part_log(run.part).relative_to(ROOT)}: -----\n")
         print(part_log(run.part).read_text(errors="replace"))

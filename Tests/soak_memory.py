@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Asks for much of many kinds, and looks whether the server's resident memory stays what it was after a warm-up.
+"""Sends many requests of several kinds, and checks that resident memory does not grow after a warm-up.
 
-A thousand generations over server-sent events, each of an input of its own of 100,000 tokens; states that come and go
-in base64; replies under keys; sessions that are made and deleted, more than there are tombstones; requests that are
-logged.
-Prints what has grown and, last, `N passed, N failed`; exits 1 when something has.
+A thousand generations over server-sent events, each after an input of its own of 100,000 tokens; states sent and
+returned in base64; replies under keys; sessions that are created and deleted, more than there are tombstones; requests
+that are logged.
+Prints what has grown and, last, `N passed, N failed`; exits 1 on any growth.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from Clients.server import ROOT, Server
 GROWTH_BYTES = 8 << 20
 INPUT_TOKENS, GENERATED_TOKENS = 100_000, 8
 WARM_UP = 0.15
-"""How much of the work is done before it is measured: buffers and pools have their size then."""
+"""The fraction of the requests before the measurement, after which buffers and pools have their size."""
 LOOKS = 40
-"""How often the memory is looked at behind that."""
+"""The number of measurements after that."""
 TOMBSTONES = 100_000
 """Ended sessions that the server remembers."""
 SHAPE = Shape("minGRU", "log-space", layers=1, width=64, inner=64, kernel=0, vector=0)
@@ -44,7 +44,7 @@ class Soak:
         self._chance, self._tokens = random.Random(seed), np.random.default_rng(seed)
 
     def run(self, name: str, count: int, once: Callable[[int], None], warm_up: int | None = None) -> None:
-        """Does something so many times behind a warm-up, and looks at the memory all the while."""
+        """Calls `once` `count` times after a warm-up, and measures the memory meanwhile."""
         start, before = time.monotonic(), 0
         warm_up = int(WARM_UP * count) if warm_up is None else warm_up
         most, least, looks = 0, 1 << 62, max(1, count // LOOKS)
@@ -73,10 +73,10 @@ class Soak:
             raise RuntimeError(f"{method} {path}: {reply}")
         return reply.body
 
-    # What is done.
+    # Kinds of requests.
 
     def generation(self, index: int) -> None:
-        """A session, an input of its own, tokens as events; every other session is deleted then."""
+        """A session, an input of its own, and tokens as events; deletes every other session."""
         session = json.loads(self._ask("POST", "/v1/sessions", {"model": "wide"}))["id"]
         tokens = self._tokens.integers(0, 13, INPUT_TOKENS, dtype=np.int8)
         body = b'{"tokens":[%s],"max_tokens":%d,"stream":true}' % (_joined(tokens), GENERATED_TOKENS)
@@ -88,7 +88,7 @@ class Soak:
             self._ask("DELETE", f"/v1/sessions/{session}")
 
     def supplied_states(self, _: int) -> None:
-        """A state that the client keeps goes there and comes back."""
+        """A step of a state that the client keeps."""
         if not hasattr(self, "_state"):
             sequence = {"tokens": [1], "return_state": True}
             reply = self._ask("POST", "/v1/prefill", {"model": "wide", "sequences": [sequence]})
@@ -105,7 +105,7 @@ class Soak:
         self._ask("POST", f"/v1/sessions/{session}/prefill", body, **{"Idempotency-Key": f"key-{index}"})
 
     def deleted_sessions(self, index: int) -> None:
-        """Sessions with names that are as long as may be, made many at once and deleted."""
+        """Sessions with names of the greatest length, created many at once and deleted."""
         names = [f"{index:06}-{number:03}-" + "x" * 110 for number in range(100)]
         sequences = [{"tokens": [1], "create": name} for name in names]
         self._ask("POST", "/v1/prefill", {"model": "wide", "sequences": sequences, "return": "none"})
@@ -147,7 +147,7 @@ def main() -> int:
 
 
 def _joined(tokens: np.ndarray) -> bytes:
-    """Tokens below 26 with commas between them: two bytes each and a comma, by blanks where one digit is enough."""
+    """Tokens below 26 with commas between them: two bytes each and a comma, with a blank where one digit is enough."""
     text = np.full((len(tokens), 3), ord(" "), np.uint8)
     text[:, 0] = np.where(tokens >= 10, ord("0") + tokens // 10, ord(" "))
     text[:, 1] = ord("0") + tokens % 10

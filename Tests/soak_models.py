@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Serves 300 small models, uses each once, and compares the server's memory with that of a server of one model.
 
-What a model needs to compute in is shared by all and given back when none is at work, so many models cost little more
-than their weights. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
+Models share their workspace, which is released while none computes, so many models cost little more than their
+weights. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
 """
 
 import argparse
@@ -48,14 +48,14 @@ def main() -> int:
             end = time.monotonic() + RESTING_SECONDS
             while (held := server.metrics()["scanstep_workspace_bytes"]) > 0 and time.monotonic() < end:
                 time.sleep(0.1)
-            report.equal("at rest nothing is held to compute in", held, 0)
+            report.equal("at rest there is no workspace", held, 0)
             print(f"at rest {server.resident_bytes() >> 20} MiB", flush=True)
             report.equal("it ends in order", server.stop(), 0)
     return report.summary()
 
 
 def _use(server: Server, names: list[str], report: Report) -> None:
-    """A session of each, by one long input and one step."""
+    """Creates a session of each model, with one long input, and steps it."""
     tokens = [index * 7 % VOCABULARY for index in range(INPUTS)]
     for name in names:
         _post(server, "/v1/sessions", {"model": name, "id": name, "tokens": tokens})
@@ -72,7 +72,7 @@ def _post(server: Server, path: str, body: dict) -> dict:
 
 
 def _write(folder: Path, values: array.array, seed: int) -> None:
-    """A model of its own: `values` from another place on."""
+    """Writes a model with weights from another offset of `values`."""
     shapes: dict[str, list[int]] = {"embedding.weight": [VOCABULARY, WIDTH], "norm.weight": [WIDTH]}
     for layer in range(LAYERS):
         shapes |= {

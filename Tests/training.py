@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks what trains and measures the shipped models.
+"""Checks the recipes and measures of the shipped models.
 
-The scan against single steps in float64, the recipes from their first step to the answers of a server that has loaded
-what they wrote, a run that was broken off against one that was not, the surface code's shots against stim's own, and
-evaluate.py on little data. Prints what failed and, last, `N passed, N failed`; exits 1 when something has.
+The scan against single steps in float64, the recipes from their first step to the outputs of a server with the exported
+model, an interrupted run against a whole one, the surface code's shots against stim's own, and evaluate.py on little
+data. Prints what failed and, last, `N passed, N failed`; exits 1 on any failure.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def stepped(z: torch.Tensor, candidate: torch.Tensor) -> torch.Tensor:
 
 
 def states(report: Report) -> None:
-    """A single step from every place of a sequence is what the sequence with that step behind it gives."""
+    """A single step from every place of a sequence gives the same as the sequence with that step appended."""
     for cell in ("minGRU", "minLSTM"):
         torch.manual_seed(2)
         model = Model(
@@ -165,7 +165,7 @@ def tasks(report: Report) -> None:
         bound = 5 * (0.25 * 0.75 * 2 / shots) ** 0.5
         worst = abs(ours.mean(axis=0) - stims.mean(axis=0)).max()
         report.check(f"distance {distance}: detection events as often as stim's", worst < bound, worst)
-        # What the observable has in common with each detector tells whether they belong together.
+        # The correlation of the observable with each detector shows whether they belong together.
         together = [
             ((2.0 * x - 1) * (1 - 2.0 * y[:, None, None])).mean(axis=0)
             for x, y in ((ours, read[-1]), (stims, flips[:, 0]))
@@ -185,7 +185,7 @@ def tasks(report: Report) -> None:
 
 
 def recipes(report: Report, binary: Path, folder: Path) -> None:
-    """Three steps of each, and then the server's outputs beside PyTorch's, from the file that both read."""
+    """Three steps of each; the server's outputs are then PyTorch's, from the same file."""
     text = folder / "text.txt"
     text.write_text("".join(chr(97 + (n * n // 7 + n // 11) % 26) for n in range(120_000)))
     RECIPES["text"] += ("--data", str(text))
@@ -239,7 +239,7 @@ def compare(report: Report, client, folder: Path) -> None:
 
 
 def broken_off(report: Report, folder: Path) -> None:
-    """A run at once and one in two parts leave the same weights. The surface code's draws 64 steps at a time."""
+    """A whole run and one in two parts give the same weights. The surface code's draws 64 steps at a time."""
     for recipe, until, steps in (("copying-gru", 2, 4), ("text", 1, 2), ("surface", 63, 66), ("surface-5", 63, 66)):
         for name, parts in {"whole": [steps], "parts": [until, steps]}.items():
             there = folder / f"{recipe}-{name}"
@@ -250,7 +250,7 @@ def broken_off(report: Report, folder: Path) -> None:
 
 
 def best(report: Report, folder: Path) -> None:
-    """The weights that validated best are the model; a run ends when something is not finite, or when asked to."""
+    """The exported weights validated best; a run ends on values that are not finite, and on SIGTERM."""
     given = runs.arguments("", steps=3).parse_args(["--runs", str(folder / "best"), "--out", str(folder / "best")])
     given.rate = 0.1
     model = Model(Architecture("minGRU", layers=1, width=4, vectors=2, values=1))
@@ -300,7 +300,7 @@ def refused(report: Report, folder: Path) -> None:
 
 
 def train(report: Report, name: str, *options, refused: str | None = None) -> None:
-    """Runs a recipe; what it is to be refused for, if anything, is a part of its one complaint."""
+    """Runs a recipe, and checks its success or, with `refused`, that its one-line error has these words."""
     recipe, *own = RECIPES[name]
     command = [sys.executable, TRAINING / recipe, "--threads", "1", *own, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -311,15 +311,15 @@ def train(report: Report, name: str, *options, refused: str | None = None) -> No
 
 
 def complains(report: Report, name: str, done: subprocess.CompletedProcess, wanted: str) -> None:
-    told = done.returncode and "Traceback" not in done.stderr and wanted in done.stderr
-    report.check(name, told, done.stderr[-500:])
+    refused = done.returncode and "Traceback" not in done.stderr and wanted in done.stderr
+    report.check(name, refused, done.stderr[-500:])
 
 
 def evaluation(report: Report, binary: Path, folder: Path) -> None:
-    """On little data; the shipped figures are of far more. Then the tables of one model are written, into a copy."""
+    """Measures on little data, unlike the shipped figures. Then writes the tables of one model into a copy."""
     text = RECIPES["text"][-1]
     for only in ("shakespeare", "selective-copy", "surface-code"):
-        # The shipped models know no text but theirs.
+        # The shipped models have only the characters of their own text.
         models, name = (
             (folder / "shakespeare", "shakespeare-text") if only == "shakespeare" else (ROOT / "Models", only)
         )
