@@ -7,21 +7,22 @@ import Recurrent
 extension Service {
     /// Takes a state file apart: the model it is of, and what to go on from. Where `wanted` is given the state must be of
     /// that model; where not, one that has the state's identity is chosen, best one of the same name. Hidden and cell
-    /// states alone have no identity: they are of the model wanted, else of `present`, that of the session that they are
-    /// for, else of that which their metadata name.
+    /// states alone have no identity: `startedModel` says of which model they are.
+    /// - Parameters:
+    ///   - present: the model of the session that the state is for.
+    ///   - kept: that model, where the session stays of it.
     func suppliedState(
         _ bytes: [UInt8], _ request: Request, at place: String = "The state", of wanted: ServedModel? = nil,
-        startOf present: ServedModel? = nil
+        startOf present: ServedModel? = nil, keeping kept: KeptModel? = nil
     ) throws(Problem) -> (served: ServedModel, state: Work.SuppliedState) {
         let visible = models.filter { request.maySee($0) }
+        let start = StartingState(parsing: bytes)
+        let started = try start.map { (start) throws(Problem) in
+            try startedModel(of: start, among: visible, at: place, wanted: wanted, present: present, kept)
+        }
         do throws(StateFileError) {
-            if let start = StartingState(parsing: bytes) {
-                guard let served = wanted ?? present ?? visible.first(where: { $0.id == start.model }) else {
-                    throw .corrupt(
-                        reason: "without the metadata of one it is taken for a session that exists, or for the served "
-                            + "model that its metadata name as model")
-                }
-                return (served, Work.SuppliedState(values: try start.values(for: served.model), step: 0))
+            if let start, let started {
+                return (started, Work.SuppliedState(values: try start.values(for: started.model), step: 0))
             }
             let file = try StateFile(parsing: bytes)
             let fitting = (wanted.map { [$0] } ?? visible).filter { $0.model.identity == file.identity }
@@ -32,7 +33,7 @@ extension Service {
         } catch {
             switch error {
             case .corrupt(let reason):
-                throw Problem(.unprocessableContent, "state-corrupt", "\(place) is no state file: \(reason).")
+                throw Problem.stateCorrupt(place, reason)
             case .otherModel(let name, let identity):
                 // The model to compare it with: the one wanted, that of its name, or one with its tensors.
                 let served =
@@ -45,6 +46,11 @@ extension Service {
 }
 
 extension Problem {
+    /// What a client supplied, at `place`, is no state; `reason` is the rest of a sentence.
+    static func stateCorrupt(_ place: String, _ reason: String) -> Problem {
+        Problem(.unprocessableContent, "state-corrupt", "\(place) is no state file: \(reason).")
+    }
+
     /// A state, at `place`, of a model called `name` does not fit `served`, or no model at all.
     fileprivate static func stateMismatch(
         _ place: String, _ name: String, _ identity: ModelIdentity, _ served: ServedModel?

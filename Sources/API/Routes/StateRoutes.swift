@@ -35,12 +35,9 @@ extension Service {
         let replaces = try request.replaces()
         let record = try? sessions.record(scoped)
         let present = models.first { $0.id == record?.model && request.maySee($0) }
-        let (served, state) = try suppliedState(body, request, at: "The body", startOf: present)
-        if !replaces, let record, record.model != served.id {
-            throw Problem(
-                .conflict, "state-model-mismatch",
-                "Session \"\(id)\" is of model \"\(record.model)\", the body is a state of model \"\(served.id)\".")
-        }
+        let kept = replaces ? nil : record.map { KeptModel(session: id, model: $0.model) }
+        let (served, state) = try suppliedState(body, request, at: "The body", startOf: present, keeping: kept)
+        try kept?.expect(served.id)
         var work = request.work(served, .put(scoped))
         work.supplied = state
         work.wantsState = true
