@@ -3,9 +3,9 @@ import Kernels
 /// Hidden and cell states that a session starts from, as PyTorch computes them: an encoder's last state, for instance,
 /// from which a decoder goes on.
 ///
-/// A safetensors file of float32 tensors without the metadata of a `StateFile`. It has what the layers keep, and not the
+/// A safetensors file of float32, float16 or bfloat16 tensors without the metadata of a `StateFile`. It has what the layers keep, and not the
 /// last block's output: either each tensor as a state file names it, `layers.N.hidden` and `layers.N.cell`, or torch's
-/// `h_n` and `c_n` of (layers, width) or (layers, 1, width). The session has absorbed nothing: it is at step 0.
+/// `h_n` and `c_n` of (layers, width) or (layers, 1, width), and for one layer also of (width). The session has absorbed nothing: it is at step 0.
 public struct StartingState: Sendable {
     /// What its metadata call the model that it is for; nil where they do not say.
     public let model: String?
@@ -18,7 +18,8 @@ public struct StartingState: Sendable {
     /// Nil for bytes that are no safetensors file, and for a state file.
     public init?(parsing bytes: [UInt8]) {
         guard let header = try? SafetensorsHeader(count: bytes.count, read: { Array(bytes[$0]) }),
-            header.metadata["format"] == nil || header.metadata["format"] == "pt"
+            // Frameworks note as `format` which of them has written a file.
+            !StateFile.claims(header.metadata)
         else { return nil }
         (self.header, self.bytes) = (header, bytes)
         model = header.metadata["model"]
@@ -26,8 +27,8 @@ public struct StartingState: Sendable {
 
     /// The state of a session that starts so.
     public func values(for model: RecurrentModel) throws(StateFileError) -> [Float] {
-        guard header.otherTypes.isEmpty, header.entries.values.allSatisfy({ $0.type == .float32 }) else {
-            throw .corrupt(reason: "its tensors are not all float32")
+        if let (name, type) = header.otherTypes.min(by: { $0.key < $1.key }) {
+            throw .corrupt(reason: "tensor \(name) has type \(type), expected F32, F16 or BF16")
         }
         var values = model.initialState
         var missing = Dictionary(uniqueKeysWithValues: model.state.parts.map { ($0.name, $0) })
@@ -38,7 +39,7 @@ public struct StartingState: Sendable {
                 guard entry.shape == part.tensor.shape else {
                     throw .corrupt(reason: "tensor \(name) has shape \(entry.shape), expected \(part.tensor.shape)")
                 }
-                values.replaceSubrange(part.range, with: try read(name, entry.bytes))
+                values.replaceSubrange(part.range, with: try read(name, entry))
                 missing[name] = nil
             } else {
                 throw .corrupt(
@@ -59,10 +60,11 @@ public struct StartingState: Sendable {
         guard let width = parts.first?.range.count, parts.allSatisfy({ $0.range.count == width }) else {
             throw .corrupt(reason: "tensor \(name) is none that this model keeps")
         }
-        guard entry.shape == [parts.count, width] || entry.shape == [parts.count, 1, width] else {
+        let shapes = [[parts.count, width], [parts.count, 1, width]] + (parts.count == 1 ? [[width]] : [])
+        guard shapes.contains(entry.shape) else {
             throw .corrupt(reason: "tensor \(name) has shape \(entry.shape), expected \([parts.count, width])")
         }
-        let all = try read(name, entry.bytes)
+        let all = try read(name, entry)
         for (index, part) in parts.enumerated() {
             guard missing.removeValue(forKey: part.name) != nil else {
                 throw .corrupt(reason: "tensor \(part.name) is there twice, by itself and in \(name)")
@@ -71,10 +73,10 @@ public struct StartingState: Sendable {
         }
     }
 
-    private func read(_ name: String, _ range: Range<Int>) throws(StateFileError) -> [Float] {
-        var values = [Float](repeating: 0, count: range.count / MemoryLayout<Float>.size)
+    private func read(_ name: String, _ entry: SafetensorsHeader.Entry) throws(StateFileError) -> [Float] {
+        var values = [Float](repeating: 0, count: entry.bytes.count / entry.type.size)
         let isFinite = unsafe bytes.withUnsafeBytes { bytes in
-            unsafe StoredFloat.float32.widen(UnsafeRawBufferPointer(rebasing: bytes[range]), into: &values)
+            unsafe entry.type.widen(UnsafeRawBufferPointer(rebasing: bytes[entry.bytes]), into: &values)
         }
         guard isFinite else { throw .corrupt(reason: "tensor \(name) has a value that is not finite") }
         return values

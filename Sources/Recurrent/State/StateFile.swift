@@ -34,6 +34,11 @@ public struct StateFile: Sendable {
     private let entries: [String: SafetensorsHeader.Entry]
     private let bytes: [UInt8]
 
+    /// Whether the metadata of a safetensors file are those of a state file, or what damage has left of them.
+    static func claims(_ metadata: [String: String]) -> Bool {
+        metadata["format"] == format || metadata["format_version"] != nil
+    }
+
     /// Takes a file apart and checks everything that does not need the model.
     public init(parsing bytes: [UInt8]) throws(StateFileError) {
         let header: SafetensorsHeader
