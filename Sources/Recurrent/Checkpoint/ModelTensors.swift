@@ -47,6 +47,8 @@ struct ModelTensors: Sendable {
     var output: LinearTensors?
     /// Names of tensors that training left in the file and no step needs.
     var unused: Set<String> = []
+    /// Names of tensors of modules that `config.json` leaves out by naming others.
+    var leftOut: Set<String> = []
 }
 
 extension TensorFile {
@@ -117,19 +119,32 @@ extension TensorFile {
 }
 
 extension ModelTensors {
-    /// Names of all tensors that play a role, and of those that need not.
-    var names: Set<String> {
+    /// All tensors that play a role, each once, by their names.
+    var used: [String: Tensor] {
         var tensors: [Tensor?] = [embedding, norm?.weight, norm?.bias]
         for layer in layers {
             tensors += [layer.rnnNorm?.weight, layer.rnnNorm?.bias, layer.mlpNorm?.weight, layer.mlpNorm?.bias]
             tensors += [layer.convolution?.weight, layer.convolution?.bias] + layer.cell.vectors
         }
         for map in maps { tensors += [map.weight.tensor, map.bias?.tensor, map.scale] }
-        return Set(tensors.compactMap { $0?.name }).union(unused)
+        return Dictionary(tensors.compactMap(\.self).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Refuses a file with tensors that neither play a role nor are known to need none, and a stack of several types.
+    func expectWhole(_ file: TensorFile) throws(CheckpointError) {
+        let used = used
+        for name in file.names where used[name] == nil && !unused.contains(name) && !leftOut.contains(name) {
+            throw .configuration(
+                file: file.path,
+                reason:
+                    "tensor \(name) has no place in this architecture; the file must hold the weights of one model alone"
+            )
+        }
+        try expectOneType()
     }
 
     /// Refuses a stack in which some weights have half precision, and others not: one of them was not meant to.
-    func expectOneType() throws(CheckpointError) {
+    private func expectOneType() throws(CheckpointError) {
         let tensors = layers.flatMap { $0.cell.uniform }
         guard let first = tensors.first, let other = tensors.first(where: { $0.type != first.type }) else { return }
         throw .mixedTypes(

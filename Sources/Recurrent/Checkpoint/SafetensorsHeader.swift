@@ -23,6 +23,8 @@ struct SafetensorsHeader {
     private(set) var entries: [String: Entry] = [:]
     /// Tensors whose type is not served, and that type.
     private(set) var otherTypes: [String: String] = [:]
+    /// What their shapes are said to be.
+    private(set) var otherShapes: [String: [Int]] = [:]
     private(set) var metadata: [String: String] = [:]
 
     /// Headers larger than this are refused before they are parsed: the format's own limit.
@@ -66,7 +68,7 @@ struct SafetensorsHeader {
             let bytes = start + offsets[0]..<start + offsets[1]
             ranges.append((name, bytes))
             guard let type = StoredFloat(rawValue: typeName) else {
-                otherTypes[name] = typeName
+                (otherTypes[name], otherShapes[name]) = (typeName, shape)
                 continue
             }
             var needed = type.size

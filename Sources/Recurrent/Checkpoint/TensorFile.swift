@@ -5,6 +5,7 @@ struct TensorFile: Sendable {
     private let tensors: [String: Tensor]
     /// Tensors whose type is not served, and that type: an error only if the model wants one.
     private let otherTypes: [String: String]
+    private let otherShapes: [String: [Int]]
     /// What the header notes beside the tensors, all of it text.
     let metadata: [String: String]
     /// What stands before each name that a tensor is asked for by: what wrappers of a model put before its names. Empty,
@@ -30,7 +31,7 @@ struct TensorFile: Sendable {
         self.map = map
         do throws(SafetensorsHeader.Malformed) {
             let header = try SafetensorsHeader(count: map.count, read: map.bytes)
-            (otherTypes, metadata) = (header.otherTypes, header.metadata)
+            (otherTypes, otherShapes, metadata) = (header.otherTypes, header.otherShapes, header.metadata)
             tensors = Dictionary(
                 uniqueKeysWithValues: header.entries.map { name, entry in
                     (name, Tensor(name: name, type: entry.type, shape: entry.shape, file: map, bytes: entry.bytes))
@@ -62,6 +63,9 @@ struct TensorFile: Sendable {
     }
 
     func contains(_ name: String) -> Bool { tensors[prefix + name] != nil || otherTypes[prefix + name] != nil }
+
+    /// The shape of the tensor called `name`, whatever its type; nil where there is none.
+    func shape(of name: String) -> [Int]? { tensors[prefix + name]?.shape ?? otherShapes[prefix + name] }
 
     /// The tensor called `name`; nil when there is none.
     func optional(_ name: String) throws(CheckpointError) -> Tensor? {

@@ -13,7 +13,7 @@ public final class RecurrentModel: Sendable {
     public let state: StateLayout
     /// The state before the first input: `state.count` values.
     public let initialState: [Float]
-    /// Number of stored weights.
+    /// Number of weights in the tensors that the model is made of: what else its file holds does not count.
     public let parameters: Int
     /// What the model's numbers depend on; a state belongs to it.
     public let identity: ModelIdentity
@@ -51,15 +51,7 @@ public final class RecurrentModel: Sendable {
         _ configuration: ModelConfiguration, _ tensors: ModelTensors, file: TensorFile, layout published: String?,
         weights wanted: WeightType?, scan: ScanMode
     ) throws(CheckpointError) {
-        let known = tensors.names
-        for name in file.names where !known.contains(name) {
-            throw .configuration(
-                file: file.path,
-                reason:
-                    "tensor \(name) has no place in this architecture; the file must hold the weights of one model alone"
-            )
-        }
-        try tensors.expectOneType()
+        try tensors.expectWhole(file)
         self.configuration = configuration
         let weights = wanted ?? (tensors.maps.allSatisfy { $0.weight.tensor.type == .float16 } ? .f16 : .f32)
         self.weights = weights
@@ -78,9 +70,7 @@ public final class RecurrentModel: Sendable {
         output = try tensors.output.map { (map) throws(CheckpointError) in try PackedMatrix.load(map, weights) }
         blockMultiplyAdds = branches.reduce((input?.inputs ?? 0) * configuration.width) { $0 + $1.multiplyAdds }
         initialState = state.initial
-        var parameters = 0
-        for name in file.shortNames { parameters += try file.optional(name)?.count ?? 0 }
-        self.parameters = parameters
+        parameters = tensors.used.values.reduce(0) { $0 + $1.count }
         cell = branches.lazy.flatMap { $0.stages }.first { !$0.scans.isEmpty }!
         self.scan = cell.scans.contains(scan) ? scan : cell.scans[0]
         identity = ModelIdentity(configuration, layout: published, file: file, weights: weights, scan: self.scan)

@@ -71,7 +71,7 @@ enum TorchLayout: PublishedLayout {
         for map in module.outputMaps { maps.append(try map.tensors(of: file)) }
         tensors.output = maps.popLast()
         tensors.hiddenOutputs = maps
-        tensors.unused = module.unused
+        tensors.leftOut = module.leftOut
         return tensors
     }
 }

@@ -20,7 +20,12 @@ struct TorchMap {
     /// The matrix `name.weight` of `file`, with `name.bias` where there is one.
     init(_ file: TensorFile, _ name: String) throws(CheckpointError) {
         self.name = name
-        (rows, columns) = try PublishedLayouts.matrix(name + ".weight", of: file)
+        // Its type is none of its place: what has none may have any.
+        guard let shape = file.shape(of: name + ".weight") else { throw .missingTensor(file.prefix + name + ".weight") }
+        guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {
+            throw .noMatrix(tensor: file.prefix + name + ".weight", found: shape)
+        }
+        (rows, columns) = (shape[0], shape[1])
         bias = file.contains(name + ".bias") ? name + ".bias" : nil
     }
 

@@ -68,7 +68,7 @@ extension TorchModule {
         /// - Parameters:
         ///   - maps: all matrices beside the stack that it does not name.
         ///   - names: whether it names what stands in front or behind.
-        func unused(_ maps: [Map], beside stack: TorchStack, names: Bool) -> Set<String> {
+        func leftOut(_ maps: [Map], beside stack: TorchStack, names: Bool) -> Set<String> {
             if namesStack { return Set(file.shortNames.filter { !stack.holds($0) }.map { file.prefix + $0 }) }
             guard names else { return [] }
             return Set(maps.flatMap { [$0.name + ".weight", $0.bias] }.compactMap { $0.map { file.prefix + $0 } })

@@ -33,7 +33,7 @@ extension TorchModule.Choice {
         guard map.bias == nil else { return map }
         var biases: [String] = []
         for module in modules where !file.contains(module + ".weight") && file.contains(module + ".bias") {
-            if try file.optional(module + ".bias")?.shape == [map.rows] { biases.append(module + ".bias") }
+            if file.shape(of: module + ".bias") == [map.rows] { biases.append(module + ".bias") }
         }
         guard biases.count <= 1 else {
             throw refuse(

@@ -27,7 +27,7 @@ struct TorchModule {
     /// Whether the last map gives a logit for each token.
     let givesLogits: Bool
     /// Tensors of modules that `config.json` leaves out by naming others.
-    let unused: Set<String>
+    let leftOut: Set<String>
 
     init(_ file: TensorFile, _ hints: LayoutHints) throws(CheckpointError) {
         let choice = Choice(file: file, hints: hints)
@@ -46,8 +46,8 @@ struct TorchModule {
         let named = Set(maps.map(\.name) + (front.map { [$0.map.name] } ?? []))
         var rest: [Map] = []
         // What is no matrix has no place, and is refused by name.
-        for name in others where !named.contains(name) {
-            guard try file.optional(name + ".weight")?.shape.count == 2 else { continue }
+        for name in others where !named.contains(name) && !choice.namesStack {
+            guard file.shape(of: name + ".weight")?.count == 2 else { continue }
             rest.append(try Map(file, name))
         }
         if input == nil || output == nil, !choice.namesStack {
@@ -93,7 +93,7 @@ struct TorchModule {
         }
         outputActivation = between
         givesLogits = try choice.givesLogits(front, maps.last)
-        unused = choice.unused(rest, beside: stack, names: input != nil || output != nil)
+        leftOut = choice.leftOut(rest, beside: stack, names: input != nil || output != nil)
     }
 
     /// Words for the identity: which module plays which role.
