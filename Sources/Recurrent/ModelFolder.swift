@@ -73,7 +73,10 @@ public struct ModelFolder: Sendable {
             (self.file, layoutName) = (file, layout.name)
             configuration = try layout.configuration(of: file, hints)
             tensors = try layout.tensors(of: file, configuration, hints)
-            guard isForeign, let root else { return }
+            guard isForeign, let root else {
+                remark = tensors.leftOutRemark
+                return
+            }
             let fields = root.members.map(\.0)
             let list = fields.prefix(4).joined(separator: ", ") + (fields.count > 4 ? ", …" : "")
             remark =

@@ -98,4 +98,27 @@ struct LeftOutModulesTests {
         let tied = try load(#", "tied": true"#, linear("emb", 9, 6, bias: false) + stack(inputs: 6, layers: 1))
         #expect(tied.parameters == 9 * 6 + 2 * 24 * 6 + 48)
     }
+
+    private func remark(_ hints: String?, _ shapes: Shapes) throws -> String? {
+        try load(hints.map { "{\"layout\": \"torch\", \($0)}" }, file(shapes, [])).remark
+    }
+
+    @Test("a remark names what is left out, and is bounded in length") func remarks() throws {
+        #expect(
+            try remark(#""stack": "decoder.rnn""#, Self.pair)
+                == "config.json leaves out modules of the file: decoder.embedding, decoder.out, encoder.embedding, encoder.rnn"
+        )
+        #expect(
+            try remark(#""stack": "decoder.rnn", "input": "decoder.embedding", "output": "decoder.out""#, Self.pair)
+                == "config.json leaves out modules of the file: encoder.embedding, encoder.rnn")
+        #expect(try remark(#""output": "fc""#, Self.bodied) == nil)
+        #expect(try remark(nil, Self.bodied) == nil)
+        #expect(
+            try remark(#""output": "fc""#, Self.bodied + linear("a\\nb", 3, 6))
+                == "config.json leaves out modules of the file: a�b")
+        let long = String(repeating: "x", count: 5000)
+        let many = Self.bodied + (0..<50).flatMap { linear("\(long)\($0)", 3, 6) }
+        let text = try #require(try remark(#""output": "fc""#, many))
+        #expect(text.utf8.count < 1000 && text.hasSuffix("and 44 more"), "\(text)")
+    }
 }
