@@ -15,6 +15,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// Beside the tensors of a layout, behind `prefix`, there are others.
     case strangers(layout: String, prefix: String, tensors: [String])
     case missingTensor(String)
+    /// As `missingTensor`, of a tensor whose shape the others show, or what they show of it.
+    case missing(tensor: String, expected: String)
     case wrongShape(tensor: String, expected: [Int], found: [Int])
     /// A matrix was expected, of at least one row and column.
     case noMatrix(tensor: String, found: [Int])
@@ -42,6 +44,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
                 + "(\(Self.list(tensors))): save the state_dict() of that module alone, or choose it by "
                 + "`convert.py --prefix \(prefix)`"
         case .missingTensor(let name): "tensor \(name) is missing; the file must hold a whole state_dict()"
+        case .missing(let tensor, let expected):
+            "tensor \(tensor) is missing, expected \(expected); the file must hold a whole state_dict()"
         case .wrongShape(let tensor, let expected, let found):
             "tensor \(tensor) has shape \(found), expected \(expected)"
         case .noMatrix(let tensor, let found):

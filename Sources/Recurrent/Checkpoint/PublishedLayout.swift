@@ -116,12 +116,29 @@ enum PublishedLayouts {
         return (found, hints)
     }
 
-    /// How many layers a file has: tensors called `layers.0.` and so on, each followed by `rest`.
+    /// How many layers a file has: tensors called `layers.0.` and so on, each followed by `rest`. Of several that are not
+    /// all there the last one counts, so that what reads them misses the others by name.
     static func layers(of file: TensorFile, _ rest: String) -> Int {
-        var count = 0
-        while file.contains("layers.\(count).\(rest)") { count += 1 }
-        return count
+        (numbers(of: file, rest).max() ?? -1) + 1
     }
+
+    /// The numbers of the layers that a file has, up to `lastLayer`.
+    static func numbers(of file: TensorFile, _ rest: String) -> [Int] {
+        let (begin, end) = ("layers.", ".\(rest)")
+        return file.shortNames.compactMap { name in
+            guard name.hasPrefix(begin), name.hasSuffix(end) else { return nil }
+            return number(name.dropFirst(begin.count).dropLast(end.count))
+        }
+    }
+
+    /// The number that `digits` are, written without leading zeros and at most `lastLayer`; nil for all else.
+    static func number(_ digits: some StringProtocol) -> Int? {
+        guard let number = Int(digits), (0...lastLayer).contains(number), String(number) == digits else { return nil }
+        return number
+    }
+
+    /// The largest number of a layer.
+    static let lastLayer = 1023
 
     /// ε of a norm that divides by the length of its input, at least 1e-12, and not by the root of a mean.
     static func unitEpsilon(_ width: Int) -> Float { 1e-24 / Float(width) }

@@ -82,6 +82,12 @@ struct TensorFile: Sendable {
         return tensor
     }
 
+    /// As `tensor`, and where it is missing the error says its shape.
+    func expected(_ name: String, _ shape: [Int]) throws(CheckpointError) -> Tensor {
+        guard contains(name) else { throw .missing(tensor: prefix + name, expected: "\(shape)") }
+        return try tensor(name, shape)
+    }
+
     /// As `tensor`, or nil when there is none of that name; a wrong shape is still an error.
     func tensorIfPresent(_ name: String, _ shape: [Int]) throws(CheckpointError) -> Tensor? {
         contains(name) ? try tensor(name, shape) : nil

@@ -15,10 +15,12 @@ enum MLPararnnLayout: PublishedLayout {
     static func candidates(in file: TensorFile) -> [TensorFile] { ParaStack.candidates(in: file, of: Self.self) }
 
     static func matches(_ file: TensorFile) -> Bool {
-        guard let stack = ParaStack(file, mark: "B"), let input = try? file.optional(stack.prefix(0) + "B") else {
-            return false
-        }
-        return input.shape.count == 4 && file.contains(stack.prefix(0) + "A")
+        guard let stack = ParaStack(file, mark: "B"),
+            let input = try? file.optional(stack.prefix(stack.first) + "B")
+        else { return false }
+        let prefix = stack.prefix(stack.first)
+        return input.shape.count == 4
+            && (file.contains(prefix + "A") || input.shape[2] == 3 && file.contains(prefix + "b"))
     }
 
     static func configuration(
@@ -28,12 +30,23 @@ enum MLPararnnLayout: PublishedLayout {
         var widths: [Int] = []
         for layer in 0..<stack.layers {
             let name = stack.prefix(layer) + "B"
-            guard let tensor = try file.optional(name) else { throw .missingTensor(file.prefix + name) }
+            guard let tensor = try file.optional(name) else {
+                let inputs = widths.last.map(String.init) ?? "inputs"
+                throw .missing(
+                    tensor: file.prefix + name, expected: "[heads, \(inputs) / heads, 3, width / heads]")
+            }
             let shape = tensor.shape
             guard shape.count == 4, shape[2] == 3, tensor.count > 0 else {
                 throw .wrongShape(tensor: tensor.name, expected: [1, 1, 3, 1], found: shape)
             }
             let (inputs, width) = (shape[0] * shape[1], shape[0] * shape[3])
+            if let before = widths.last, before % shape[0] != 0 {
+                throw .configuration(
+                    file: file.path,
+                    reason:
+                        "tensor \(tensor.name) has shape \(shape), of \(shape[0]) heads that take as many values each, "
+                        + "and the layer before it leaves \(before) values")
+            }
             guard widths.isEmpty || widths.last == inputs else {
                 throw .wrongShape(
                     tensor: tensor.name, expected: [shape[0], widths.last! / shape[0], 3, shape[3]], found: shape)
@@ -61,13 +74,13 @@ enum MLPararnnLayout: PublishedLayout {
         var layers: [LayerTensors] = []
         for layer in 0..<stack.layers {
             let (prefix, width) = (stack.prefix(layer), widths[layer + 1])
-            let recurrent = try file.tensor(prefix + "A", [3, width])
+            let recurrent = try file.expected(prefix + "A", [3, width])
             var rows = order.map { TensorRows(tensor: recurrent, rows: $0..<$0 + 1) }
             if cell.kind == .lstm {
-                let peepholes = try file.tensor(prefix + "C", [2, width])
+                let peepholes = try file.expected(prefix + "C", [2, width])
                 rows += (0..<2).map { TensorRows(tensor: peepholes, rows: $0..<$0 + 1) }
             }
-            let bias = try file.tensor(prefix + "b", [3, width])
+            let bias = try file.expected(prefix + "b", [3, width])
             let input = try file.optional(prefix + "B")!
             layers.append(
                 LayerTensors(

@@ -28,7 +28,7 @@ struct ParaCell: Cell {
         of file: TensorFile, _ prefix: String, inputs: Int, outputs: Int
     ) throws(CheckpointError) -> any CellTensors {
         func vector(_ name: String) throws(CheckpointError) -> TensorRows {
-            TensorRows(tensor: try file.tensor(prefix + name, [outputs]), rows: 0..<outputs)
+            TensorRows(tensor: try file.expected(prefix + name, [outputs]), rows: 0..<outputs)
         }
         var vectors: [TensorRows] = []
         for name in vectorNames { vectors.append(try vector(name)) }

@@ -1,25 +1,37 @@
 /// Layers of one cell, `layers.N.…`, or a cell alone.
 struct ParaStack {
     let layers: Int
+    /// The first layer that is there.
+    let first: Int
     private let isSingle: Bool
 
     /// - Parameter mark: a tensor that each layer has.
     init?(_ file: TensorFile, mark: String) {
         isSingle = file.contains(mark)
-        let layers = isSingle ? 1 : PublishedLayouts.layers(of: file, mark)
-        guard layers > 0 else { return nil }
-        self.layers = layers
+        let numbers = isSingle ? [0] : PublishedLayouts.numbers(of: file, mark)
+        guard let first = numbers.min(), let last = numbers.max() else { return nil }
+        (self.first, layers) = (first, last + 1)
     }
 
     /// The files behind what stands before a stack of layers or, where there is none, before a cell alone.
     static func candidates(in file: TensorFile, of layout: any PublishedLayout.Type) -> [TensorFile] {
-        for mark in ["layers.0." + layout.marks[0], layout.marks[0]] {
-            let prefixes = Set(file.names.filter { $0.hasSuffix(mark) }.map { $0.dropLast(mark.count) })
-                .filter { $0.isEmpty || $0.hasSuffix(".") }
+        let mark = layout.marks[0]
+        let single = Set(file.names.filter { $0.hasSuffix(mark) }.map { $0.dropLast(mark.count) })
+            .filter { $0.isEmpty || $0.hasSuffix(".") }
+        for prefixes in [Set(single.compactMap(beforeLayer)), single] {
             let found = prefixes.sorted().map { file.behind(String($0)) }.filter(layout.matches)
             if !found.isEmpty { return found }
         }
         return []
+    }
+
+    /// What stands before `layers.N.` at the end of a prefix; nil where it does not end so.
+    private static func beforeLayer(_ prefix: Substring) -> Substring? {
+        let words = prefix.dropLast().split(separator: ".", omittingEmptySubsequences: false).suffix(2)
+        guard words.count == 2, words.first! == "layers", PublishedLayouts.number(words.last!) != nil else {
+            return nil
+        }
+        return prefix.dropLast("layers..".count + words.last!.count)
     }
 
     /// What stands before the names of a layer's tensors.

@@ -30,6 +30,10 @@ enum PararnnTorchLayout: PublishedLayout {
         var widths: [Int] = []
         for layer in 0..<stack.layers {
             let name = stack.prefix(layer) + "W_x.weight"
+            guard file.contains(name) else {
+                let inputs = widths.last.map(String.init) ?? "inputs"
+                throw .missing(tensor: file.prefix + name, expected: "[3 · width, \(inputs)]")
+            }
             let (rows, columns) = try PublishedLayouts.matrix(name, of: file)
             let before = widths.last ?? columns
             guard rows % 3 == 0, columns == before else {

@@ -56,9 +56,9 @@ struct TorchCell: Cell {
         ) throws(CheckpointError) -> LinearTensors {
             let rows = 0..<shape[0]
             return LinearTensors(
-                weight: TensorRows(tensor: try file.tensor(prefix + weight + suffix, shape), rows: rows),
+                weight: TensorRows(tensor: try file.expected(prefix + weight + suffix, shape), rows: rows),
                 bias: try bias.map { (bias) throws(CheckpointError) in
-                    TensorRows(tensor: try file.tensor(prefix + bias + suffix, [shape[0]]), rows: rows)
+                    TensorRows(tensor: try file.expected(prefix + bias + suffix, [shape[0]]), rows: rows)
                 })
         }
         return TorchTensors(

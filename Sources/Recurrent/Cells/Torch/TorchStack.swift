@@ -15,15 +15,16 @@ struct TorchStack {
 
     /// What torch calls the tensors of a layer.
     private static let tensors = ["weight_ih", "weight_hh", "weight_hr", "bias_ih", "bias_hh"]
-    private static let marks = ["weight_ih_l0", "weight_ih"]
+    private static let marks = ["weight_ih", "weight_hh"]
 
     /// What stands before the names of each stack of a file, sorted.
     static func prefixes(in file: TensorFile) -> [String] {
         var prefixes: Set<String> = []
         for name in file.shortNames {
-            for mark in marks where name.hasSuffix(mark) {
-                let prefix = name.dropLast(mark.count)
-                if prefix.isEmpty || prefix.hasSuffix(".") { prefixes.insert(String(prefix)) }
+            let place = name.lastIndex(of: ".").map(name.index(after:)) ?? name.startIndex
+            let prefix = String(name[..<place])
+            for mark in marks where name == prefix + mark || digits(name, of: [mark], behind: prefix) != nil {
+                prefixes.insert(prefix)
             }
         }
         return prefixes.sorted()
@@ -38,9 +39,15 @@ struct TorchStack {
                 "tensor \(file.prefix + reverse) is of a bidirectional stack, whose second half needs the end of a "
                     + "sequence first: it cannot be stepped, and is not served")
         }
-        isSingle = !file.contains(prefix + "weight_ih_l0")
-        let suffix = isSingle ? "" : "_l0"
+        isSingle = !names.contains { Self.digits($0, behind: prefix) != nil }
+        let first = isSingle ? "" : "_l0"
+        // Where the first layer lacks it, that of another shows what was expected.
+        let suffix = Self.first(of: names, "weight_hh", behind: prefix).map { "_l\($0)" } ?? first
         let recurrent = prefix + "weight_hh" + suffix
+        guard file.contains(recurrent) else {
+            let rows = file.shape(of: prefix + "weight_ih" + first)?.first.map(String.init) ?? "gates · hidden"
+            throw .missing(tensor: file.prefix + recurrent, expected: "[\(rows), hidden]")
+        }
         let (rows, columns) = try PublishedLayouts.matrix(recurrent, of: file)
         let projection = prefix + "weight_hr" + suffix
         var kind = TorchCell.Kind.lstm
@@ -76,25 +83,34 @@ struct TorchStack {
         self.prefix = prefix
         cell = TorchCell(kind, activation: activation ?? .tanh, cellWidth: cellWidth)
         outputs = columns
-        inputs = try PublishedLayouts.matrix(prefix + "weight_ih" + suffix, of: file).columns
+        guard file.contains(prefix + "weight_ih" + first) else {
+            throw .missing(tensor: file.prefix + prefix + "weight_ih" + first, expected: "[\(rows), inputs]")
+        }
+        inputs = try PublishedLayouts.matrix(prefix + "weight_ih" + first, of: file).columns
         hasBias = ["bias_ih", "bias_hh"].contains { file.contains(prefix + $0 + suffix) }
         // A layer that is missing between two others is missed by name.
         var last = 0
         for name in names {
             guard let digits = Self.digits(name, behind: prefix) else { continue }
-            guard let number = Int(digits), number <= Self.lastLayer else {
-                throw refuse("tensor \(file.prefix + name) is of layer \(digits), and layers go to \(Self.lastLayer)")
+            guard let number = Int(digits), number <= PublishedLayouts.lastLayer else {
+                throw refuse(
+                    "tensor \(file.prefix + name) is of layer \(digits), and layers go to \(PublishedLayouts.lastLayer)"
+                )
             }
             if String(number) == digits { last = max(last, number) }
         }
         layers = isSingle ? 1 : 1 + last
     }
 
-    /// The largest number of a layer.
-    private static let lastLayer = 1023
+    /// The first layer that has a tensor called `tensor`; nil where none has.
+    private static func first(of names: [String], _ tensor: String, behind prefix: String) -> Int? {
+        names.compactMap { digits($0, of: [tensor], behind: prefix).flatMap { PublishedLayouts.number($0) } }.min()
+    }
 
     /// What is the number of a layer in a name: all that follows the name of one of its tensors, where all are digits.
-    private static func digits(_ name: String, behind prefix: String) -> Substring? {
+    private static func digits(_ name: String, of tensors: [String] = TorchStack.tensors, behind prefix: String)
+        -> Substring?
+    {
         for tensor in tensors where name.hasPrefix("\(prefix)\(tensor)_l") {
             let digits = name.dropFirst(prefix.count + tensor.count + 2)
             let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
