@@ -87,6 +87,7 @@ extension TorchModule {
         func front(_ map: Map, _ stack: TorchStack, isTied: Bool) throws(CheckpointError) -> Front {
             let shaped = (isTied ? map.with(bias: nil) : map).shaped(beside: stack).subtracting([.behind])
             guard !shaped.isEmpty else {
+                if map.bias != nil, map.columns == stack.inputs { throw strayBias(of: map) }
                 throw .wrongShape(
                     tensor: file.prefix + map.name + ".weight", expected: [stack.inputs, map.columns],
                     found: [map.rows, map.columns])

@@ -107,6 +107,9 @@ extension TorchModule.Choice {
                 "tensor \(tensor) has shape [\(map.rows), \(map.columns)], which fits \(place) the stack, and its name is "
                     + "of one that stands elsewhere: \(advice([(field, quoted(map.name))])) says that it stands there")
         }
+        if map.bias != nil, map.columns == stack.inputs, map.named.isSubset(of: [.embedding, .front]) {
+            return strayBias(of: map)
+        }
         if map.named == [.embedding] {
             return .wrongShape(tensor: tensor, expected: [map.rows, stack.inputs], found: [map.rows, map.columns])
         }
@@ -120,6 +123,13 @@ extension TorchModule.Choice {
             "tensor \(tensor) has shape [\(map.rows), \(map.columns)], which is neither an embedding (columns "
                 + "\(stack.inputs)) nor a linear map in front of the stack (rows \(stack.inputs)) or behind it (columns "
                 + "\(stack.outputs))")
+    }
+
+    /// A refusal of the bias of a matrix that would be an embedding without it.
+    func strayBias(of map: Map) -> CheckpointError {
+        refuse(
+            "tensor \(file.prefix + map.bias!) is of an embedding by the shape of \(file.prefix + map.name).weight, "
+                + "[\(map.rows), \(map.columns)], and an embedding has no bias")
     }
 
     /// What `config.json` says for a reading: one way, or several where more than the places is open.
