@@ -55,6 +55,8 @@ struct LayoutHints {
     /// The whole of `config.json`; nil without one.
     var root: JSONValue?
     var path = ""
+    /// Whether they are tried before a refusal advises them: then a refusal needs no advice.
+    var isTrial = false
 
     /// A refusal of what `config.json` says, or without one of what `file` leaves open.
     func refuse(_ reason: String, _ file: TensorFile? = nil) -> CheckpointError {
@@ -87,7 +89,7 @@ enum PublishedLayouts {
             let modular = found.first { $0.layout.hasFreeModules }
             throw .ambiguousLayout(
                 found: found.map { "\($0.layout.name) behind \"\($0.file.prefix)\"" },
-                settles: modular.map { "{\"layout\": \"\($0.layout.name)\"}" })
+                settles: modular.flatMap { $0.layout.settling($0.file) })
         }
         let strangers = names.filter { !$0.hasPrefix(first.file.prefix) }
         guard strangers.isEmpty else {

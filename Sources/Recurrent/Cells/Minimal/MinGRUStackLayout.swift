@@ -44,10 +44,12 @@ enum MinGRUStackLayout: PublishedLayout {
         } else if let hint = try hints.flag("residual") {
             residual = hint
         } else {
-            throw .configuration(
-                file: file.path,
-                reason: "whether its layers have residual connections cannot be seen in the tensors: "
-                    + "a config.json {\"layout\": \"mingru\", \"residual\": true} or false must say it")
+            let settling = "{\"layout\": \"mingru\", \"residual\": true}"
+            throw refusal(of: file, with: settling, at: file.path)
+                ?? .configuration(
+                    file: file.path,
+                    reason: "whether its layers have residual connections cannot be seen in the tensors: "
+                        + "a config.json \(settling) or false must say it")
         }
         return ModelConfiguration(
             cell: MinimalCell(.minGRU, .logSpace), order: residual ? .paper : .stacked, layers: layers,

@@ -54,20 +54,33 @@ struct TorchMap {
         return roles
     }
 
-    /// The roles that its name allows: of the last word of the path to its module that is no number.
+    /// The last word of the path to its module that is no number.
+    private var word: String { name.split(separator: ".").last { Int($0) == nil }?.lowercased() ?? "" }
+
+    private static let embedding = ["emb", "tok", "wte"]
+    private static let behind = [
+        "actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy", "value",
+    ]
+
+    private static func begins(_ word: some StringProtocol, _ beginnings: [String]) -> Bool {
+        beginnings.contains { word.hasPrefix($0) }
+    }
+
+    /// The roles that its name allows.
     var named: Set<Role> {
-        let word = name.split(separator: ".").last { Int($0) == nil }?.lowercased() ?? ""
-        func begins(_ words: String...) -> Bool { words.contains { word.hasPrefix($0) } }
-        if begins("emb", "tok", "wte") || word.contains("_emb") { return [.embedding] }
-        if begins("input_proj", "in_proj") { return [.front] }
-        if begins("encoder", "input") { return [.embedding, .front] }
-        let isBehind =
-            word == "fc"
-            || begins(
-                "actor", "classifier", "critic", "decoder", "dense", "head", "linear", "lm_head", "out", "policy",
-                "value"
-            )
-        return isBehind ? [.behind] : [.embedding, .front, .behind]
+        let word = word
+        if Self.begins(word, Self.embedding) || word.contains("_emb") { return [.embedding] }
+        if Self.begins(word, ["input_proj", "in_proj"]) { return [.front] }
+        if Self.begins(word, ["encoder", "input"]) { return [.embedding, .front] }
+        return word == "fc" || Self.begins(word, Self.behind) ? [.behind] : [.embedding, .front, .behind]
+    }
+
+    /// The roles that its name does not rule out, though it may speak for others: a head of tokens may be called
+    /// `embed_out` or `token_classifier`.
+    var possible: Set<Role> {
+        let parts = word.split(separator: "_").drop { !Self.begins($0, Self.embedding) }.dropFirst()
+        let isHead = parts.contains { $0 == "fc" || $0 == "logits" || Self.begins($0, Self.behind) }
+        return isHead ? named.union([.behind]) : named
     }
 
     /// The roles that shape and name allow beside `stack`: without a role it has no place.

@@ -12,22 +12,8 @@ extension TorchModule {
 
         func refuse(_ reason: String) -> CheckpointError { hints.refuse(reason, file) }
 
-        func quoted(_ name: some StringProtocol) -> String { "\"\(name)\"" }
-
         /// What may follow a map, but for null.
         var activations: String { Activation.allCases.map(\.rawValue).joined(separator: ", ") }
-
-        /// A `config.json` that says `fields`, values as JSON, beside what the one that is there says already.
-        func advice(_ fields: [(name: String, value: String)]) -> String {
-            var all: [(name: String, value: String)] = [("layout", "\"torch\"")]
-            for (name, value) in hints.root?.members.map({ ($0, $1) }) ?? []
-            where name != "layout" && !fields.contains(where: { $0.name == name }) {
-                let items = value.elements.map { quoted($0.string ?? "") }.joined(separator: ", ")
-                let text = value.kind == .array ? "[\(items)]" : value.string.map(quoted) ?? value.bool.map(String.init)
-                all.append((name, text ?? "null"))
-            }
-            return "{" + (all + fields).map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}"
-        }
 
         func stack() throws(CheckpointError) -> TorchStack {
             let prefixes = TorchStack.prefixes(in: file)
@@ -41,8 +27,8 @@ extension TorchModule {
                 prefix = name.isEmpty ? "" : name + "."
             } else if prefixes.count > 1 {
                 throw refuse(
-                    "it has the recurrent stacks \(list): a config.json \(advice([("stack", quoted(prefixes[0].dropLast()))])) "
-                        + "must name the one that is to be served")
+                    "it has the recurrent stacks \(list): a config.json ", settledByStacks: prefixes,
+                    " must name the one that is to be served")
             }
             var activation: RNN.Activation?
             if let value = hints.root?["activation"] {
@@ -98,8 +84,10 @@ extension TorchModule {
                 guard roles.count == 1 || isTied else {
                     throw refuse(
                         "\(map.name) is a square matrix without a bias, so an embedding or a linear map: inputs must be "
-                            + "\"tokens\" or \"vectors\", as in "
-                            + advice([("input", quoted(map.name)), ("inputs", "\"vectors\"")]))
+                            + "\"tokens\" or \"vectors\", as in ",
+                        settledBy: ["vectors", "tokens"].map {
+                            advice([("input", quoted(map.name)), ("inputs", quoted($0))])
+                        })
                 }
                 return roles == [.front] ? .linear(map) : .embedding(map)
             }

@@ -20,9 +20,17 @@ extension TorchModule.Choice {
         }
         // Where config.json says that no map stands behind the stack, hidden states are the outputs.
         guard tied == nil, hints.root?["output"] == nil else { return tied ?? false }
+        // What else may stand behind: a head whose name begins as an embedding's, or one that config.json leaves out so far.
+        let heads = modules(besideAll: TorchStack.prefixes(in: file)).filter { head in
+            (head.name != map.name || hints.root?["input"] == nil) && head.columns == stack.outputs
+                && head.possible.contains(.behind)
+        }
         throw refuse(
-            "whether the outputs are logits by the matrix of \(map.name) or hidden states cannot be seen in the tensors: a "
-                + "config.json \(advice([("tied", "true")])) or \(advice([("tied", "false")])) must say it")
+            "whether the outputs are logits by the matrix of \(map.name) or hidden states"
+                + (heads.first.map { ", or \($0.name) stands behind the stack," } ?? "")
+                + " cannot be seen in the tensors: a config.json ",
+            settledBy: heads.prefix(4).map { advice([("output", quoted($0.name))]) }
+                + ["true", "false"].map { advice([("tied", $0)]) }, " must say it")
     }
 
     /// The map behind the stack whose matrix is that of the embedding `map`.
@@ -52,8 +60,9 @@ extension TorchModule.Choice {
             })
         else { return }
         throw refuse(
-            "its metadata say that \(alias) is the matrix of \(map.name), so an embedding may be tied to it: a config.json "
-                + "\(advice([("tied", "true")])) or, for vectors, \(advice([("output", quoted(map.name))])) must say it"
-        )
+            "its metadata say that \(alias) is the matrix of \(map.name), so an embedding may be tied to it, or it "
+                + "is a map of vectors: a config.json ",
+            settledBy: [advice([("tied", "true")]), advice([("output", quoted(map.name))])],
+            " must say it")
     }
 }

@@ -57,8 +57,7 @@ struct TorchModule {
                 // Only an embedding can be tied or not.
                 front = .embedding(rest[0])
             } else {
-                let found = try choice.reading(
-                    of: rest, beside: stack, findsFront: input == nil, findsBehind: output == nil)
+                let found = try choice.reading(of: rest, beside: stack)
                 front = front ?? found.front.map { .embedding($0.map) }
                 maps = maps.isEmpty ? found.behind : maps
             }

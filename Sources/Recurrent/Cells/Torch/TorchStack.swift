@@ -122,7 +122,8 @@ struct TorchStack {
     /// Whether a tensor is of the stack's own module, not of one inside or beside it.
     func holds(_ name: String) -> Bool { Self.holds(name, behind: prefix) }
 
-    private static func holds(_ name: String, behind prefix: String) -> Bool {
+    /// Whether a tensor is of the module of the stack behind `prefix`.
+    static func holds(_ name: String, behind prefix: String) -> Bool {
         name.hasPrefix(prefix) && !name.dropFirst(prefix.count).contains(".")
     }
 
