@@ -41,6 +41,7 @@ def run(binary: Path, report: Report) -> None:
             torch.save(weights, folder / f"{name}.pt")
             _converts(report, binary, folder, f"{name}.pt", *_arguments(options))
         _cells(report, binary, folder)
+        _without_biases(report, binary, folder)
         _words(report, binary, folder)
         _bad_cells(report, binary, folder)
         _archives(report, binary, folder)
@@ -79,6 +80,17 @@ def _cells(report: Report, binary: Path, folder: Path) -> None:
         if name in ("gru", "token-lstm", "lstm-projection", "paragru-apple"):
             torch.save({"state_dict": weights, "epoch": 1}, folder / f"cell-{name}.ckpt")
             _converts(report, binary, folder, f"cell-{name}.ckpt", "--float16")
+
+
+def _without_biases(report: Report, binary: Path, folder: Path) -> None:
+    """Cells of pararnn-torch whose maps of the input have no biases."""
+    for name in ("paragru-torch", "paralstm-torch"):
+        torch.manual_seed(13)
+        model = make_cells.CASES[name].make()
+        cell_models.randomise(model)
+        weights = {key: value for key, value in model.saved().items() if not key.endswith("W_x.bias")}
+        torch.save(weights, folder / f"unbiased-{name}.pt")
+        _converts(report, binary, folder, f"unbiased-{name}.pt")
 
 
 def _words(report: Report, binary: Path, folder: Path) -> None:

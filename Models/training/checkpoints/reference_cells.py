@@ -97,7 +97,8 @@ def pararnn_torch(w: Tensors, vectors: torch.Tensor, words: Words) -> Found:
         if clamp is not None:
             diagonals = {name: values.clamp(-clamp, clamp) for name, values in diagonals.items()}
         gates = ("f", "z", "o") if lstm else ("z", "r", "n")
-        weights, biases = w[prefix + "W_x.weight"].chunk(3), w[prefix + "W_x.bias"].chunk(3)
+        weight = w[prefix + "W_x.weight"]
+        weights, biases = weight.chunk(3), w.get(prefix + "W_x.bias", weight.new_zeros(len(weight))).chunk(3)
         maps = {f"W_{gate}": weight for gate, weight in zip(gates, weights)}
         return diagonals | maps | {f"b_{gate}": bias for gate, bias in zip(gates, biases)}
 
