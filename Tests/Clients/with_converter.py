@@ -351,6 +351,10 @@ def _refusals(report: Report, binary: Path, folder: Path) -> None:
         "less.pt": ({k: v for k, v in weights.items() if k != "norm.gamma"}, "tensor norm.weight is missing"),
         "batch.pt": (weights | {"norm.running_mean": torch.ones(16)}, "batch norms are not served"),
         "nan.pt": (weights | {"norm.gamma": torch.full((16,), torch.nan)}, "tensor norm.gamma holds NaN or infinity"),
+        "int8.pt": (
+            {key: value.to(torch.int8) for key, value in torch.nn.GRU(4, 6).state_dict().items()},
+            "tensor weight_ih_l0 has type int8, expected a float type",
+        ),
         "shape.pt": (weights | {"norm.gamma": torch.ones(15)}, "norm.gamma has shape [15], expected [16]"),
         "equal.pt": (equal, "say --residual or --no-residual"),
     }

@@ -53,7 +53,10 @@ class Source:
         found = self.shape(name, len(shape))
         if found != shape:
             raise Refusal(f"tensor {name} has shape {list(found)}, expected {list(shape)}")
-        tensor = self.tensors[name].float()
+        stored = self.tensors[name]
+        if not stored.is_floating_point():
+            raise Refusal(f"tensor {name} has type {str(stored.dtype).removeprefix('torch.')}, expected a float type")
+        tensor = stored.float()
         if not torch.isfinite(tensor).all():
             raise Refusal(f"tensor {name} holds NaN or infinity")
         self.taken.add(name)
