@@ -172,6 +172,11 @@ def embedding_of_another_width() -> Bad:
     return Bad(shapes, ("emb.weight", "[9, 5]", "4"), {"layout": "torch", "input": "emb"})
 
 
+def embedding_with_a_bias() -> Bad:
+    shapes = stack(3, prefix="rnn.") | {"emb.weight": (9, 4), "emb.bias": (9,)}
+    return Bad(shapes, ("tensor emb.bias", "[9, 4]"))
+
+
 def two_maps_behind() -> Bad:
     """Two heads, and nothing that says which."""
     heads = {"actor.weight": (3, 6), "actor.bias": (3,), "critic.weight": (1, 6), "critic.bias": (1,)}

@@ -169,6 +169,11 @@ def _refuse(source: Source, module: str, shape: Shape, words: dict[str, object])
             f"tensor {module}.weight has shape {[rows, columns]}, which fits {place} the stack, and its name is of one "
             f"that stands elsewhere: {advice(words, **{word: module})} says that it stands there"
         )
+    if columns == shape.inputs and module + ".bias" in source and name <= {EMBEDDING, FRONT}:
+        raise Refusal(
+            f"tensor {module}.bias is of an embedding by the shape of {module}.weight, {[rows, columns]}, and an "
+            "embedding has no bias"
+        )
     if name == {EMBEDDING}:
         expected = f"{[rows, shape.inputs]} for an embedding"
     elif name == {FRONT}:
