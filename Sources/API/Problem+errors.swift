@@ -99,6 +99,13 @@ extension Problem {
                 .insufficientStorage, "session-store-full",
                 "It takes \(needed) bytes more, and there is no room in the \(budget) bytes for sessions."
             ).with("limit", budget)
+        case .namesFull(let sessions, let room, let budget):
+            self = Problem(
+                .insufficientStorage, "session-store-full",
+                "There is memory for the names of \(room / SessionTable.overheadBytes) sessions, and there are "
+                    + "\(sessions): the rest of the \(budget) bytes is kept so that each can be used. Delete sessions, "
+                    + "let them end sooner with --session-idle, or give a larger --session-memory."
+            ).with("limit", budget)
         case .checkpointExists(let name):
             self = Problem(.conflict, "checkpoint-exists", "The session has a checkpoint \"\(name)\" already.")
         case .noCheckpoint(let target, let steps):

@@ -22,6 +22,7 @@ final class SessionAccounts: @unchecked Sendable {
     private let latestUse = Atomic<UInt64>(0)
     private let lock = Lock()
     private var tombstones: Tombstones
+    private var census = SessionCensus()
     private var holdings: [String: Holdings] = [:]
     private var ends: [SessionError.GoneReason: Int] = [:]
     private var endCall: (@Sendable (SessionRecord) -> Void)?
@@ -73,15 +74,21 @@ final class SessionAccounts: @unchecked Sendable {
 
     func holdings(of owner: String) -> Holdings { lock.withLock { holdings[owner] ?? Holdings() } }
 
-    /// Counts a session to its owner, or takes it from the count.
+    /// Counts a session, also to its owner, or takes it from the count.
     func count(_ record: SessionRecord, _ sign: Int) {
         let owner = SessionID.owner(record.id)
-        if owner.isEmpty { return }
         lock.withLock {
+            census.count(record.stateBytes, sign)
+            if owner.isEmpty { return }
             holdings[owner, default: Holdings()].sessions += sign
             holdings[owner]!.bytes += sign * record.stateBytes
             if holdings[owner]!.sessions == 0 { holdings[owner] = nil }
         }
+    }
+
+    /// How many sessions there are, and bytes of the largest of their states that has no more than `limit`.
+    func census(upTo limit: Int) -> (names: Int, largest: Int) {
+        lock.withLock { (census.count, census.largest(upTo: limit)) }
     }
 
     /// Refuses sessions for which the owner's quota has no room, where `old` makes room.

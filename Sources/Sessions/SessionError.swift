@@ -10,6 +10,9 @@ public enum SessionError: Error, Equatable {
     case exists(id: String)
     /// There is no room in the whole budget, in bytes, though all that may make room has.
     case storeFull(needed: Int, budget: Int)
+    /// The names of the `sessions` that there are leave no more: `room` bytes of the budget are for names, so that each
+    /// session can still be worked on.
+    case namesFull(sessions: Int, room: Int, budget: Int)
     /// Its owner's quota has no room for it.
     case quotaFull(SessionQuota)
     /// The session has a checkpoint of that name already.

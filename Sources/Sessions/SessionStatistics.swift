@@ -36,4 +36,8 @@ extension SessionTable {
                 ended: accounts.endings)
         }
     }
+
+    /// For tests: how many alarms there are, and when they ring, on the steady clock.
+    var alarmCount: Int { shards.reduce(0) { sum, shard in shard.lock.withLock { sum + shard.alarmCount } } }
+    var alarmTimes: [Double] { shards.flatMap { shard in shard.lock.withLock { shard.alarmTimes } }.sorted() }
 }

@@ -87,10 +87,6 @@ public final class SessionTable: @unchecked Sendable {
     /// Bytes that the sessions take, of the budget.
     public var usedMemory: Int { accounts.usedBytes }
 
-    /// For tests: how many alarms there are, and when they ring, on the steady clock.
-    var alarmCount: Int { shards.reduce(0) { sum, shard in shard.lock.withLock { sum + shard.alarmCount } } }
-    var alarmTimes: [Double] { shards.flatMap { shard in shard.lock.withLock { shard.alarmTimes } }.sorted() }
-
     // MARK: Looking up
 
     /// The session called `id`. Does not count as a use.
@@ -191,6 +187,7 @@ public final class SessionTable: @unchecked Sendable {
             try accounts.require(quota, of: owner, sessions: 1, bytes: stateBytes, insteadOf: old)
             let cost = stateBytes + Self.overheadBytes + (reply?.bytes ?? 0)
             guard cost <= budget else { throw .storeFull(needed: cost, budget: budget) }
+            try requireNameRoom(for: old == nil ? 1 : 0, stateBytes: stateBytes)
             try makeRoom(reserved: reserved) { cost }
             // Nothing can fail any more.
             if old != nil { _ = try? delete(id) }
@@ -226,6 +223,7 @@ public final class SessionTable: @unchecked Sendable {
             let cost = ids.count * Self.overheadBytes + (reply?.bytes ?? 0)
             let least = cost + parent.record.stateBytes + Self.overheadBytes
             guard least <= budget else { throw .storeFull(needed: least, budget: budget) }
+            try requireNameRoom(for: ids.count, stateBytes: parent.record.stateBytes)
             let slot = try withState(id, serial) { (shard, index) throws(SessionError) in
                 shard.touch(index)
                 shard[index].slab.share(shard[index].slot, by: ids.count)

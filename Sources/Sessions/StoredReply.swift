@@ -4,6 +4,8 @@ public struct StoredReply: Sendable, Equatable {
     public static let limit = 8
     /// Bytes of one.
     public static let largest = 1 << 20
+    /// Bytes that the largest one counts of the memory at most, with its key and its digest.
+    static let mostBytes = largest + 1024
 
     /// What the client calls the request.
     public let key: String

@@ -38,6 +38,7 @@ struct ProblemTests {
             (.session(.checkpointDamaged(name: "c")), 410, "checkpoint-damaged", [:]),
             (.session(.exists(id: "a")), 409, "session-exists", [:]),
             (.session(.storeFull(needed: 9, budget: 5)), 507, "session-store-full", ["limit": 5]),
+            (.session(.namesFull(sessions: 3, room: 4, budget: 5)), 507, "session-store-full", ["limit": 5]),
             (.stepMismatch(expected: 3, step: 4), 412, "step-mismatch", ["step": 4]),
             (.nonFinite(step: 6), 422, "non-finite-state", ["step": 6]),
             (.nothingAbsorbed, 422, "invalid-input", [:]),

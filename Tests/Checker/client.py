@@ -25,6 +25,8 @@ BUSY = {
     "overloaded", "draining", "state-dir-busy", "queue-full", "session-queue-full", "session-store-full", "loading",
 }
 """Problems for which the server may refuse a request that it would accept later."""
+NAMES_FULL = b"memory for the names of "
+"""Part of a refusal that only a new session gets: its name has no room."""
 
 
 class Abandoned(Exception):
@@ -222,7 +224,9 @@ class Client(threading.Thread):
         """A refusal must be one that may be; a session that is gone must be one that may be gone."""
         if reply.status in (404, 410) and reply.problem in ("session-not-found", "session-gone"):
             self.gone(session, reply)
-        if reply.problem not in BUSY or reply.problem == "session-store-full" and self.arena.setting.fits:
+        # A new session may find that the names of others fill the memory.
+        is_full = reply.problem == "session-store-full" and NAMES_FULL not in reply.body
+        if reply.problem not in BUSY or is_full and self.arena.setting.fits:
             raise Wrong("a refusal that must not be", f"{reply}")
         self.arena.findings.refused(f"{reply.status} {reply.problem}")
 

@@ -29,7 +29,7 @@ SETTINGS = (
     Setting("roomy", 64 << 20, True, sessions=20, clients=6),
     Setting("tight", 40 * STATE, True, sessions=30, clients=8, checkpoints=8),
     Setting("crowd", 40 * STATE, True, sessions=150, clients=2, checkpoints=8, fits=True),
-    Setting("tiny", 9000, True, sessions=2, clients=4),
+    Setting("tiny", 16_000, True, sessions=12, clients=4, fits=True),
     Setting("steady", 400 * STATE, True, sessions=40, clients=6, ends=False),
     Setting("volatile", 60 * STATE, False, sessions=25, clients=6),
     Setting("owners", 80 * STATE, True, sessions=20, clients=6, owners=("ada", "bob")),

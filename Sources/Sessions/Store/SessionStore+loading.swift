@@ -60,6 +60,7 @@ extension SessionStore {
         for (record, storedVersion) in found {
             table.adopt(record, storedVersion: storedVersion, hasStoredExtras: withExtras.contains(record.serial))
         }
+        if let notice = table.nameNotice { options.notice(notice) }
         for (row, bytes, serials) in rows {
             journal.note(row: row, bytes: bytes)
             for serial in serials { if let id = ids[serial] { journal.note(serial, id, row: row) } }

@@ -7,7 +7,9 @@ struct SessionOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             Memory for the states of sessions, as in 512MiB or 4GiB. When it is full, the sessions used least \
-            recently move to --state-dir, or end where there is none (default: 1GiB).
+            recently move to --state-dir, or end where there is none. The name of a session on disk takes 256 bytes \
+            of it; a session whose name would leave no room to work on the others is refused with 507 (default: \
+            1GiB).
             """, valueName: "size"))
     var sessionMemory: String?
 
