@@ -26,6 +26,8 @@ struct image {
     char *path;
     unsigned char *bytes;
     sqlite3_int64 size;
+    // Of the real file.
+    sqlite3_int64 length;
     struct change *changes;
     int count, room;
     struct image *next;
@@ -38,6 +40,8 @@ struct system {
     struct image *images;
     int is_off;
     long syncs;
+    // Bytes of all files together at most; -1 for no bound.
+    sqlite3_int64 room;
 };
 
 struct file {
@@ -108,6 +112,7 @@ static struct image *image_of(struct system *system, const char *path) {
         if (fread(image->bytes, 1, (size_t)image->size, file) != (size_t)image->size) { abort(); }
         fclose(file);
     }
+    image->length = image->size;
     image->next = system->images;
     system->images = image;
     return image;
@@ -121,11 +126,27 @@ static int file_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 o
     return real_of(file)->pMethods->xRead(real_of(file), bytes, count, offset);
 }
 
+// Whether the disk has room for a write, which then is as long as that.
+static int takes(struct file *own, sqlite3_int64 end) {
+    struct image *image = own->image;
+    if (!image || end <= image->length) { return 1; }
+    if (own->system->room >= 0) {
+        sqlite3_int64 used = 0;
+        for (struct image *other = own->system->images; other; other = other->next) { used += other->length; }
+        if (used - image->length + end > own->system->room) { return 0; }
+    }
+    image->length = end;
+    return 1;
+}
+
 static int file_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     struct file *own = (struct file *)file;
     lock(own->system);
     int code = SQLITE_IOERR_WRITE;
-    if (!own->system->is_off) { code = real_of(file)->pMethods->xWrite(real_of(file), bytes, count, offset); }
+    if (!own->system->is_off) {
+        code = SQLITE_FULL;
+        if (takes(own, offset + count)) { code = real_of(file)->pMethods->xWrite(real_of(file), bytes, count, offset); }
+    }
     if (code == SQLITE_OK && own->image) { remember(own->image, offset, bytes, count); }
     unlock(own->system);
     return code;
@@ -136,7 +157,10 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
     lock(own->system);
     int code = SQLITE_IOERR_TRUNCATE;
     if (!own->system->is_off) { code = real_of(file)->pMethods->xTruncate(real_of(file), size); }
-    if (code == SQLITE_OK && own->image) { remember(own->image, size, NULL, -1); }
+    if (code == SQLITE_OK && own->image) {
+        remember(own->image, size, NULL, -1);
+        own->image->length = size;
+    }
     unlock(own->system);
     return code;
 }
@@ -219,6 +243,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int syncFolder) {
         struct image *image = image_of(system, path);
         forget_changes(image);
         resize(image, 0);
+        image->length = 0;
     }
     unlock(system);
     return code;
@@ -254,6 +279,7 @@ int powercut_register(const char *name) {
     if (!real || sqlite3_vfs_find(name)) { return 1; }
     struct system *system = calloc(1, sizeof *system);
     system->real = real;
+    system->room = -1;
     pthread_mutex_init(&system->lock, NULL);
     system->vfs = (sqlite3_vfs){
         .iVersion = 1,
@@ -278,6 +304,22 @@ void powercut_cut(const char *name) {
     lock(system);
     system->is_off = 1;
     unlock(system);
+}
+
+void powercut_bound(const char *name, long room) {
+    struct system *system = find(name);
+    lock(system);
+    system->room = room;
+    unlock(system);
+}
+
+long powercut_used(const char *name) {
+    struct system *system = find(name);
+    lock(system);
+    long used = 0;
+    for (struct image *image = system->images; image; image = image->next) { used += image->length; }
+    unlock(system);
+    return used;
 }
 
 long powercut_syncs(const char *name) {

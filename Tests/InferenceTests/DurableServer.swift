@@ -81,6 +81,10 @@ struct PowerSupply: Sendable {
 
     func cut() { unsafe powercut_cut(name) }
     func restore(seed: Int) -> Int { Int(unsafe powercut_restore(name, UInt32(seed))) }
+    /// Lets all files together have no more than so many bytes; nil for no bound.
+    func bound(to bytes: Int?) { unsafe powercut_bound(name, bytes ?? -1) }
+    /// Bytes that all files have together.
+    var used: Int { unsafe powercut_used(name) }
     var syncs: Int { unsafe powercut_syncs(name) }
 }
 

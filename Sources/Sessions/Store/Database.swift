@@ -12,6 +12,7 @@ enum SQLValue {
 @safe final class Database {
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
+    private let logPages: UnsafeMutablePointer<CInt>
 
     /// Opens the file at `path`, which is made if it is not there.
     /// - Parameter vfs: the system that SQLite sees; nil for the real one.
@@ -21,13 +22,18 @@ enum SQLValue {
         let code = unsafe sqlite3_open_v2(path, &handle, flags, vfs)
         guard let opened = unsafe handle else { throw .failed(what: "out of memory") }
         unsafe self.handle = opened
+        unsafe logPages = .allocate(capacity: 1)
+        unsafe logPages.initialize(to: 0)
         guard code == SQLITE_OK else {
             let error = unsafe Self.error(code, opened)
             unsafe sqlite3_close_v2(opened)
             throw error
         }
         unsafe sqlite3_extended_result_codes(opened, 1)
+        unsafe csqlite_count_log(opened, logPages)
     }
+
+    deinit { unsafe logPages.deallocate() }
 
     /// Ends the connection; no statement may be used any more.
     func close() {
@@ -62,6 +68,24 @@ enum SQLValue {
         var value = 0
         try statement(sql).rows([]) { (row) throws(StoreError) in value = row.int(0) }
         return value
+    }
+
+    // MARK: The write-ahead log
+
+    /// Pages that the log has had since it was last copied.
+    var pagesInLog: Int { Int(unsafe logPages.pointee) }
+
+    /// Copies the log into the database's file, so that it is written from its beginning again.
+    /// - Parameter cutting: whether the log's file is emptied, too.
+    /// - Returns: whether all of it was copied.
+    func checkpoint(cutting: Bool) throws(StoreError) -> Bool {
+        var (pages, copied): (CInt, CInt) = (0, 0)
+        let mode = cutting ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
+        let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, &pages, &copied)
+        guard code == SQLITE_OK else { throw unsafe Self.error(code, handle) }
+        guard copied == pages else { return false }
+        unsafe logPages.pointee = 0
+        return true
     }
 
     fileprivate static func error(_ code: Int32, _ handle: OpaquePointer) -> StoreError {

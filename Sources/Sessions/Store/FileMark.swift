@@ -5,7 +5,7 @@ struct FileMark {
     let path: String
     private let device: UInt64
     private let inode: UInt64
-    private let bytes: Int
+    let bytes: Int
 
     /// nil where the path leads to no file.
     init?(_ path: String) {
@@ -15,9 +15,9 @@ struct FileMark {
         (device, inode, bytes) = (UInt64(status.st_dev), UInt64(status.st_ino), Int(status.st_size))
     }
 
-    /// The same file as it is now; nil where the path does not lead to it any more, or it has become shorter.
-    var now: FileMark? {
-        guard let now = FileMark(path), now.device == device, now.inode == inode, now.bytes >= bytes else { return nil }
-        return now
+    /// The same file as it is now; nil where the path does not lead to it any more, or it has become shorter and may not.
+    func now(mayBeShorter: Bool) -> FileMark? {
+        guard let now = FileMark(path), now.device == device, now.inode == inode else { return nil }
+        return mayBeShorter || now.bytes >= bytes ? now : nil
     }
 }

@@ -19,7 +19,7 @@ public final class SessionStore: @unchecked Sendable {
         /// Bytes of changes that may wait to be written; beyond it durable sessions are refused until the disk has
         /// caught up.
         public var queueLimit = 64 << 20
-        /// Bytes that the database may have; nil for what the disk has.
+        /// Bytes that the database and its log may have together; nil for what the disk has.
         public var limit: Int?
         /// The system that SQLite sees; nil for the real one. For tests.
         public var vfs: String?

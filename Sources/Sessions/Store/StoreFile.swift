@@ -13,17 +13,22 @@ final class StoreFile {
     let database: Database
     /// By model id.
     let identities: Identities
-    private let path: String
-    /// The files as the last transaction left them; none where they are not the system's own.
+    let path: String
+    /// The files, the database first, as the last transaction left them; none where they are not the system's own.
     private var files: [FileMark] = []
-    private let isSystems: Bool
+    let isSystems: Bool
+    var log: WriteAheadLog
+    /// Bytes of a page of the database.
+    private(set) var pageBytes = 4096
+    /// How often the log was copied, or was to be.
+    var logCopies = 0
 
     /// Opens the database in a folder, which is made if it is not there, as its only user.
     /// - Parameters:
     ///   - identities: of the models that are served, by id.
-    ///   - limit: bytes that the database may have; nil for what the disk has.
+    ///   - limit: bytes that the database and its log may have; nil for what the disk has.
     init(path: String, identities: Identities, limit: Int?, vfs: String?) throws(StoreError) {
-        (self.path, self.identities, isSystems) = (path, identities, vfs == nil)
+        (self.path, self.identities, isSystems, log) = (path, identities, vfs == nil, WriteAheadLog(limit: limit))
         database = try Database(path: path, vfs: vfs)
         do throws(StoreError) {
             try open(limit)
@@ -42,7 +47,6 @@ final class StoreFile {
         try database.execute("PRAGMA journal_mode = WAL")
         try database.execute("PRAGMA synchronous = FULL")
         try database.execute("PRAGMA cache_size = -16384")
-        try database.execute("PRAGMA wal_autocheckpoint = 4096")
         try database.execute("BEGIN IMMEDIATE")
         let id = try database.int("PRAGMA application_id")
         if id == 0, try database.int("SELECT count(*) FROM sqlite_schema") == 0 {
@@ -57,8 +61,10 @@ final class StoreFile {
             throw .foreign(what: "its database has format \(version), this program knows \(Self.schemaVersion)")
         }
         try database.execute("COMMIT")
+        cutLogAtStart()
+        pageBytes = try database.int("PRAGMA page_size")
         if let limit {
-            let pages = max(1, limit / (try database.int("PRAGMA page_size")))
+            let pages = max(1, (limit - log.limit) / pageBytes)
             try database.execute("PRAGMA max_page_count = \(pages)")
         }
     }
@@ -100,8 +106,24 @@ final class StoreFile {
         ALTER TABLE journal ADD COLUMN moved BLOB NOT NULL DEFAULT x'';
         """ + clockTable
 
-    /// Does all of `body` or nothing, and has it on the disk when it returns.
+    /// Does all of `body` or nothing, and has it on the disk when it returns. Where it finds no room, it may be done twice.
     func transaction<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+        do throws(StoreError) {
+            return try attempt(body)
+        } catch {
+            guard error == .full, try cutLogForRoom() else { throw error }
+        }
+        do throws(StoreError) {
+            let result = try attempt(body)
+            log.noteUse()
+            return result
+        } catch {
+            if error == .full { log.noteUselessness(length: logLength) }
+            throw error
+        }
+    }
+
+    private func attempt<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
         try requireFiles()
         try database.execute("BEGIN IMMEDIATE")
         do throws(StoreError) {
@@ -109,6 +131,7 @@ final class StoreFile {
             try database.execute("COMMIT")
             // Before anybody relies on it.
             try requireFiles()
+            try settleLog()
             return result
         } catch {
             // Some errors have ended it already.
@@ -118,10 +141,11 @@ final class StoreFile {
     }
 
     /// SQLite goes on writing to a file that has lost its name, and the next start would find nothing of that. Nor
-    /// would it of what is behind a gap: neither the database nor its log ever becomes shorter while it is open.
-    private func requireFiles() throws(StoreError) {
+    /// would it of what is behind a gap: the database never becomes shorter while it is open, and its log does only where
+    /// this process cuts it.
+    func requireFiles(logMayBeShorter: Bool = false) throws(StoreError) {
         for index in files.indices {
-            guard let now = files[index].now else {
+            guard let now = files[index].now(mayBeShorter: logMayBeShorter && index > 0) else {
                 let what = "\(files[index].path) was removed, replaced or cut short while the server was using it"
                 throw .failed(what: what)
             }

@@ -32,8 +32,9 @@ struct SessionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            The most that the database in --state-dir may take, as in 20GiB; when it is full, steps that need \
-            more are refused with 507 (default: all that the disk has).
+            The most that the database in --state-dir and its write-ahead log may take together, as in 20GiB; a \
+            quarter, at most 16MiB, is for the log, which may be longer while one batch is written. When the rest is \
+            full, steps that need more are refused with 507 (default: all that the disk has).
             """, valueName: "size"))
     var stateLimit: String?
 

@@ -12,5 +12,11 @@ void powercut_cut(const char *_Nonnull name);
 /// or in part, or −1 when a file could not be written.
 int powercut_restore(const char *_Nonnull name, unsigned seed);
 
+/// Bounds what all files may have together: a write that would make them longer fails for want of room. −1 for no bound.
+void powercut_bound(const char *_Nonnull name, long bytes);
+
+/// Bytes that all files have together.
+long powercut_used(const char *_Nonnull name);
+
 /// Syncs that have succeeded.
 long powercut_syncs(const char *_Nonnull name);
