@@ -5,7 +5,7 @@ import Sessions
 /// Rows in and results out.
 extension Lane {
     /// Appends a work's rows to the workspace's batch.
-    func append(_ run: Run) {
+    func append(_ run: BatchBuilder.Run) {
         let operation = run.operation
         guard operation.remaining > 0 else { return workspace.append(token: operation.nextToken!, to: operation.slot) }
         let range = operation.consumed..<operation.consumed + run.count
@@ -25,7 +25,7 @@ extension Lane {
     func takeOutputs() {
         wantedRows.removeAll(keepingCapacity: true)
         var first = 0
-        for run in batch {
+        for run in batch.runs {
             let operation = run.operation
             for offset in 0..<run.count {
                 // Each row for itself: a later row would hide it, or not, depending on where the batch was cut.
@@ -38,7 +38,7 @@ extension Lane {
         }
         served.model.outputs(workspace, rows: wantedRows)
         var row = 0
-        for run in batch {
+        for run in batch.runs {
             for offset in 0..<run.count where run.operation.work.wantsOutput(after: run.operation.consumed + offset) {
                 takeOutput(run.operation, offset, row)
                 row += 1
@@ -74,7 +74,7 @@ extension Lane {
     }
 
     /// Moves an operation on by the rows that its state has absorbed, and ends it when it is done.
-    func conclude(_ run: Run, at now: Int64) {
+    func conclude(_ run: BatchBuilder.Run, at now: Int64) {
         let operation = run.operation
         if operation.failure == nil, !workspace.states.isFinite(operation.slot) {
             operation.failure = .nonFinite(step: operation.step)

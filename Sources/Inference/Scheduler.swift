@@ -32,23 +32,19 @@ public final class Scheduler: @unchecked Sendable {
     /// A time that nothing takes.
     public static let forever = Duration.seconds(Int64.max / 2)
 
-    private let limits: Limits
-    private let clock: @Sendable () -> Int64
+    let clock: @Sendable () -> Int64
     private let lock = Lock()
     private let condition: Condition
     private let wakeUp: @Sendable () -> Void
     private var inbox: [Operation] = []
     /// Those that have waited for the store.
-    private var returned: [(operation: Operation, outcome: Engine.Return)] = []
+    private var returned: [(operation: Operation, outcome: Restorer.Outcome)] = []
     /// The models to be served from now on.
     private var models: [ServedModel]?
     private var figures = SchedulerStatistics()
-    /// As the batch found it that is being computed, and what has come since.
-    private var backlog = Backlog()
-    private var works = 0
-    private var inputBytes = 0
-    /// Works that arrive together, of late: the most, which is forgotten by and by.
-    private var crowd = 0
+    private var admission: Admission
+    /// The largest number of operations that have recently arrived together; it decays with each wake-up.
+    private var recentArrivals = 0
     private var isPoked = false
     /// Whether the thread must be woken for what comes.
     private var isAsleep = false
@@ -68,129 +64,44 @@ public final class Scheduler: @unchecked Sendable {
         clock: @escaping @Sendable () -> Int64,
         deferring: (@escaping @Sendable () -> Void) -> @Sendable () -> Void = { $0 }
     ) {
-        (self.limits, self.clock, store) = (limits, clock, sessions.store)
+        (self.clock, store) = (clock, sessions.store)
+        admission = Admission(limits)
         let condition = Condition()
         self.condition = condition
         wakeUp = deferring { condition.signal() }
         thread = Thread { [unowned self] in
             loop(
-                Engine(models, sessions: sessions, limits: limits, clock: clock) { [unowned self] in comeBack($0, $1) })
+                Engine(models, sessions: sessions, limits: limits, clock: clock) { [unowned self] in takeBack($0, $1) })
         }
     }
 
     deinit { precondition(thread == nil, "stop() before the last reference goes") }
 
-    /// Does one work; it is dropped when the task is cancelled.
-    public func run(_ work: Work) async throws(InferenceError) -> Completion {
-        let operation = Operation(work, submitted: clock())
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                operation.reporter = .waiter(continuation)
-                submit([operation])
-            }
-        } onCancel: {
-            cancel([operation])
-        }
-        HandOver.take(operation)
-        return try result.get()
-    }
-
-    /// Does all of `works`, which may share batches, and gives their results in order; they are dropped when the task
-    /// is cancelled.
-    public func run(_ works: [Work]) async -> [Result<Completion, InferenceError>] {
-        guard !works.isEmpty else { return [] }
-        let now = clock()
-        let operations = works.map { Operation($0, submitted: now) }
-        let results = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let gathering = Gathering(operations, continuation)
-                for operation in operations { operation.reporter = .call { _ in gathering.countDown() } }
-                submit(operations)
-            }
-        } onCancel: {
-            cancel(operations)
-        }
-        HandOver.take(operations[0])
-        return results
-    }
-
-    /// Does all of `works` and gives each result with its index as it comes. Those that nobody reads any more are
-    /// dropped.
-    public func results(
-        _ works: [Work]
-    ) -> AsyncStream<(index: Int, result: Result<Completion, InferenceError>)> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: (index: Int, result: Result<Completion, InferenceError>).self)
-        guard !works.isEmpty else {
-            continuation.finish()
-            return stream
-        }
-        let missing = Counter(works.count)
-        let now = clock()
-        let operations = works.enumerated().map { index, work in
-            let reporter = Operation.Reporter.call { result in
-                continuation.yield((index, result))
-                if missing.countDown() { continuation.finish() }
-            }
-            return Operation(work, submitted: now, reporter: reporter)
-        }
-        continuation.onTermination = { [weak self] reason in
-            if case .cancelled = reason { self?.cancel(operations) }
-        }
-        submit(operations)
-        return stream
-    }
-
-    /// Starts a work with a generation whose tokens are read one by one.
-    /// - Parameters:
-    ///   - keeping: what was emitted before, if all of it is to be kept.
-    ///   - tell: called when there may be something to read.
-    public func stream(
-        _ work: Work, keeping emitted: GenerationStream.Emitted? = nil, tell: @escaping @Sendable () -> Void = {}
-    ) -> GenerationStream {
-        let stream = GenerationStream(keeping: emitted, tell: tell) { [weak self] in self?.poke() }
-        start(work, stream)
-        return stream
-    }
-
-    /// A stream that keeps what is emitted, behind what was emitted before, and has not begun.
-    /// - Parameter grow: called with the bytes by which what is kept has grown, for the first time when the first event is.
-    public func stream(
-        keeping emitted: GenerationStream.Emitted, grow: @escaping @Sendable (GenerationStream, Int) -> Void
-    ) -> GenerationStream {
-        GenerationStream(keeping: emitted, grow: grow) { [weak self] in self?.poke() }
-    }
-
-    /// Starts a work with a generation whose tokens come by `stream`, which has not begun.
-    public func start(_ work: Work, _ stream: GenerationStream) {
-        precondition(work.generation != nil, "nothing to stream")
-        submit([Operation(work, submitted: clock(), reporter: .stream(stream))])
-    }
-
-    private func cancel(_ operations: [Operation]) {
+    func cancel(_ operations: [Operation]) {
         for operation in operations { operation.cancel() }
         poke()
     }
 
     /// Has the thread look again at works that were cancelled and streams that were read.
-    private func poke() {
+    func poke() {
         lock.withLock { isPoked = true }
         condition.signal()
     }
 
-    private func comeBack(_ operation: Operation, _ outcome: Engine.Return) {
+    /// An operation has been answered by the store.
+    private func takeBack(_ operation: Operation, _ outcome: Restorer.Outcome) {
         lock.withLock { returned.append((operation, outcome)) }
         condition.signal()
     }
 
     /// Bytes of the inputs that are under way or waiting.
-    var waitingBytes: Int { lock.withLock { inputBytes } }
+    var waitingBytes: Int { lock.withLock { admission.inputBytes } }
 
     /// What there is to do, and what has been done so far.
     public var statistics: SchedulerStatistics {
         lock.withLock {
             var statistics = figures
-            (statistics.works, statistics.inputBytes) = (works, inputBytes)
+            (statistics.works, statistics.inputBytes) = (admission.works, admission.inputBytes)
             return statistics
         }
     }
@@ -217,61 +128,40 @@ public final class Scheduler: @unchecked Sendable {
         thread = nil
     }
 
-    private func submit(_ operations: [Operation]) {
+    /// Has operations done that arrive together, or refuses all of them.
+    func submit(_ operations: [Operation]) {
         var refusal: InferenceError?
         var (mustWake, isPressing) = (false, false)
-        let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
-            if isStopping {
-                refusal = .draining
-            } else if works + operations.count > limits.works {
-                refusal = .queueFull(limit: limits.works)
-            } else if works > 0, bytes > limits.inputBytes - inputBytes {
-                refusal = .queueBytesFull(limit: limits.inputBytes)
-            } else if let delay = delay(of: operations[0]), delay > limits.queueTime {
-                refusal = .overloaded(delay: delay, limit: limits.queueTime)
-            } else {
-                if isJudging { for operation in operations { backlog.add(operation.work) } }
-                works += operations.count
-                inputBytes += bytes
-                inbox.append(contentsOf: operations)
-                mustWake = isAsleep
-                isPressing = 4 * inbox.count >= crowd
+            refusal = isStopping ? .draining : admission.admit(operations)
+            guard refusal == nil else {
+                figures.refused += operations.count
+                return
             }
+            inbox.append(contentsOf: operations)
+            mustWake = isAsleep
+            isPressing = 4 * inbox.count >= recentArrivals
         }
         if let refusal {
-            lock.withLock { figures.refused += operations.count }
             for operation in operations {
                 operation.result = .failure(refusal)
                 operation.report()
             }
         } else if mustWake {
-            // The first quarter of a crowd makes a batch to compute while the others are taken in.
+            // The first quarter of what arrives together makes a batch to compute while the others are taken in.
             if isPressing { condition.signal() } else { wakeUp() }
         }
-    }
-
-    /// Whether works are refused because others are to be done first.
-    private var isJudging: Bool { limits.queueTime < Self.forever }
-
-    /// How long what is to be done already would delay a work; nil where nobody asks. Works that come together do not
-    /// stand in one another's way. Under the lock.
-    private func delay(of operation: Operation) -> Duration? {
-        guard isJudging, works > 0 else { return nil }
-        return backlog.delay(ofRows: operation.work.rows, operation.work.model, at: operation.submitted)
     }
 
     // MARK: The scheduler's thread
 
     private func loop(_ engine: Engine) {
+        let boundsDelay = lock.withLock { admission.boundsDelay }
         engine.willCompute = { [unowned self, unowned engine] batch in
-            let backlog = isJudging ? engine.backlog : nil
+            let backlog = boundsDelay ? engine.backlog : nil
             lock.withLock {
                 figures.note(batch)
-                guard let backlog else { return }
-                self.backlog = backlog
-                // What is in the inbox is not in there yet.
-                for operation in inbox { self.backlog.add(operation.work) }
+                if let backlog { admission.note(backlog, andThen: inbox) }
             }
         }
         var (arrived, finished): ([Operation], [Operation]) = ([], [])
@@ -295,7 +185,7 @@ public final class Scheduler: @unchecked Sendable {
     private struct Signals {
         let isPoked: Bool
         let isAbandoning: Bool
-        let returned: [(operation: Operation, outcome: Engine.Return)]
+        let returned: [(operation: Operation, outcome: Restorer.Outcome)]
         let models: [ServedModel]?
     }
 
@@ -307,7 +197,7 @@ public final class Scheduler: @unchecked Sendable {
         return lock.withLock {
             figures.workspaceBytes = workspaceBytes
             while inbox.isEmpty && returned.isEmpty && !isRunnable && !isPoked {
-                if isStopping && works == 0 { return nil }
+                if isStopping && admission.works == 0 { return nil }
                 if isAbandoning && !hasAbandoned {
                     hasAbandoned = true
                     break
@@ -321,7 +211,7 @@ public final class Scheduler: @unchecked Sendable {
                 }
             }
             swap(&inbox, &arrived)
-            crowd = max(arrived.count, crowd - (crowd + 7) / 8)
+            recentArrivals = max(arrived.count, recentArrivals - (recentArrivals + 7) / 8)
             defer { (isPoked, returned, models) = (false, [], nil) }
             return Signals(isPoked: isPoked, isAbandoning: isAbandoning, returned: returned, models: models)
         }
@@ -330,10 +220,8 @@ public final class Scheduler: @unchecked Sendable {
     /// Tells those who wait, who find the places of their works free.
     private func finish(_ operations: [Operation]) {
         guard !operations.isEmpty else { return }
-        let bytes = operations.reduce(0) { $0 + $1.work.input.bytes }
         lock.withLock {
-            works -= operations.count
-            inputBytes -= bytes
+            admission.release(operations)
             for operation in operations { figures.note(operation) }
         }
         for operation in operations { report(operation) }
@@ -346,36 +234,5 @@ public final class Scheduler: @unchecked Sendable {
             if let error, case .success = operation.result! { operation.result = .failure(.session(.store(error))) }
             operation.report()
         }
-    }
-}
-
-/// Tells the last of several threads that it is the last.
-private final class Counter: Sendable {
-    private let missing: Atomic<Int>
-
-    init(_ count: Int) { missing = Atomic(count) }
-
-    /// Whether this was the last one.
-    func countDown() -> Bool { missing.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
-}
-
-/// Resumes the submitter of several works with their results once all have ended.
-private final class Gathering: Sendable {
-    private let operations: [Operation]
-    private let missing: Counter
-    private let continuation: CheckedContinuation<[Result<Completion, InferenceError>], Never>
-
-    init(
-        _ operations: [Operation], _ continuation: CheckedContinuation<[Result<Completion, InferenceError>], Never>
-    ) {
-        (self.operations, self.continuation) = (operations, continuation)
-        missing = Counter(operations.count)
-    }
-
-    func countDown() {
-        guard missing.countDown() else { return }
-        let results = operations.map { $0.result! }
-        HandOver.give(operations[0])
-        continuation.resume(returning: results)
     }
 }

@@ -32,7 +32,7 @@ struct AwaitingTests {
             sessions = try SessionTable(budget: 1 << 20, store: store) { 0 }
             engine = Engine(
                 [model], sessions: sessions, limits: .init(), clock: { [answers] in answers.time.withLock { $0 } },
-                comeBack: { [answers] in answers.returns.append($0, $1) })
+                answer: { [answers] in answers.returns.append($0, $1) })
         }
 
         func pass(_ nanoseconds: Int64) { answers.time.withLock { $0 += nanoseconds } }

@@ -190,7 +190,7 @@ struct RefusalTests {
         let step = operation.step
         lane.workspace.states.set(
             operation.slot, to: [Float](repeating: .nan, count: model.model.state.count))
-        lane.conclude(Lane.Run(operation: operation, count: 1), at: 0)
+        lane.conclude(BatchBuilder.Run(operation: operation, count: 1), at: 0)
         #expect(operation.error == .nonFinite(step: step) && ended.count == 1)
         #expect(throws: SessionError.unknown(id: "s")) { try sessions.record("s") }
     }

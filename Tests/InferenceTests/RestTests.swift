@@ -39,8 +39,8 @@ struct RestTests {
         harness.finish()
         #expect(harness.engine.workspaceBytes > 0)
         let due = harness.engine.wakeTime
-        #expect(due == harness.now + Engine.restTime)
-        harness.sleep(Engine.restTime - 1)
+        #expect(due == harness.now + RestClock.restTime)
+        harness.sleep(RestClock.restTime - 1)
         harness.tick()
         #expect(harness.engine.workspaceBytes > 0)
         // One of them goes on, and the others rest meanwhile.
@@ -50,7 +50,7 @@ struct RestTests {
         harness.sleep(1)
         harness.tick()
         #expect(harness.engine.workspaceBytes > 0 && harness.engine.workspaceBytes < all)
-        harness.sleep(Engine.restTime)
+        harness.sleep(RestClock.restTime)
         harness.tick()
         #expect(harness.engine.workspaceBytes == 0 && harness.engine.wakeTime == .max)
         for model in 0..<3 { harness.absorb(7, .session("s\(model)"), model: model) }
@@ -75,13 +75,13 @@ struct RestTests {
         #expect(operation.isPaused && operation.result == nil)
         let held = harness.engine.workspaceBytes
         for _ in 0..<5 {
-            harness.sleep(2 * Engine.restTime)
+            harness.sleep(2 * RestClock.restTime)
             harness.tick()
             #expect(harness.engine.workspaceBytes == held)
         }
         operation.cancel()
         harness.engine.sweep()
-        harness.sleep(2 * Engine.restTime)
+        harness.sleep(2 * RestClock.restTime)
         harness.tick()
         #expect(operation.result != nil && harness.engine.workspaceBytes == 0)
     }
@@ -91,7 +91,7 @@ struct RestTests {
         for index in 0..<400 { harness.absorb(1, .create(id: "s\(index)")) }
         harness.finish()
         let burst = harness.engine.workspaceBytes
-        harness.sleep(Engine.restTime)
+        harness.sleep(RestClock.restTime)
         harness.tick()
         #expect(harness.engine.workspaceBytes == 0)
         harness.absorb(1, .session("s7"))

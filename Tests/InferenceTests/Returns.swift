@@ -6,12 +6,12 @@ import Threading
 ///
 /// The list is under the lock, which the thread sanitizer sees, as it does not see a `Mutex`: so `@unchecked Sendable`.
 final class Returns: @unchecked Sendable {
-    typealias Element = (operation: Operation, outcome: Engine.Return)
+    typealias Element = (operation: Operation, outcome: Restorer.Outcome)
 
     private let lock = Lock()
     private var list: [Element] = []
 
-    func append(_ operation: Operation, _ outcome: Engine.Return) {
+    func append(_ operation: Operation, _ outcome: Restorer.Outcome) {
         lock.withLock { list.append((operation, outcome)) }
     }
 

@@ -25,7 +25,7 @@ struct RoomTests {
             sessions = try SessionTable(budget: budget, store: store) { 0 }
             engine = Engine(
                 [model], sessions: sessions, limits: .init(), clock: { 0 },
-                comeBack: { [answers] in answers.append($0, $1) })
+                answer: { [answers] in answers.append($0, $1) })
         }
 
         /// Does all of these, which arrive together, and counts from nothing.
