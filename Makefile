@@ -54,7 +54,7 @@ help:
 	@echo 'make evaluate                       measure the models of $(MODELS)/ through the server, into its README.md and figures/; QUICK=1'
 	@echo 'make train MODEL=NAME               train a shipped model again (PyTorch); the run goes on where it was broken off'
 	@echo 'make golden                         make the golden tensors again (PyTorch)'
-	@echo 'make lint                           swift format, strict'
+	@echo 'make lint                           swift format, strict, and the layers of docs/architecture.md'
 	@echo 'make clean                          remove what was built and the Python environments'
 
 run: run-packages build
@@ -74,6 +74,7 @@ build: swift-found
 
 lint: swift-found
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(PYTHON) Tests/layers.py
 
 evaluate: run-packages python-packages build .venv-evaluation/ready
 	.venv-evaluation/bin/python Models/training/evaluate.py --binary $(SCANSTEP) --models '$(MODELS)' $(GIVEN_DATA) \

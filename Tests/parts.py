@@ -51,6 +51,7 @@ PARTS = [
     Part("build", f"{SWIFT} build {OPTIMISED} --scratch-path .build-test --build-tests"),
     Part("python", "make --no-print-directory .venv/ready"),
     Part("format", f"{SWIFT} format lint --strict --recursive Package.swift Sources Tests"),
+    Part("layers", f"{sys.executable} Tests/layers.py"),
     Part("openapi", f"{PYTHON} Tests/openapi.py", ("python",)),
     Part("dependencies", f"{sys.executable} Tests/dependencies.py", ("build",)),
     Part("linkage", f"Tests/linkage.sh {SCANSTEP}", ("build",)),
