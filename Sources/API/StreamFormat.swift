@@ -28,7 +28,7 @@ enum StreamFormat {
     }
 
     /// What tells a client that the server is still there.
-    var stillThere: [UInt8] { Array((self == .lines ? "\n" : ":\n\n").utf8) }
+    var keepAlive: [UInt8] { Array((self == .lines ? "\n" : ":\n\n").utf8) }
 }
 
 extension Fields {

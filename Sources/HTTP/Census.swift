@@ -11,7 +11,7 @@ final class Census: @unchecked Sendable {
         case tooMany
         case tooManyFromAddress
         /// So many too many that not even an answer is in it.
-        case unheard
+        case closed
     }
 
     /// Connections beyond the limit that are told so at one time.
@@ -46,7 +46,7 @@ final class Census: @unchecked Sendable {
         }
         guard count > limit || isOneTooMany else { return .welcome }
         refused.add(1, ordering: .relaxed)
-        if count > limit + Self.mostTurnedAway { return .unheard }
+        if count > limit + Self.mostTurnedAway { return .closed }
         return isOneTooMany ? .tooManyFromAddress : .tooMany
     }
 

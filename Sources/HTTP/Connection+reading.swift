@@ -5,13 +5,13 @@ extension Connection {
     func readHead() async throws(HTTPError) -> RequestHead? {
         isIdle = input.isEmpty
         defer { isIdle = false }
-        if isIdle, service.isDraining { endReading() }
-        var deadline = loop.now + (isIdle ? service.limits.idleTime : service.limits.headTime)
+        if isIdle, server.isDraining { endReading() }
+        var deadline = loop.now + (isIdle ? server.limits.idleTime : server.limits.headTime)
         while true {
             if !input.isEmpty {
                 if isIdle {
                     isIdle = false
-                    deadline = loop.now + service.limits.headTime
+                    deadline = loop.now + server.limits.headTime
                 }
                 if let head = try parser.next(&input) { return head }
             }
@@ -42,7 +42,7 @@ extension Connection {
     /// The next bytes of a body that goes on for as long as both sides like.
     func streamPart(of request: Request, within patience: Duration) async throws(HTTPError) -> Request.BodyPart {
         mayEndEarly = true
-        if service.isDraining { endReading() }
+        if server.isDraining { endReading() }
         return try await nextPart(of: request, within: patience)
     }
 
@@ -94,9 +94,9 @@ extension Connection {
         if request.content.awaitsContinue { return false }
         var dropped = 0
         do throws(HTTPError) {
-            while let part = try await readPart(of: request, within: service.limits.bodyTime) {
+            while let part = try await readPart(of: request, within: server.limits.bodyTime) {
                 dropped += part.count
-                if dropped > service.limits.unreadBodyBytes { return false }
+                if dropped > server.limits.unreadBodyBytes { return false }
             }
             return true
         } catch {

@@ -5,13 +5,13 @@ extension Connection {
     func mayNotDrain(_ request: Request, _ response: Response) -> Bool {
         if request.content.isComplete { return false }
         if case .stream = response.body { return false }
-        return request.content.awaitsContinue || (request.content.declared ?? 0) > service.limits.unreadBodyBytes
+        return request.content.awaitsContinue || (request.content.declared ?? 0) > server.limits.unreadBodyBytes
     }
 
     /// Sends a reply and gets the request's body out of the way; true when the connection ends with it.
     func reply(_ response: inout Response, to request: Request) async throws(HTTPError) -> Bool {
         let head = request.head
-        var keepsAlive = head.keepsAlive && !mustClose && !service.isDraining && !asksToClose(response.fields)
+        var keepsAlive = head.keepsAlive && !mustClose && !server.isDraining && !asksToClose(response.fields)
         if case .stream(let produce) = response.body, head.method != .head, !response.status.hasNoBody {
             if head.minorVersion == 0 { keepsAlive = false }
             // The client would not send the body that the stream reads after it has seen a final status.
@@ -77,7 +77,7 @@ extension Connection {
         } catch is HTTPError {
             // Almost always a client that is gone; the cut below tells the rest.
         } catch {
-            service.observer.failed?(error, request.errorContext)
+            server.observer.failed?(error, request.errorContext)
         }
         guard streamIsFinished else {
             // A missing last chunk shows the truncation; content that the close delimits needs a reset to show it.
@@ -108,7 +108,7 @@ extension Connection {
         if heldBytes > 0 { shard.unsent.wait(self) }
         defer { if heldBytes > 0 { shard.unsent.proceed(self) } }
         do throws(SocketError) {
-            try await transport.write(bytes, more: more, patience: service.limits.writeTime)
+            try await transport.write(bytes, more: more, patience: server.limits.writeTime)
         } catch {
             mustClose = true
             throw .clientGone

@@ -6,7 +6,7 @@ import EventLoop
 final class Connection: @unchecked Sendable {
     let socket: Socket
     let loop: EventLoop
-    let service: Service
+    let server: ServerContext
     let endpoint: Endpoint
     let shard: Shard
     let transport: Transport
@@ -38,14 +38,14 @@ final class Connection: @unchecked Sendable {
     var heldBytes = 0
     var waitsSince: MonotonicInstant?
 
-    init(_ socket: Socket, endpoint: Endpoint, service: Service, shard: Shard) {
+    init(_ socket: Socket, endpoint: Endpoint, server: ServerContext, shard: Shard) {
         self.socket = socket
         self.endpoint = endpoint
         transport = Transport(socket, endpoint.tls?.session())
-        self.service = service
+        self.server = server
         self.shard = shard
         loop = socket.loop
-        parser = RequestParser(limits: service.limits)
+        parser = RequestParser(limits: server.limits)
     }
 
     /// Serves the connection to its end; its socket is closed then.
@@ -55,8 +55,8 @@ final class Connection: @unchecked Sendable {
         socket.onPeerFinished = { [unowned self] in if let inHand { probe(inHand) } }
         // A client that takes its time to come to terms is nobody to wait for.
         isIdle = true
-        if service.isDraining { endReading() }
-        do throws(SocketError) { try await transport.open(until: loop.now + service.limits.headTime) } catch {
+        if server.isDraining { endReading() }
+        do throws(SocketError) { try await transport.open(until: loop.now + server.limits.headTime) } catch {
             return socket.close()
         }
         do throws(HTTPError) {
@@ -84,7 +84,7 @@ final class Connection: @unchecked Sendable {
     /// quicker.
     private func probe(_ request: Request) {
         guard request.head.minorVersion > 0 else { return }
-        _ = loop.schedule(after: service.limits.probeDelay) { [weak self, weak request] in
+        _ = loop.schedule(after: server.limits.probeDelay) { [weak self, weak request] in
             guard let self, let request, inHand === request, !replyHasBegun else { return }
             // An earlier reply that is still to be sent will find out as well.
             guard request.content.isComplete, socket.unsent == 0 else { return probe(request) }
@@ -121,7 +121,7 @@ final class Connection: @unchecked Sendable {
         defer { inHand = nil }
         if socket.peerFinished { probe(request) }
         requests += 1
-        if let most = service.limits.requestsPerConnection, requests >= most { mustClose = true }
+        if let most = server.limits.requestsPerConnection, requests >= most { mustClose = true }
         sentContent = 0
         streamBegan = nil
         var response = await respond(to: request)
@@ -162,7 +162,7 @@ final class Connection: @unchecked Sendable {
         _ request: Request?, _ status: HTTPStatus, since arrival: MonotonicInstant, _ identifier: RequestIdentifier,
         isComplete: Bool
     ) {
-        service.observer.replied?(
+        server.observer.replied?(
             Exchange(
                 request: request, status: status, peer: socket.peer, isSecure: transport.isSecure,
                 received: request?.content.received ?? 0, sent: sentContent, duration: MonotonicInstant.now - arrival,
@@ -175,24 +175,24 @@ final class Connection: @unchecked Sendable {
 
     private func respond(to request: Request) async -> Response {
         var response = await handle(request)
-        service.crossOrigin?.decorate(&response, for: request.head)
+        server.crossOrigin?.decorate(&response, for: request.head)
         ContentCoding.encode(&response, for: request.head)
         return response
     }
 
     private func handle(_ request: Request) async -> Response {
         do {
-            if let response = service.crossOrigin?.preflight(request.head) { return response }
+            if let response = server.crossOrigin?.preflight(request.head) { return response }
             let found = try endpoint.router.find(request.head)
             (request.route, request.parameters) = (found.route, found.parameters)
             return try await found.handler(request)
         } catch let error as HTTPError {
-            return service.render(error, request.errorContext)
+            return server.render(error, request.errorContext)
         } catch let error as any RespondingError {
             return error.response
         } catch {
-            service.observer.failed?(error, request.errorContext)
-            return service.render(.unexpected, request.errorContext)
+            server.observer.failed?(error, request.errorContext)
+            return server.render(.unexpected, request.errorContext)
         }
     }
 
@@ -202,7 +202,7 @@ final class Connection: @unchecked Sendable {
         sentContent = 0
         streamBegan = nil
         let arrival = loop.now
-        let response = service.render(error, identifier)
+        let response = server.render(error, identifier)
         try await sendPlain(response, head: nil, identifier: identifier, keepsAlive: false)
         report(nil, response.status, since: arrival, identifier, isComplete: true)
         await linger()
@@ -212,9 +212,9 @@ final class Connection: @unchecked Sendable {
     private func linger() async {
         // Replies that wait to be sent come before the end.
         do throws(HTTPError) { try await flush() } catch { return }
-        await transport.finishWriting(patience: service.limits.lingerTime)
-        let deadline = MonotonicInstant.now + service.limits.lingerTime
-        var rest = service.limits.bodyBytes
+        await transport.finishWriting(patience: server.limits.lingerTime)
+        let deadline = MonotonicInstant.now + server.limits.lingerTime
+        var rest = server.limits.bodyBytes
         do throws(SocketError) {
             while rest > 0, MonotonicInstant.now < deadline {
                 input.consume(input.count)

@@ -19,7 +19,7 @@ public final class HTTPServer: @unchecked Sendable {
     }
 
     private let doors: [Door]
-    private let service: Service
+    private let server: ServerContext
     private let shards: [Shard]
     private let ended = Latch()
     private var listeners: [Listener] = []
@@ -36,7 +36,7 @@ public final class HTTPServer: @unchecked Sendable {
     ) throws(SystemError) {
         precondition(loops > 0, "\(loops) loops can serve no one")
         self.doors = doors
-        service = Service(
+        server = ServerContext(
             limits: limits, crossOrigin: crossOrigin, errorResponder: errorResponder, observer: observer)
         var shards: [Shard] = []
         for _ in 0..<loops { shards.append(Shard(try EventLoop(), unsentBytes: limits.unsentBytes / loops)) }
@@ -49,17 +49,17 @@ public final class HTTPServer: @unchecked Sendable {
     }
 
     /// Whether `drain` has begun.
-    public var isDraining: Bool { service.isDraining }
+    public var isDraining: Bool { server.isDraining }
 
     /// Connections now, and since the start those accepted and those turned away.
     public var connections: (open: Int, accepted: Int, refused: Int) {
-        (service.census.open, service.census.acceptedSoFar, service.census.refusedSoFar)
+        (server.census.open, server.census.acceptedSoFar, server.census.refusedSoFar)
     }
 
     /// Bytes of large replies that wait for their readers, how many may, and readers dropped beyond that so far.
     public var unsent: (bytes: Int, limit: Int, dropped: Int) {
         let all = shards.map(\.unsent.figures)
-        return (all.reduce(0) { $0 + $1.bytes }, service.limits.unsentBytes, all.reduce(0) { $0 + $1.dropped })
+        return (all.reduce(0) { $0 + $1.bytes }, server.limits.unsentBytes, all.reduce(0) { $0 + $1.dropped })
     }
 
     /// What the loops have done so far.
@@ -102,35 +102,35 @@ public final class HTTPServer: @unchecked Sendable {
     public func accept() {
         for (listener, door) in zip(listeners, doors) {
             let endpoint = Endpoint(door.router, door.tls)
-            Task(executorPreference: shards[0].loop) { [service, shards] in
-                await Self.accept(listener, endpoint, service, shards)
+            Task(executorPreference: shards[0].loop) { [server, shards] in
+                await Self.accept(listener, endpoint, server, shards)
             }
         }
     }
 
     private static func accept(
-        _ listener: Listener, _ endpoint: Endpoint, _ service: Service, _ shards: [Shard]
+        _ listener: Listener, _ endpoint: Endpoint, _ server: ServerContext, _ shards: [Shard]
     ) async {
         var turn = 0
         do throws(SystemError) {
             while let socket = try await listener.accept(for: { shards[turn].loop }) {
                 let shard = shards[turn]
-                let welcome = service.census.enter(socket.peer)
+                let welcome = server.census.enter(socket.peer)
                 shard.loop.run {
                     switch welcome {
-                    case .welcome: shard.open(socket, endpoint, service)
-                    case .unheard: shard.drop(socket, service)
+                    case .welcome: shard.open(socket, endpoint, server)
+                    case .closed: shard.drop(socket, server)
                     // An answer within TLS would be work for those who are one too many.
                     case .tooMany where endpoint.tls != nil, .tooManyFromAddress where endpoint.tls != nil:
-                        shard.drop(socket, service)
+                        shard.drop(socket, server)
                     case .tooMany:
                         shard.turnAway(
-                            socket, service,
+                            socket, server,
                             HTTPError(.serviceUnavailable, "too-many-connections", "All connections are in use."))
                     case .tooManyFromAddress:
-                        let limit = service.limits.connectionsPerAddress
+                        let limit = server.limits.connectionsPerAddress
                         shard.turnAway(
-                            socket, service,
+                            socket, server,
                             HTTPError(
                                 .tooManyRequests, "too-many-connections",
                                 "There are \(limit!) connections from this address already.", limit: limit))
@@ -139,7 +139,7 @@ public final class HTTPServer: @unchecked Sendable {
                 turn = (turn + 1) % shards.count
             }
         } catch {
-            service.observer.failed?(error, ErrorContext(requestID: "", head: nil))
+            server.observer.failed?(error, ErrorContext(requestID: "", head: nil))
         }
     }
 
@@ -150,9 +150,9 @@ public final class HTTPServer: @unchecked Sendable {
     @discardableResult
     public func drain(within patience: Duration) -> Bool {
         let deadline = MonotonicInstant.now + patience
-        guard service.startDraining() else {
+        guard server.startDraining() else {
             ended.wait()
-            return service.allClosed.wait(until: .now)
+            return server.allClosed.wait(until: .now)
         }
         defer { ended.open() }
         if !listeners.isEmpty {
@@ -164,11 +164,11 @@ public final class HTTPServer: @unchecked Sendable {
             closed.wait()
             for shard in shards { shard.loop.run { shard.drain() } }
         }
-        service.checkAllClosed()
-        let isClean = service.allClosed.wait(until: deadline)
+        server.checkAllClosed()
+        let isClean = server.allClosed.wait(until: deadline)
         if !isClean {
             for shard in shards { shard.loop.run { shard.abort() } }
-            service.allClosed.wait(until: .now + .seconds(1))
+            server.allClosed.wait(until: .now + .seconds(1))
         }
         for shard in shards { shard.loop.shutdown() }
         return isClean
@@ -177,20 +177,20 @@ public final class HTTPServer: @unchecked Sendable {
 
 extension Shard {
     /// Closes a connection without a word.
-    fileprivate func drop(_ socket: Socket, _ service: Service) {
+    fileprivate func drop(_ socket: Socket, _ server: ServerContext) {
         do throws(SystemError) { try socket.attach() } catch {}
         socket.close()
-        service.closed(socket.peer)
+        server.closed(socket.peer)
     }
 
     /// One connection too many: it is told so and closed, and keeps no one from being served.
-    fileprivate func turnAway(_ socket: Socket, _ service: Service, _ error: HTTPError) {
+    fileprivate func turnAway(_ socket: Socket, _ server: ServerContext, _ error: HTTPError) {
         Task(executorPreference: loop) {
-            defer { service.closed(socket.peer) }
+            defer { server.closed(socket.peer) }
             var error = error
             error.fields["retry-after"] = "1"
             let identifier = RequestIdentifier.generated(self.nextIdentifier())
-            let response = service.render(error, identifier)
+            let response = server.render(error, identifier)
             var bytes: [UInt8] = []
             let content: [UInt8] = if case .bytes(let body) = response.body { body } else { [] }
             self.encoder.append(

@@ -19,17 +19,17 @@ public final class Request: @unchecked Sendable {
     var content: RequestContent
     /// Nil once the reply is complete.
     var connection: Connection?
-    private let service: Service
+    private let server: ServerContext
     private let loop: EventLoop
 
     init(_ head: RequestHead, identifier: RequestIdentifier, connection: Connection) {
         self.head = head
         self.identifier = identifier
         self.connection = connection
-        service = connection.service
+        server = connection.server
         loop = connection.loop
         arrival = connection.loop.now
-        content = RequestContent(head, limits: connection.service.limits)
+        content = RequestContent(head, limits: connection.server.limits)
     }
 
     /// What the reply's `X-Request-Id` says: the client's own, if it is 1 to 128 of `A-Za-z0-9._-`, else 16
@@ -40,17 +40,17 @@ public final class Request: @unchecked Sendable {
     var errorContext: ErrorContext { ErrorContext(requestID: id, head: head) }
 
     /// The server's bounds.
-    public var limits: HTTPLimits { service.limits }
+    public var limits: HTTPLimits { server.limits }
 
     /// Whether the server has been asked to end: work that could go on for long should come to a close.
-    public var isDraining: Bool { service.isDraining }
+    public var isDraining: Bool { server.isDraining }
 
     /// The whole body, without its content coding.
     /// - Parameter limit: the most bytes to accept; without one, `HTTPLimits.bodyBytes`.
     /// - Throws: 413 when the body is larger (at once if it declares so), 400 when its framing or coding is broken, 408
     ///   when it stalls or drips, 415 for an unknown coding, and `clientGone`.
     public func body(upTo limit: Int? = nil) async throws(HTTPError) -> [UInt8] {
-        let limit = limit ?? service.limits.bodyBytes
+        let limit = limit ?? server.limits.bodyBytes
         let isGzip = try ContentCoding.isGzip(head)
         let bytes = try await encodedBody(upTo: limit)
         return isGzip ? try ContentCoding.decode(bytes, limit: limit) : bytes
@@ -89,13 +89,13 @@ public final class Request: @unchecked Sendable {
 
     private func requirePace(since begun: MonotonicInstant) throws(HTTPError) {
         let time = loop.now - begun
-        guard time > service.limits.bodyTime, !content.isComplete,
-            Double(content.received) < Double(service.limits.bodyRate) * (time / .seconds(1))
+        guard time > server.limits.bodyTime, !content.isComplete,
+            Double(content.received) < Double(server.limits.bodyRate) * (time / .seconds(1))
         else { return }
         connection?.mustClose = true
         throw HTTPError(
-            .requestTimeout, "body-too-slow", "The body came with less than \(service.limits.bodyRate) bytes a second.",
-            limit: service.limits.bodyRate)
+            .requestTimeout, "body-too-slow", "The body came with less than \(server.limits.bodyRate) bytes a second.",
+            limit: server.limits.bodyRate)
     }
 
     /// The next bytes of the body, as many as have arrived, at most 64 KiB or so; nil at its end. The first call sends
@@ -106,7 +106,7 @@ public final class Request: @unchecked Sendable {
         let connection = try current()
         if content.isComplete { return nil }
         try await connection.sendContinue(self)
-        return try await connection.readPart(of: self, within: patience ?? service.limits.bodyTime)
+        return try await connection.readPart(of: self, within: patience ?? server.limits.bodyTime)
     }
 
     /// What came of a wait for more of the body.

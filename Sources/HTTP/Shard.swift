@@ -26,13 +26,13 @@ final class Shard: @unchecked Sendable {
     }
 
     /// Starts the task of a connection that was accepted for this loop.
-    func open(_ socket: Socket, _ endpoint: Endpoint, _ service: Service) {
-        let connection = Connection(socket, endpoint: endpoint, service: service, shard: self)
+    func open(_ socket: Socket, _ endpoint: Endpoint, _ server: ServerContext) {
+        let connection = Connection(socket, endpoint: endpoint, server: server, shard: self)
         connections[ObjectIdentifier(connection)] = connection
         connection.task = Task(executorPreference: loop) {
             await connection.serve()
             self.connections[ObjectIdentifier(connection)] = nil
-            service.closed(socket.peer)
+            server.closed(socket.peer)
         }
     }
 

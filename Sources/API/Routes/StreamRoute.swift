@@ -15,15 +15,15 @@ extension Service {
         let stream = DuplexStream(
             service: self, request: request, format: StreamFormat(request), id: request.parameters["id"],
             serial: record.serial, step: record.step, timeout: try timeout(of: request),
-            stillThere: try stillThere(request))
+            keepAlive: try keepAlive(request))
         guard try !ContentCoding.isGzip(request.head) else {
             throw Problem(.unsupportedMediaType, "coding-not-supported", "A stream takes its lines without a coding.")
         }
         return Response(stream.format) { writer in try await stream.run(writer) }
     }
 
-    /// After how long a silence a client wants to be told that the stream still lives: `?keep_alive_seconds=`.
-    private func stillThere(_ request: Request) throws(Problem) -> Duration? {
+    /// The silence after which the client wants a sign that the stream is alive: `?keep_alive_seconds=`.
+    private func keepAlive(_ request: Request) throws(Problem) -> Duration? {
         guard let text = request.head.query("keep_alive_seconds") else { return nil }
         guard let seconds = Int(text), (1...3600).contains(seconds) else {
             throw .invalid("keep_alive_seconds must be a whole number from 1 to 3600.")
@@ -54,7 +54,8 @@ private struct DuplexStream: Sendable {
     /// At its beginning.
     let step: Int
     let timeout: Duration?
-    let stillThere: Duration?
+    /// After how long a silence the client is sent something; nil for never.
+    let keepAlive: Duration?
 
     func run(_ writer: consuming BodyWriter) async throws {
         var tally = Tally(step: step)
@@ -117,12 +118,12 @@ private struct DuplexStream: Sendable {
     private func nextPart(_ writer: borrowing BodyWriter) async throws -> Request.BodyPart {
         var patience = request.limits.streamIdleTime
         while true {
-            let wait = min(patience, stillThere ?? patience)
+            let wait = min(patience, keepAlive ?? patience)
             let part = try await request.bodyPart(within: wait)
             guard case .quiet = part else { return part }
             patience -= wait
             if patience <= .zero { return .quiet }
-            try await writer.write(format.stillThere)
+            try await writer.write(format.keepAlive)
         }
     }
 

@@ -3,7 +3,7 @@ import Synchronization
 import Threading
 
 /// What all connections of a server share: constants and counters.
-final class Service: Sendable {
+final class ServerContext: Sendable {
     let limits: HTTPLimits
     let crossOrigin: CrossOrigin?
     private let respondToError: ErrorResponder
